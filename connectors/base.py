@@ -1,0 +1,141 @@
+"""The contract between chains and the daemon: what is watched, and what a chain says of it at one block."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, NewType, Protocol
+
+from connectors.errors import Reason
+
+Address = NewType("Address", str)
+"""An account in the canonical text form of its chain (EVM: lower case, 0x)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Where an asset lives: a chain's native coin (`contract` is None) or a contract on it.
+
+    One whole coin is 10**decimals units. `contract` is in the chain's canonical form.
+    """
+
+    chain: str
+    contract: str | None
+    decimals: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is read on one chain: every account is asked for every token."""
+
+    chain: str
+    accounts: tuple[Address, ...]
+    tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The block a reading belongs to. `time` is the block's own clock, in UTC."""
+
+    height: int
+    hash: str
+    time: datetime
+
+
+class Held(NamedTuple):
+    """What an account holds of a token at the update's tip, in the token's smallest units."""
+
+    account: Address
+    token: Token
+    units: int
+
+
+class Unread(NamedTuple):
+    """An account's token that could not be read at the update's tip, and why.
+
+    Since when, and what the last reading was, is the ledger's knowledge.
+    """
+
+    account: Address
+    token: Token
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A whole chain could not be read."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Providers that gave different values at one block hash: evidence, never noise.
+
+    `answers` pairs each provider's name with the units it gave, or the reason it gave none.
+    """
+
+    account: Address
+    token: Token
+    tip: Tip
+    answers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What changed on a chain between `previous` and `tip`, all as of `tip`.
+
+    - `complete`: everything watched stands in `held` or `unread`; whatever was known before is replaced.
+    - not complete: whatever is not mentioned is, at `tip`, as it was at `previous`. With `tip == previous` and nothing
+      else it says: still so, looked at `seen`.
+    - `failure`: the chain could not be read at all; `tip` is then None and the update says nothing else.
+
+    `seen` is when the node reported the tip to us (UTC); detection time counts from there.
+    `reorg_depth` is how many blocks of the branch that ended in `previous` were undone.
+    """
+
+    chain: str
+    seen: datetime
+    tip: Tip | None = None
+    previous: Tip | None = None
+    held: tuple[Held, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+    complete: bool = False
+    reorg_depth: int = 0
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderStats:
+    """What became of the requests to one provider since start; `errors` counts by reason."""
+
+    provider: str
+    requests: int
+    errors: dict[Reason, int]
+    disagreements: int
+
+
+class Connector(Protocol):
+    """One chain, read-only. Made by its kind's `connect`, an async context manager that owns its connections."""
+
+    chain: str
+    reader: str
+    """How balances are read, for people: `batch`, `scanner`, ..."""
+
+    async def read(self, watch: Watch) -> Update:
+        """Everything watched, at one tip. Never raises ConnectorError: a chain that can't be read is a `failure`."""
+        ...
+
+    def updates(self, watch: Watch) -> AsyncIterator[Update]:
+        """Forever: first a complete update, then only what changed, one item a poll. Never raises ConnectorError."""
+        ...
+
+    async def probe(self, watch: Watch) -> tuple[tuple[str, str | None], ...]:
+        """Asks each provider with the very call that readings use: (provider, None when well, else what is wrong)."""
+        ...
+
+    def stats(self) -> tuple[ProviderStats, ...]:
+        """Counters per provider since start, for the metrics."""
+        ...

@@ -1,0 +1,16 @@
+"""Configuration of an EVM chain: Ethereum and whatever speaks its JSON-RPC."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from connectors.config import ChainConfig
+
+
+class EvmConfig(ChainConfig):
+    """A chain read by Ethereum's JSON-RPC."""
+
+    kind: Literal["evm"]
+    chain_id: int = Field(ge=1, description="EIP-155 chain id that every node must report; 1 is Ethereum")
+    batch: int = Field(200, ge=1, le=10_000, description="calls in one JSON-RPC batch request")
+    decimals: int = Field(18, ge=0, le=77, description="decimals of the native coin")

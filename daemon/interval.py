@@ -1,0 +1,94 @@
+"""Numbers with what is not known about them: exact decimals, two bounds, and a value only when all of it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Context, Decimal, localcontext
+
+EXACT = Context(prec=220)
+"""Sums and products of units (≤ 78 digits) and prices are exact in it, and a quotient of two such numbers can't be
+rounded across a limit: two different fractions with denominators below 10**110 differ by more than 10**-220."""
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+
+
+def amount(units: int, *, decimals: int) -> Decimal:
+    """Whole coins from smallest units, exactly."""
+    return Decimal(units).scaleb(-decimals, EXACT)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A number between `low` and `high` (None: nobody knows how high); `value` is None when any part is unread.
+
+    Never negative: it counts coins, money or shares of them.
+    """
+
+    low: Decimal
+    value: Decimal | None
+    high: Decimal | None
+
+    @classmethod
+    def exactly(cls, value: Decimal) -> Interval:
+        return cls(value, value, value)
+
+    def __add__(self, other: Interval) -> Interval:
+        return Interval(
+            EXACT.add(self.low, other.low),
+            None if self.value is None or other.value is None else EXACT.add(self.value, other.value),
+            None if self.high is None or other.high is None else EXACT.add(self.high, other.high),
+        )
+
+    def times(self, factor: Interval) -> Interval:
+        """The product; zero times an unknown is zero, because nothing of anything is worth nothing."""
+        if NOTHING in (self, factor):
+            return NOTHING
+        return Interval(
+            EXACT.multiply(self.low, factor.low),
+            None if self.value is None or factor.value is None else EXACT.multiply(self.value, factor.value),
+            None if self.high is None or factor.high is None else EXACT.multiply(self.high, factor.high),
+        )
+
+    def share_with(self, rest: Interval) -> Interval:
+        """self / (self + rest), each bound taken where it is worst; the share of nothing in nothing is 0."""
+        value = None
+        if self.value is not None and rest.value is not None:
+            value = _share(self.value, rest.value)
+        low = ZERO if rest.high is None else _share(self.low, rest.high)
+        high = ONE if self.high is None else _share(self.high, rest.low)
+        return Interval(low, value, high)
+
+    def above(self, limit: Decimal) -> bool:
+        """Whether even the lowest possibility is over the limit."""
+        return self.low > limit
+
+    def within(self, limit: Decimal) -> bool:
+        """Whether even the highest possibility is not over the limit."""
+        return self.high is not None and self.high <= limit
+
+
+NOTHING = Interval.exactly(ZERO)
+UNKNOWN = Interval(ZERO, None, None)
+
+
+def total(parts: Iterable[Interval]) -> Interval:
+    """The sum, NOTHING for no parts."""
+    result = NOTHING
+    for part in parts:
+        result = result + part
+    return result
+
+
+def _share(part: Decimal, rest: Decimal) -> Decimal:
+    whole = EXACT.add(part, rest)
+    return EXACT.divide(part, whole) if whole else ZERO
+
+
+def plain(value: Decimal, *, places: int = 18) -> str:
+    """Decimal text without an exponent and without trailing zeros, rounded half-even to at most `places` places."""
+    with localcontext(EXACT):
+        rounded = round(value, places)
+        text = f"{rounded:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,240 @@
+"""The frozen values that travel along the pipe, from the inventory's words to the report that every sink receives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from connectors.base import Address, Disagreement, Tip, Token, Watch
+from connectors.errors import Reason
+from daemon.interval import Interval
+
+
+class Tier(StrEnum):
+    """Who can sign: an online machine alone, online with a human quorum, nobody without going offline."""
+
+    HOT = "hot"
+    WARM = "warm"
+    COLD = "cold"
+
+
+class Owner(StrEnum):
+    """Whose assets: customers', the company's, or own assets set aside to back the hot part."""
+
+    CUSTOMER = "customer"
+    COMPANY = "company"
+    GUARANTEE = "guarantee"
+
+
+class Severity(StrEnum):
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Judgement(StrEnum):
+    OK = "ok"
+    BREACH = "breach"
+    UNKNOWN = "unknown"
+
+
+class State(StrEnum):
+    """Of a finding: over the limit with its hold time running, told to people, over."""
+
+    PENDING = "pending"
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """A named group of accounts on one chain, as declared."""
+
+    name: str
+    chain: str
+    tier: Tier
+    owner: Owner
+    custodian: str | None
+    accounts: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What we watch. `wallet_of` finds the wallet by (chain, account); `asset_of` the asset of a token."""
+
+    wallets: Mapping[str, Wallet]
+    assets: Mapping[str, tuple[Token, ...]]
+    watches: Mapping[str, Watch]
+    wallet_of: Mapping[tuple[str, Address], str]
+    asset_of: Mapping[Token, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one whole coin costs in the entity's currency, from which source, as of when."""
+
+    value: Interval
+    source: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """How a chain stands now. `unread` counts (account, token) pairs without a current reading, by reason.
+
+    `reason` is why the chain as a whole has no current reading, None when it has one; `detail` says it in words.
+    `seen` is when the node last reported the tip.
+    """
+
+    name: str
+    reader: str
+    tip: Tip | None
+    seen: datetime | None
+    unread: Mapping[Reason, int]
+    reason: Reason | None
+    detail: str
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """An amount in whole coins and its value in the entity's currency; `units` only when all of it is read.
+
+    `units` counts in the smallest unit of the asset's finest token.
+    """
+
+    amount: Interval
+    value: Interval
+    units: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastKnown:
+    """What was read last, before it could not be read any more."""
+
+    amount: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WalletState:
+    """A wallet now: what it can vouch for in `holdings`, what it can't in `doubtful` (bounds) and `last`."""
+
+    wallet: Wallet
+    holdings: Mapping[str, Holding]
+    doubtful: Mapping[str, Holding]
+    last: Mapping[str, LastKnown]
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Sums over wallets. `holdings` by (asset, tier, owner); `hot_share` by scope: `all` or the asset.
+
+    `causes` says per scope what stands between us and a value: `chain:<name>` or `price:<asset>`.
+    """
+
+    holdings: Mapping[tuple[str, Tier, Owner], Holding]
+    value: Interval
+    hot_share: Mapping[str, Interval]
+    causes: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One transfer that would help: so many whole coins of an asset out of a wallet (or into it)."""
+
+    wallet: str
+    asset: str
+    amount: Decimal
+    direction: str = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One rule's judgement of one subject.
+
+    `cleared` is true when the whole interval is on the good side of the limit less the hysteresis. `measured` is None
+    where the rule has no number. `causes` names what is unknown. `evidence` is JSON-ready.
+    """
+
+    policy: str
+    subject: str
+    alert: str
+    severity: Severity
+    judgement: Judgement
+    summary: str
+    cleared: bool
+    measured: Interval | None = None
+    limit: Decimal | None = None
+    causes: tuple[str, ...] = ()
+    moves: tuple[Move, ...] = ()
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule's breach on one subject over its life. Times are UTC.
+
+    `since` is when the breach began, `fired` when people were told, `clear_since` when it began to look over,
+    `resolved` when it was. `verdict` is the newest one, except that a resolved finding keeps its last breach.
+    """
+
+    id: str
+    state: State
+    since: datetime
+    verdict: Verdict
+    fired: datetime | None = None
+    clear_since: datetime | None = None
+    resolved: datetime | None = None
+    why_resolved: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A source from outside the chains: its name, and when its values were current."""
+
+    source: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything known and judged at one moment; what every sink receives and the API serves.
+
+    `findings` holds the pending and firing ones. `problems` are the reasons not to trust the picture (readiness).
+    """
+
+    entity: str
+    currency: str
+    at: datetime
+    chains: Mapping[str, ChainState]
+    wallets: Mapping[str, WalletState]
+    exposure: Exposure
+    verdicts: tuple[Verdict, ...]
+    findings: tuple[Finding, ...]
+    feeds: Mapping[str, Feed]
+    disagreements: tuple[Disagreement, ...]
+    problems: tuple[str, ...]
+
+
+class Event(StrEnum):
+    """What happened to a finding that people must hear of."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One event of a finding on its way to one sink. `id` is the same however often it is recorded or sent."""
+
+    id: str
+    sink: str
+    event: Event
+    at: datetime
+    finding: Finding
