@@ -1,7 +1,7 @@
 """Prometheus: what the latest report says, rendered anew at each scrape, so that nothing removed or unknown lingers."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -48,7 +48,6 @@ class Counts:
     store_problem: Callable[[], str | None]
 
 
-@dataclass(slots=True)
 class Metrics(Collector):
     """A collector over the latest report.
 
@@ -56,15 +55,12 @@ class Metrics(Collector):
     and counters remain.
     """
 
-    now: Callable[[], datetime]
-    stale_after: timedelta
-    counts: Counts
-    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    report: Report | None = None
-    stages: Histogram = field(init=False)
-    detection: Histogram = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, *, now: Callable[[], datetime], stale_after: timedelta, counts: Counts) -> None:
+        self._now = now
+        self._stale_after = stale_after
+        self._counts = counts
+        self._report: Report | None = None
+        self.registry = CollectorRegistry()
         self.stages = Histogram(
             "pyrometer_stage_seconds",
             "Time spent in a stage of the pipe: read, judge, emit",
@@ -82,33 +78,33 @@ class Metrics(Collector):
 
     def offer(self, report: Report) -> None:
         """A sink of the pipe: remembers the report for the next scrape."""
-        self.report = report
+        self._report = report
 
     def describe(self) -> list[Metric]:
         """Nothing: registering must not ask for a report that is not there yet."""
         return []
 
     def collect(self) -> Families:
-        report, now = self.report, self.now()
+        report, now = self._report, self._now()
         yield from self._counters()
         if report is None:
             return
         yield from _ages(report, now=now)
-        if now - report.at <= self.stale_after:
+        if now - report.at <= self._stale_after:
             yield from _holdings(report)
             yield from _shares(report)
             yield from _judgements(report)
 
     def _counters(self) -> Families:
-        yield from _providers(self.counts.providers())
+        yield from _providers(self._counts.providers())
         reorgs = CounterMetricFamily("pyrometer_reorgs", "Reorganisations that were followed", labels=["chain"])
-        for chain, count in self.counts.reorgs().items():
+        for chain, count in self._counts.reorgs().items():
             reorgs.add_metric([chain], count)
         yield reorgs
-        yield from _delivery(self.counts.delivery())
-        yield from _reload(self.counts.reload())
+        yield from _delivery(self._counts.delivery())
+        yield from _reload(self._counts.reload())
         store_up = GaugeMetricFamily("pyrometer_store_up", "1 while the database takes what it is given, else 0")
-        store_up.add_metric([], self.counts.store_problem() is None)
+        store_up.add_metric([], self._counts.store_problem() is None)
         yield store_up
 
 
