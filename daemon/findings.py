@@ -49,6 +49,17 @@ def advance(
     )
 
 
+def adopt(current: Sequence[Finding], stored: Sequence[Finding], *, now: datetime) -> Advance:
+    """Puts what an earlier run left in the store in the place of what was begun anew while the store was out of reach.
+
+    The earlier finding goes on, with its identity and its `since`; the new one is closed without a word.
+    """
+    begun = {(finding.verdict.policy, finding.verdict.subject): finding for finding in current}
+    doubled = [begun.pop(key) for item in stored if (key := (item.verdict.policy, item.verdict.subject)) in begun]
+    closed = tuple(_close(finding, now=now, why="goes on as an earlier finding") for finding in doubled)
+    return Advance(open=(*stored, *begun.values()), closed=closed, events=())
+
+
 def _step(finding: Finding | None, verdict: Verdict, *, rule: Rule, now: datetime) -> list[Finding]:
     if finding is None:
         return [_begin(verdict, rule=rule, now=now)] if verdict.judgement is Judgement.BREACH else []

@@ -120,6 +120,28 @@ class Ledger:
     def totals(self) -> Totals:
         return Totals(dict(self._wallets), dict(self._lost_at))
 
+    def readings(self, wallet: str) -> dict[str, dict[str, str]]:
+        """Current readings of a wallet's accounts: account → asset → units, as text; what is unread is left out.
+
+        An asset with several tokens on the chain is counted per token, named `asset:contract`.
+        """
+        found = self._inventory.wallets[wallet]
+        book = self.books[found.chain]
+        tokens = self._inventory.watches[found.chain].tokens
+        return {
+            account: {
+                self._label(token): str(book.units[(account, token)])
+                for token in tokens
+                if (account, token) in book.units and (account, token) not in book.unread
+            }
+            for account in found.accounts
+        }
+
+    def _label(self, token: Token) -> str:
+        asset = self._inventory.asset_of[token]
+        siblings = [other for other in self._inventory.assets[asset] if other.chain == token.chain]
+        return asset if len(siblings) == 1 else f"{asset}:{token.contract or 'native'}"
+
     def carry_over(self, older: Ledger, *, chains: Iterable[str]) -> None:
         """Takes the readings of `older` for the accounts and tokens that both watch, on these chains.
 

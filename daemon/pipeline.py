@@ -11,7 +11,8 @@ from daemon.classify import classify
 from daemon.exposure import Ages, Valuation, chain_state, expose, wallet_states
 from daemon.findings import Advance, advance
 from daemon.ledger import Ledger
-from daemon.model import ChainState, Event, Feed, Finding, Inventory, Notification, Price, Report
+from daemon.model import ChainState, Feed, Finding, Inventory, Notification, Price, Report
+from daemon.outbox import addressed
 from daemon.policy import judge
 from daemon.policy.rule import Picture, Rule
 
@@ -61,7 +62,7 @@ class Pipeline:
         step, report = self._judge(now)
         changed = step.changed(self.findings)
         if changed or step.events:
-            await self.recorder.record(changed, self._notifications(step, now))
+            await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
         self.findings = step.open
         for sink in self.sinks:
             sink.offer(report)
@@ -94,13 +95,6 @@ class Pipeline:
             problems=tuple(problems(chains, store=self.recorder.problem)),
         )
         return step, report
-
-    def _notifications(self, step: Advance, now: datetime) -> list[Notification]:
-        return [
-            Notification(f"{finding.id}:{event.value}:{sink}", sink, Event(event), now, finding)
-            for event, finding in step.events
-            for sink in self.receivers
-        ]
 
 
 def problems(chains: Mapping[str, ChainState], *, store: str | None) -> Iterator[str]:

@@ -12,9 +12,10 @@ from prometheus_client.exposition import choose_encoder
 
 from daemon.api.auth import CALLER, PUBLIC, Gatekeeper
 from daemon.api.problem import Handler, problem, problems
-from daemon.emit import document
+from daemon.emit import rendering
 from daemon.errors import ConfigError
 from daemon.model import Finding, Judgement, Report
+from daemon.policy import worst
 
 PAGE = Path(__file__).parent / "page"
 
@@ -75,7 +76,7 @@ class Routes:
         report = self._sources.report()
         reasons = ["nothing was judged yet"] if report is None else list(report.problems)
         if report is not None and self._sources.now() - report.at > self._sources.cycle_limit:
-            reasons.append(f"the last judgement is from {document.moment(report.at)}")
+            reasons.append(f"the last judgement is from {rendering.moment(report.at)}")
         if reasons:
             return web.json_response({"status": "not ready", "reasons": reasons}, status=503)
         return web.json_response({"status": "ready", "reasons": []})
@@ -85,35 +86,34 @@ class Routes:
         return web.Response(body=encode(self._sources.registry), headers={"Content-Type": content_type})
 
     async def report(self, _request: web.Request) -> web.Response:
-        return web.json_response(document.document(self._report(), now=self._sources.now()))
+        return web.json_response(rendering.report(self._report(), now=self._sources.now()))
 
     async def status(self, _request: web.Request) -> web.Response:
         """The answer in one object: the worst verdict, how many of each, and what is wrong with the picture."""
         report = self._report()
         counts = {kind.value: sum(item.judgement is kind for item in report.verdicts) for kind in Judgement}
-        worst = next((kind for kind in ("breach", "unknown") if counts[kind]), "ok")
         return web.json_response(
             {
                 "entity": report.entity,
-                "verdict": worst,
+                "verdict": worst(report.verdicts).value,
                 "verdicts": counts,
                 "findings": len(report.findings),
                 "ready": not report.problems,
                 "problems": list(report.problems),
-                "at": document.moment(report.at),
-                "started": document.moment(self._sources.started),
+                "at": rendering.moment(report.at),
+                "started": rendering.moment(self._sources.started),
                 "version": self._sources.version,
             }
         )
 
     async def exposure(self, _request: web.Request) -> web.Response:
         report = self._report()
-        chains = document.chains(report, now=self._sources.now())
-        body = {**document.exposure(report.exposure), "currency": report.currency, "chains": chains}
-        return web.json_response({**body, "at": document.moment(report.at)})
+        chains = rendering.chains(report, now=self._sources.now())
+        body = {**rendering.exposure(report.exposure), "currency": report.currency, "chains": chains}
+        return web.json_response({**body, "at": rendering.moment(report.at)})
 
     async def wallets(self, _request: web.Request) -> web.Response:
-        return web.json_response(document.wallets(self._report()))
+        return web.json_response(rendering.wallets(self._report()))
 
     async def wallet(self, request: web.Request) -> web.Response:
         """One wallet, with its accounts' newest readings in units."""
@@ -121,12 +121,12 @@ class Routes:
         state = report.wallets.get(name)
         if state is None:
             raise web.HTTPNotFound(text=f"there is no wallet {name}")
-        chain = document.chains(report, now=self._sources.now())[state.wallet.chain]
-        body = {**document.wallet(state, report=report), "readings": self._sources.accounts(name), "block": chain}
+        chain = rendering.chains(report, now=self._sources.now())[state.wallet.chain]
+        body = {**rendering.wallet(state, report=report), "readings": self._sources.accounts(name), "block": chain}
         return web.json_response(body)
 
     async def chains(self, _request: web.Request) -> web.Response:
-        return web.json_response(document.chains(self._report(), now=self._sources.now()))
+        return web.json_response(rendering.chains(self._report(), now=self._sources.now()))
 
     async def findings(self, request: web.Request) -> web.Response:
         """Open findings; `?state=resolved` those resolved in the last `hours` (24)."""
@@ -137,7 +137,7 @@ class Routes:
             found = await self._sources.resolved(self._sources.now() - timedelta(hours=_hours(request)))
         else:
             raise web.HTTPBadRequest(text=f"state: expected open or resolved, found {state}")
-        return web.json_response([document.finding(item) for item in found])
+        return web.json_response([rendering.finding(item) for item in found])
 
     async def policies(self, _request: web.Request) -> web.Response:
         return web.json_response(list(self._sources.policies()))

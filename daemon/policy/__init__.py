@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from daemon.model import Verdict
+from daemon.model import Judgement, Verdict
 from daemon.policy import blind, disagreement, hot_share, wallet_band
 from daemon.policy.blind import Blind
 from daemon.policy.disagreement import DisagreementRule
@@ -32,3 +32,17 @@ def judge(policies: Sequence[tuple[str, Rule]], picture: Picture) -> tuple[Verdi
         arguments: dict[str, Any] = {"policy": policy}
         verdicts.extend(JUDGES[type(rule)](rule, replace(picture, earlier=tuple(verdicts)), **arguments))
     return tuple(verdicts)
+
+
+def worst(verdicts: Sequence[Verdict]) -> Judgement:
+    """The answer in one word: breach if anything is, else unknown if anything is, else ok.
+
+    What `blind` breaches is that others are unknown, so it makes the answer unknown at most.
+    """
+    found = {_outward(verdict) for verdict in verdicts}
+    return next((kind for kind in (Judgement.BREACH, Judgement.UNKNOWN) if kind in found), Judgement.OK)
+
+
+def _outward(verdict: Verdict) -> Judgement:
+    blinded = verdict.alert == blind.ALERT and verdict.judgement is Judgement.BREACH
+    return Judgement.UNKNOWN if blinded else verdict.judgement

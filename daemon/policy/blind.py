@@ -11,6 +11,8 @@ from connectors.config import Duration
 from daemon.model import Judgement, Verdict
 from daemon.policy.rule import Picture, Rule
 
+ALERT = "PyrometerBlind"
+
 
 class Blind(Rule):
     """Breach, per cause (a chain, a price), while another verdict is unknown because of it; `hold` is the grace."""
@@ -46,7 +48,7 @@ def _verdict(rule: Blind, picture: Picture, *, policy: str, cause: str, blinded:
     return Verdict(
         policy=policy,
         subject=cause,
-        alert="PyrometerBlind",
+        alert=ALERT,
         severity=rule.severity,
         judgement=Judgement.BREACH if blinded else Judgement.OK,
         summary=summary,

@@ -16,27 +16,29 @@ from daemon.model import (
     Verdict,
     WalletState,
 )
+from daemon.policy import worst
 
 JSON = dict[str, Any]
 
 
-def document(report: Report, *, now: datetime) -> JSON:
-    """The whole report; ages are as of `now`, everything else as of `report.at`. Amounts are strings."""
+def report(found: Report, *, now: datetime) -> JSON:
+    """The whole report; ages are as of `now`, everything else as of `found.at`. Amounts are strings."""
     return {
-        "entity": report.entity,
-        "at": moment(report.at),
-        "age_seconds": _age(report.at, now),
-        "currency": report.currency,
-        "chains": chains(report, now=now),
-        "wallets": wallets(report),
-        "exposure": exposure(report.exposure),
+        "entity": found.entity,
+        "at": moment(found.at),
+        "age_seconds": _age(found.at, now),
+        "currency": found.currency,
+        "verdict": worst(found.verdicts).value,
+        "chains": chains(found, now=now),
+        "wallets": wallets(found),
+        "exposure": exposure(found.exposure),
         "coverage": {"guarantee": {}, "backing": {}, "reserve": {}},
-        "verdicts": [verdict(item) for item in report.verdicts],
-        "findings": [finding(item) for item in report.findings],
+        "verdicts": [verdict(item) for item in found.verdicts],
+        "findings": [finding(item) for item in found.findings],
         "feeds": {
-            name: {"source": feed.source, "age_seconds": _age(feed.at, now)} for name, feed in report.feeds.items()
+            name: {"source": feed.source, "age_seconds": _age(feed.at, now)} for name, feed in found.feeds.items()
         },
-        "problems": list(report.problems),
+        "problems": list(found.problems),
     }
 
 
