@@ -71,7 +71,13 @@ def one_of(names: Sequence[str]) -> str:
 def explain(error: ValidationError, *, document: Document, schema: Schema) -> ConfigError:
     """The first of pydantic's complaints in the order of the file, and how many there are besides."""
     details = error.errors(include_url=False, include_input=False)
-    problems = [_problem(detail, document=document, schema=schema) for detail in details]
+    # A list whose only item is wrong is reported as too short as well.
+    wrong = [detail["loc"] for detail in details]
+    problems = [
+        _problem(detail, document=document, schema=schema)
+        for detail in details
+        if detail["type"] != "too_short" or not any(detail["loc"] == loc[: len(detail["loc"])] != loc for loc in wrong)
+    ]
     return first_of(problems, document=document)
 
 

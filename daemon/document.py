@@ -41,7 +41,7 @@ TAGS = {
 
 # What PyYAML says → what to do about it. Its own words may repeat the text, so none of them are passed on.
 SYNTAX = (
-    (r"'\\t' that cannot start", "a tab stands here; indent with spaces"),
+    (r"'\t' that cannot start", "a tab stands here; indent with spaces"),
     ("cannot start any token", "a value can't begin with this character; put it in quotes"),
     ("undefined alias", "an alias (*name) has no anchor (&name) before it"),
     ("duplicate anchor", "an anchor (&name) is defined twice"),

@@ -97,14 +97,14 @@ class _Listing:
     def _lines(self, file: Path) -> Iterator[bytes]:
         try:
             with (self.base / file).open("rb") as stream:
-                first = stream.readline(LONGEST_LINE)
-                yield first.removeprefix(BOM)
-                yield from iter(partial(stream.readline, LONGEST_LINE), b"")
+                lines = iter(partial(stream.readline, LONGEST_LINE + 1), b"")
+                yield next(lines, b"").removeprefix(BOM)
+                yield from lines
         except OSError as error:
             raise self._file_error(f"the file can't be read: {reason(error)}") from error
 
     def _text(self, raw: bytes, *, number: int) -> str:
-        if len(raw) == LONGEST_LINE:
+        if len(raw) > LONGEST_LINE:
             raise ConfigError(self.place(number), f"the line is longer than {LONGEST_LINE} bytes")
         try:
             return raw.decode()
@@ -129,10 +129,7 @@ class _Listing:
 def _double(address: Address, *, place: int, listing: _Listing, earlier: _Listing) -> ConfigError:
     """The first place is looked up again only now, so that a million addresses need not carry theirs."""
     before = next(at for at, other in earlier.addresses() if other == address)
-    if earlier.file is None:
-        first = f"wallets.{earlier.wallet}.addresses[{before}]"
-    else:
-        first = earlier.place(before)
+    first = f"wallets.{earlier.wallet}.addresses[{before}]" if earlier.file is None else earlier.place(before)
     return ConfigError(listing.place(place), f"{address} already stands in wallet {earlier.wallet} ({first})")
 
 
@@ -147,7 +144,8 @@ def _wallets(settings: Settings, *, wallet_of: Mapping[tuple[str, Address], str]
 
 
 def _assets(settings: Settings, *, canonical_on: Mapping[str, Canonical]) -> dict[str, tuple[Token, ...]]:
-    asset_of: dict[Token, str] = {}
+    owners: dict[tuple[str, str | None], str] = {}
+    assets: dict[str, tuple[Token, ...]] = {}
     for asset, config in settings.assets.items():
         for place, written in enumerate(config.tokens):
             keys: Keys = ("assets", asset, "tokens", place)
@@ -157,12 +155,13 @@ def _assets(settings: Settings, *, canonical_on: Mapping[str, Canonical]) -> dic
                     contract = canonical_on[written.chain](written.contract)
                 except BadAddress as error:
                     raise ConfigError(settings.where((*keys, "contract")), str(error)) from None
+            if (written.chain, contract) in owners:  # two spellings of one contract, which are known as one only now
+                owner = owners[written.chain, contract]
+                raise ConfigError(settings.where(keys), f"this token belongs to {owner} already")
+            owners[written.chain, contract] = asset
             decimals = settings.chains[written.chain].decimals if written.decimals is None else written.decimals
-            token = Token(written.chain, contract, decimals)
-            if token in asset_of:  # two spellings of one contract, which are known as one only now
-                raise ConfigError(settings.where(keys), f"this token belongs to {asset_of[token]} already")
-            asset_of[token] = asset
-    return {asset: tuple(token for token, owner in asset_of.items() if owner == asset) for asset in settings.assets}
+            assets[asset] = (*assets.get(asset, ()), Token(written.chain, contract, decimals))
+    return assets
 
 
 def _watches(wallets: Iterable[Wallet], *, assets: Mapping[str, tuple[Token, ...]]) -> dict[str, Watch]:

@@ -285,6 +285,7 @@ def load(path: Path, *, env: Mapping[str, str], importable: Callable[[str], bool
         settings = Settings.model_validate(document.value)
     except ValidationError as error:
         raise explain(error, document=document, schema=Settings.model_json_schema()) from None
+    settings._document = document
     problems = references.problems(settings)
     if problems:
         raise first_of(problems, document=document)
@@ -292,7 +293,6 @@ def load(path: Path, *, env: Mapping[str, str], importable: Callable[[str], bool
         keys: Keys = ("store",) if settings.store_file is None else ("store_file",)
         raise document.error(keys, "needs asyncpg, which is not installed; it comes with pyrometer[postgres]")
     tokens_file = settings.api.tokens_file
-    settings._document = document
     settings._tokens = load_tokens(path.parent / tokens_file) if tokens_file is not None else ()
     settings._rules = _rules(settings, document=document)
     return settings
@@ -301,7 +301,7 @@ def load(path: Path, *, env: Mapping[str, str], importable: Callable[[str], bool
 def _rules(settings: Settings, *, document: Document) -> tuple[tuple[str, RuleConfig], ...]:
     rules = presets.resolve(settings.policies, folders=presets.folders(document.path), where=document.where)
     for policy, rule in rules:
-        for keys, message in references.rule_problems(rule, settings=settings):
+        for keys, message in references.rule_problems(rule, settings=settings, at=()):
             raise document.error(("policies",), f"{policy}: {key_path(keys)}: {message}")
     return rules
 
@@ -325,6 +325,8 @@ class _AsWritten(GenerateJsonSchema):
     """Shows defaults in the form in which they are written in the file."""
 
     def encode_default(self, dft: object) -> object:
+        if isinstance(dft, SecretStr):  # the default store, which is no secret
+            return dft.get_secret_value()
         return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
 
