@@ -62,7 +62,9 @@ class SqlStore:
         return settled
 
     async def findings(self) -> tuple[Finding, ...]:
-        query = select(FINDINGS.c.body).where(FINDINGS.c.state != State.RESOLVED).order_by(FINDINGS.c.since)
+        query = (
+            select(FINDINGS.c.body).where(FINDINGS.c.state != State.RESOLVED).order_by(FINDINGS.c.since, FINDINGS.c.id)
+        )
         async with self._transaction() as connection:
             return tuple(decode(body) for body in await connection.scalars(query))
 
