@@ -5,14 +5,14 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import aiosqlite
 from sqlalchemy import Connection, Delete, bindparam, delete, event, func, insert, select, update
 from sqlalchemy.engine import URL, RowMapping, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from daemon.errors import ConfigError, StoreError
 from daemon.model import Event, Finding, Notification, State
@@ -33,10 +33,10 @@ AT_ONCE = 500
 async def open_store(url: str, *, deadline: float = 10.0) -> AsyncIterator["SqlStore"]:
     """The store at `url`, `sqlite+aiosqlite:///path` or `postgresql+asyncpg://user:password@host/name`.
 
-    An operation that takes longer than `deadline` seconds has failed. Opening does not touch the database; the first
-    operation brings its schema up to date. ConfigError when the URL can't be used.
+    An operation that takes longer than `deadline` seconds has failed, although it may still come to pass. Opening does
+    not touch the database; the first operation brings its schema up to date. ConfigError when the URL can't be used.
     """
-    engine = _engine(url)
+    engine = _engine(url, deadline=deadline)
     store = SqlStore(engine, deadline=deadline)
     try:
         yield store
@@ -130,9 +130,11 @@ class SqlStore:
             return await connection.run_sync(work)
 
     def _let_go(self, task: asyncio.Task[T]) -> None:
-        """Not awaited: a driver that hangs in a dead disk or network hangs on when it is cancelled."""
+        """Leaves an operation that hangs, in a dead disk or network, to its end: its driver can't be stopped midway.
+
+        It can't come in after a newer one either, because there is one connection and they queue for it.
+        """
         if not task.done():
-            task.cancel()
             self._abandoned.add(task)
             task.add_done_callback(self._abandoned.discard)
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -233,19 +235,20 @@ def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     return (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
 
 
-def _engine(text: str) -> AsyncEngine:
+def _engine(text: str, *, deadline: float) -> AsyncEngine:
     try:
         url = make_url(text)
         lite = url.get_backend_name() == "sqlite"
-        # SQLite has one writer anyway; with one connection our own workers queue for it instead of colliding.
         engine = create_async_engine(
             url,
             hide_parameters=True,
             poolclass=AsyncAdaptedQueuePool,
-            pool_size=1 if lite else 4,
+            pool_size=1,
             max_overflow=0,
+            pool_timeout=deadline,
             pool_pre_ping=not lite,
-            connect_args={"timeout": BUSY_SECONDS} if lite else {},
+            # asyncpg.connect: seconds to connect, and of one statement (asyncpg API reference, Connection).
+            connect_args=_SQLITE if lite else {"timeout": deadline, "command_timeout": deadline},
         )
     except ModuleNotFoundError as error:
         raise ConfigError("store", f"needs the Python package {error.name}, which is not installed") from error
@@ -254,19 +257,33 @@ def _engine(text: str) -> AsyncEngine:
             "store", "expected sqlite+aiosqlite:///<path> or postgresql+asyncpg://<user>:<password>@<host>/<name>"
         ) from error
     if lite:
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:  # noqa: ARG001
+async def _connect_sqlite(path: str, **options: Any) -> aiosqlite.Connection:  # noqa: ANN401 - as sqlite3.connect
+    """As the driver does, but a failure leaves no thread behind that would speak to an event loop that is gone."""
+    connection = aiosqlite.connect(path, **options)
+    thread = connection._thread
+    thread.daemon = True  # one that hangs must not keep the process from ending
+    try:
+        await connection
+        # With WAL, readers and the writer don't wait for each other; FULL: what is committed survives a power cut.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            await connection.execute_fetchall(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        await connection.close()
+        await asyncio.to_thread(thread.join)
+        raise
+    return connection
+
+
+_SQLITE = {
+    "async_creator_fn": _connect_sqlite,
+    "timeout": BUSY_SECONDS,
     # The driver must not begin transactions by itself: it would do so too late, after the first SELECT.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    # With WAL, readers and the writer don't wait for each other; FULL: what is committed survives a power cut.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    "isolation_level": None,
+}
 
 
 def _begin_sqlite(connection: Connection) -> None:
