@@ -72,7 +72,9 @@ class App:
         self._restored = False
         self._outbox = Outbox(store, sinks=[endpoint.name for endpoint in loaded.endpoints], clock=now)
         self.alertmanagers = tuple(self._alertmanager(endpoint, session=session) for endpoint in loaded.endpoints)
-        self.metrics = Metrics(now=now, stale_after=CYCLE_LIMIT, counts=self._counts())
+        self.metrics = Metrics(
+            now=now, monotonic=asyncio.get_running_loop().time, stale_after=CYCLE_LIMIT, counts=self._counts()
+        )
         self._pipeline = Pipeline(
             setup=loaded.setup,
             ledger=Ledger(loaded.setup.inventory),

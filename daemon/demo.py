@@ -64,9 +64,7 @@ def _welcome(app: App, *, console: Console) -> None:
     console.print("Pyrometer plays a day of an invented exchange in 90 seconds. No internet, no keys, no root.")
     console.print(f"  page     http://{host}:{port}/")
     console.print(f"  metrics  http://{host}:{port}/metrics")
-    console.print(
-        "Lines with · are what really happens, all others what Pyrometer finds by itself. Ctrl-C ends it.\n"
-    )
+    console.print("Lines with · are what really happens, all others what Pyrometer finds by itself. Ctrl-C ends it.\n")
 
 
 def _free_port(preferred: int) -> int:

@@ -48,10 +48,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         prices=fixed_prices(settings.feeds.prices, at=now),
         feeds={"prices": "fixed"} if settings.feeds.prices else {},
         growth=settings.unread_growth,
-        ages={
-            name: Ages(chain.max_age, chain.max_tip_age, CONNECTORS[chain.kind].reader)
-            for name, chain in settings.chains.items()
-        },
+        ages={name: Ages(chain.max_age, chain.max_tip_age, chain.reader) for name, chain in settings.chains.items()},
     )
     return Loaded(path, settings, setup, hashlib.sha256(path.read_bytes()).hexdigest())
 

@@ -53,9 +53,13 @@ class Routes:
             raise web.HTTPServiceUnavailable(text="nothing was judged yet")
         return report
 
+    def _silent(self) -> float:
+        """Seconds since a pass of the pipe was last finished."""
+        return self._sources.monotonic() - self._sources.last_cycle()
+
     async def healthz(self, _request: web.Request) -> web.Response:
         """200 while the judging loop turns, 503 when it has not finished a pass within its limit."""
-        silent = self._sources.monotonic() - self._sources.last_cycle()
+        silent = self._silent()
         limit = self._sources.cycle_limit.total_seconds()
         if silent > limit:
             detail = f"no pass of the pipe has ended for {silent:.1f} s; expected one within {limit:.0f} s"
@@ -66,7 +70,7 @@ class Routes:
         """200 with a complete and current picture, else 503 with every reason."""
         report = self._sources.report()
         reasons = ["nothing was judged yet"] if report is None else list(report.problems)
-        if report is not None and self._sources.now() - report.at > self._sources.cycle_limit:
+        if report is not None and self._silent() > self._sources.cycle_limit.total_seconds():
             reasons.append(f"the last judgement is from {rendering.moment(report.at)}")
         if reasons:
             return web.json_response({"status": "not ready", "reasons": reasons}, status=503)

@@ -164,7 +164,7 @@ async def test_ready_with_a_complete_current_picture_and_not_otherwise() -> None
     status, body, _ = await ask(dead, "/readyz")
     assert status == 503
     assert "connection refused" in body["reasons"][0]
-    frozen = World(report=await judged(READ), time=at(60))
+    frozen = World(report=await judged(READ), loop_time=111.0)
     assert (await ask(frozen, "/readyz"))[1]["reasons"] == ["the last judgement is from 2026-11-23T12:00:01Z"]
     assert (await ask(World(), "/readyz"))[0] == 503
 
