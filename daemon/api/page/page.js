@@ -37,8 +37,8 @@ const isHotShare = (entry) => entry.alert === "PyrometerHotShareHigh";
 
 /** The daemon's own answer. A picture that nothing is judged by answers nothing. */
 function overall(report) {
-  const known = ["ok", "breach", "unknown"].includes(report.verdict) && report.verdicts?.length > 0;
-  return known ? report.verdict : "unknown";
+  const judged = ["ok", "breach", "unknown"].includes(report.verdict) && report.verdicts?.length > 0;
+  return judged ? report.verdict : "unknown";
 }
 
 function reasons(report, state) {
@@ -250,7 +250,7 @@ function findingCard(finding) {
 function label(finding) {
   if (finding.state === "pending") return "PENDING";
   if (finding.verdict === "ok") return "CLEARING";
-  if (finding.verdict === "unknown") return "UNKNOWN SINCE";
+  if (finding.verdict === "unknown") return "UNRESOLVED";
   return isBlind(finding) ? "BLIND" : "BREACH";
 }
 
