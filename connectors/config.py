@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -16,9 +17,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+LONGEST = 36_525 * 86400
+AN_INSTANT = timedelta(0)
 
 
 def parse_duration(value: object) -> timedelta:
@@ -27,9 +31,12 @@ def parse_duration(value: object) -> timedelta:
         return value
     text = value.strip() if isinstance(value, str) else ""
     parts = DURATION.findall(text)
+    seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError("expected a duration with a unit, such as 500ms, 30s, 5m, 2h or 1d")
-    return timedelta(seconds=sum(float(number) * SECONDS[unit] for number, unit in parts))
+    if seconds > LONGEST:
+        raise ValueError("expected a duration of at most 100 years")
+    return timedelta(seconds=seconds)
 
 
 def format_duration(value: timedelta) -> str:
@@ -55,18 +62,42 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class EndpointConfig(Strict):
-    """One node. A bare URL in the list stands for `{url: ...}`."""
+def masked(url: SecretStr) -> str:
+    """What may be shown of a URL: scheme, host and port; its user part, path and query may be keys."""
+    parts = urlsplit(url.get_secret_value())
+    host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    hidden = "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment
+    return f"{host}/***" if hidden else host
 
-    url: SecretStr = Field(description="http(s) URL of the node's API; credentials in it are never shown")
-    name: str = Field("", description="how metrics, logs and alerts call it; default: host and port of the URL")
-    requests_per_second: float | None = Field(None, gt=0, description="ceiling on requests a second; default: none")
+
+def _one_of_url_and_file(schema: JsonDict) -> None:
+    """For editors: the loader puts what `url_file` holds in the place of `url`."""
+    schema["required"] = []
+    schema["oneOf"] = [{"required": ["url"]}, {"required": ["url_file"]}]
+
+
+class NamedUrl(Strict):
+    """A service on the network. A bare URL in a list stands for `{url: ...}`.
+
+    `url_file` is read by whoever loads the configuration, who puts its text into `url`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_one_of_url_and_file)
+
+    url: Annotated[SecretStr, PlainSerializer(masked, return_type=str, when_used="json")] = Field(
+        description="http:// or https:// URL; of a configured one only scheme and host are ever shown"
+    )
+    url_file: Path | None = Field(None, description="instead of `url`: a file that holds it, beside this one")
+    name: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._:\[\]-]{0,100}$",
+        description="how metrics, logs and alerts call it; default: host and port of the URL",
+    )
 
     @field_validator("url")
     @classmethod
     def _is_url(cls, value: SecretStr) -> SecretStr:
-        parts = urlsplit(value.get_secret_value())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not is_http_url(value.get_secret_value()):
             raise ValueError("expected an http:// or https:// URL")
         return value
 
@@ -77,11 +108,33 @@ class EndpointConfig(Strict):
         return self.name or (f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname))
 
 
+def is_http_url(text: str) -> bool:
+    """Whether `text` is a whole http or https URL: a host, a possible port, no white space, no `@` but the one
+    after the user part (an unescaped `/` in a password would otherwise end up among what is shown)."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:  # its message repeats the part that may be a password
+        return False
+    spaced = any(character.isspace() or not character.isprintable() for character in text)
+    astray = text.count("@") != parts.netloc.count("@")
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and not spaced and not astray
+
+
+class EndpointConfig(NamedUrl):
+    """One node of a chain."""
+
+    requests_per_second: float | None = Field(
+        None, gt=0, le=1e6, description="ceiling on requests a second; default: none"
+    )
+
+
 def _from_url(value: object) -> object:
     return {"url": value} if isinstance(value, str) else value
 
 
-Endpoint = Annotated[EndpointConfig, BeforeValidator(_from_url)]
+Endpoint = Annotated[EndpointConfig, BeforeValidator(_from_url, json_schema_input_type=str | EndpointConfig)]
+Receiver = Annotated[NamedUrl, BeforeValidator(_from_url, json_schema_input_type=str | NamedUrl)]
 
 
 class ChainConfig(Strict):
@@ -90,11 +143,17 @@ class ChainConfig(Strict):
     endpoints: tuple[Endpoint, ...] = Field(min_length=1, description="the nodes, the preferred one first")
     agree: int = Field(1, ge=1, description="how many nodes must give the same value at one block hash")
     confirmations: int = Field(1, ge=1, description="read this deep: 1 is the newest block")
-    poll: Duration = Field(timedelta(seconds=1), description="how often the nodes are asked for their newest block")
-    timeout: Duration = Field(timedelta(seconds=10), description="deadline of one request, answer included")
-    max_age: Duration = Field(timedelta(seconds=60), description="a reading older than this is no longer current")
+    poll: Duration = Field(
+        timedelta(seconds=1), gt=AN_INSTANT, description="how often the nodes are asked for their newest block"
+    )
+    timeout: Duration = Field(
+        timedelta(seconds=10), gt=AN_INSTANT, description="deadline of one request, answer included"
+    )
+    max_age: Duration = Field(
+        timedelta(seconds=60), gt=AN_INSTANT, description="a reading older than this is no longer current"
+    )
     max_tip_age: Duration = Field(
-        timedelta(minutes=10), description="a newest block older than this means that the nodes stand still"
+        timedelta(minutes=10), gt=AN_INSTANT, description="nodes whose newest block is older than this stand still"
     )
 
     @model_validator(mode="after")

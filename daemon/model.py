@@ -122,9 +122,13 @@ class LastKnown:
 
 @dataclass(frozen=True, slots=True)
 class WalletState:
-    """A wallet now: what it can vouch for in `holdings`, what it can't in `doubtful` (bounds) and `last`."""
+    """A wallet now: what it can vouch for in `holdings`, what it can't in `doubtful` (bounds) and `last`.
+
+    `tier` is the one that it is judged by.
+    """
 
     wallet: Wallet
+    tier: Tier
     holdings: Mapping[str, Holding]
     doubtful: Mapping[str, Holding]
     last: Mapping[str, LastKnown]
@@ -181,7 +185,7 @@ class Finding:
     """One rule's breach on one subject over its life. Times are UTC.
 
     `since` is when the breach began, `fired` when people were told, `clear_since` when it began to look over,
-    `resolved` when it was. `verdict` is the newest one, except that a resolved finding keeps its last breach.
+    `resolved` when it was. `verdict` is the newest one: of a resolved finding, the one that ended it.
     """
 
     id: str

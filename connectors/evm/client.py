@@ -50,8 +50,6 @@ async def connect(
 class EvmConnector:
     """Made by `connect`."""
 
-    reader = "batch"
-
     def __init__(
         self,
         nodes: Sequence[EvmNode],
@@ -62,6 +60,7 @@ class EvmConnector:
         now: Callable[[], datetime],
     ) -> None:
         self.chain = chain
+        self.reader = config.reader
         self._nodes = nodes
         self._poll = config.poll.total_seconds()
         self._timing = timing

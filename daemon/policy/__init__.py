@@ -1,12 +1,48 @@
 """What may not be: the rules, one file per kind, and their registry."""
 
-from typing import Annotated
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from daemon.model import Judgement, Verdict
+from daemon.policy import blind, disagreement, hot_share, wallet_band
 from daemon.policy.blind import Blind
 from daemon.policy.disagreement import DisagreementRule
 from daemon.policy.hot_share import HotShare
+from daemon.policy.rule import Picture, Rule
 from daemon.policy.wallet_band import WalletBand
 
 RuleConfig = Annotated[HotShare | WalletBand | Blind | DisagreementRule, Field(discriminator="kind")]
+
+JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
+    HotShare: hot_share.judge,
+    WalletBand: wallet_band.judge,
+    DisagreementRule: disagreement.judge,
+    Blind: blind.judge,
+}
+"""Kind of rule → its judge, a pure function (rule, picture, policy=id) → verdicts."""
+
+
+def judge(policies: Sequence[tuple[str, Rule]], picture: Picture) -> tuple[Verdict, ...]:
+    """All verdicts on one picture. `blind` comes last, because it judges what the others could not."""
+    verdicts: list[Verdict] = []
+    for policy, rule in sorted(policies, key=lambda item: isinstance(item[1], Blind)):
+        arguments: dict[str, Any] = {"policy": policy}
+        verdicts.extend(JUDGES[type(rule)](rule, replace(picture, earlier=tuple(verdicts)), **arguments))
+    return tuple(verdicts)
+
+
+def worst(verdicts: Sequence[Verdict]) -> Judgement:
+    """The answer in one word: breach if anything is, else unknown if anything is, else ok.
+
+    What `blind` breaches is that others are unknown, so it makes the answer unknown at most.
+    """
+    found = {_outward(verdict) for verdict in verdicts}
+    return next((kind for kind in (Judgement.BREACH, Judgement.UNKNOWN) if kind in found), Judgement.OK)
+
+
+def _outward(verdict: Verdict) -> Judgement:
+    blinded = verdict.alert == blind.ALERT and verdict.judgement is Judgement.BREACH
+    return Judgement.UNKNOWN if blinded else verdict.judgement

@@ -1,12 +1,17 @@
 """`blind`: something that a verdict rests on has been unknown for too long."""
 
+from collections import defaultdict
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
 
 from connectors.config import Duration
-from daemon.policy.rule import Rule
+from daemon.model import Judgement, Verdict
+from daemon.policy.rule import Picture, Rule
+
+ALERT = "PyrometerBlind"
 
 
 class Blind(Rule):
@@ -14,3 +19,39 @@ class Blind(Rule):
 
     kind: Literal["blind"]
     hold: Duration = Field(timedelta(minutes=2), description="grace: how long a verdict may stay unknown")
+
+
+def judge(rule: Blind, picture: Picture, *, policy: str) -> Iterator[Verdict]:
+    """One verdict per chain and per missing price: one page for a dead node, however many verdicts hang on it."""
+    blinded: dict[str, list[str]] = defaultdict(list)
+    for verdict in picture.earlier:
+        for cause in verdict.causes if verdict.judgement is Judgement.UNKNOWN else ():
+            blinded[cause].append(f"{verdict.policy} on {verdict.subject}")
+    for cause in sorted({f"chain:{name}" for name in picture.chains} | blinded.keys()):
+        yield _verdict(rule, picture, policy=policy, cause=cause, blinded=blinded.get(cause, []))
+
+
+def _verdict(rule: Blind, picture: Picture, *, policy: str, cause: str, blinded: list[str]) -> Verdict:
+    what, name = cause.split(":", 1)
+    summary = f"{what} {name} can be judged"
+    evidence: dict[str, object] = {}
+    if blinded:
+        summary = f"Unknown because of {what} {name}: {', '.join(blinded)}"
+        evidence["blinded"] = blinded
+        if what == "chain":
+            state = picture.chains[name]
+            evidence["reason"] = state.reason.value if state.reason else "accounts unread"
+            evidence["detail"] = state.detail
+            evidence["unread"] = {reason.value: count for reason, count in state.unread.items()}
+            evidence["blocks"] = picture.blocks([name])
+            summary += f" ({state.detail or ', '.join(reason.value for reason in state.unread)})"
+    return Verdict(
+        policy=policy,
+        subject=cause,
+        alert=ALERT,
+        severity=rule.severity,
+        judgement=Judgement.BREACH if blinded else Judgement.OK,
+        summary=summary,
+        cleared=not blinded,
+        evidence=evidence,
+    )

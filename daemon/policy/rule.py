@@ -1,14 +1,17 @@
 """What every rule has: a name, a severity, times to hold, and the picture that it judges."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 from pydantic import Field
 
 from connectors.base import Disagreement
 from connectors.config import Duration, Strict
-from daemon.model import ChainState, Exposure, Severity, Verdict, WalletState
+from daemon.interval import EXACT, Interval, plain
+from daemon.model import ChainState, Exposure, Judgement, Severity, Verdict, WalletState
 
 
 class Rule(Strict):
@@ -32,5 +35,44 @@ class Picture:
     chains: Mapping[str, ChainState]
     wallets: Mapping[str, WalletState]
     exposure: Exposure
-    disagreements: Sequence[Disagreement]
+    disagreements: Sequence[Disagreement] = ()
     earlier: Sequence[Verdict] = ()
+
+    def blocks(self, chains: Iterable[str]) -> dict[str, Any]:
+        """Evidence: at which block of each chain a judgement was made."""
+        tips = {name: self.chains[name].tip for name in sorted(set(chains))}
+        return {name: {"height": tip.height, "hash": tip.hash} for name, tip in tips.items() if tip}
+
+
+def judgement(*, breach: bool, ok: bool) -> Judgement:
+    """Neither certain breach nor certain innocence is unknown."""
+    if breach:
+        return Judgement.BREACH
+    return Judgement.OK if ok else Judgement.UNKNOWN
+
+
+def coins(measured: Interval) -> str:
+    """`12.5`, `between 4.9 and 7` or `at least 3`: for people, rounded, so never compared."""
+    return _spoken(measured, lambda value: plain(value, places=6))
+
+
+def percent(measured: Interval, *, beside: Decimal | None = None) -> str:
+    """`5.1 %`, for people; with as many places as it takes not to look like the limit that it stands beside."""
+
+    def text(value: Decimal) -> str:
+        places = next(n for n in (2, 4, 8, 100) if n == 100 or value == beside or _differ(value, beside, places=n))
+        return f"{plain(EXACT.multiply(value, Decimal(100)), places=places)} %"
+
+    return _spoken(measured, text)
+
+
+def _differ(value: Decimal, beside: Decimal | None, *, places: int) -> bool:
+    return beside is None or plain(value, places=places + 2) != plain(beside, places=places + 2)
+
+
+def _spoken(measured: Interval, text: Callable[[Decimal], str]) -> str:
+    if measured.value is not None:
+        return text(measured.value)
+    if measured.high is None:
+        return f"at least {text(measured.low)}"
+    return f"between {text(measured.low)} and {text(measured.high)}"

@@ -1,11 +1,15 @@
 """`wallet_band`: a wallet holds at least the floor and at most the ceiling."""
 
+from collections.abc import Iterator
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from daemon.policy.rule import Rule
+from daemon.interval import EXACT, ONE, Interval, plain
+from daemon.model import Judgement, Move, Verdict, WalletState
+from daemon.policy.rule import Picture, Rule, coins, judgement
 
 
 class WalletBand(Rule):
@@ -27,3 +31,74 @@ class WalletBand(Rule):
         if self.floor is not None and self.ceiling is not None and self.floor >= self.ceiling:
             raise ValueError("expected the floor below the ceiling")
         return self
+
+
+def judge(rule: WalletBand, picture: Picture, *, policy: str) -> Iterator[Verdict]:
+    """One verdict per wallet that matches and can hold the asset."""
+    for name, state in picture.wallets.items():
+        holding = state.holdings.get(rule.asset) or state.doubtful.get(rule.asset)
+        if holding is not None and any(fnmatchcase(name, pattern) for pattern in rule.wallets):
+            yield _verdict(rule, picture, policy=policy, state=state, held=holding.amount)
+
+
+def _verdict(rule: WalletBand, picture: Picture, *, policy: str, state: WalletState, held: Interval) -> Verdict:
+    name = state.wallet.name
+    too_little, enough = _below(held, rule.floor), _at_least(held, rule.floor)
+    too_much = rule.ceiling is not None and held.above(rule.ceiling)
+    not_too_much = rule.ceiling is None or held.within(rule.ceiling)
+    verdict = judgement(breach=too_little or too_much, ok=enough and not_too_much)
+    limit = rule.floor if too_little or rule.ceiling is None else rule.ceiling
+    return Verdict(
+        policy=policy,
+        subject=name,
+        alert="PyrometerWalletBand",
+        severity=rule.severity,
+        judgement=verdict,
+        summary=f"{name} holds {coins(held)} {rule.asset}, {_relation(rule, verdict, too_little=too_little)}",
+        cleared=_cleared(rule, held),
+        measured=held,
+        limit=limit,
+        causes=() if held.value is not None else (f"chain:{state.wallet.chain}",),
+        moves=tuple(_moves(rule, held, name=name)) if verdict is Judgement.BREACH else (),
+        evidence={"blocks": picture.blocks([state.wallet.chain])},
+    )
+
+
+def _relation(rule: WalletBand, verdict: Judgement, *, too_little: bool) -> str:
+    floor = f"floor of {plain(rule.floor)}" if rule.floor is not None else ""
+    ceiling = f"ceiling of {plain(rule.ceiling)}" if rule.ceiling is not None else ""
+    if verdict is Judgement.BREACH:
+        return f"below its {floor}" if too_little else f"above its {ceiling}"
+    band = " and ".join(filter(None, (floor, ceiling)))
+    return f"within its {band}" if verdict is Judgement.OK else f"unknown against its {band}"
+
+
+def _below(held: Interval, floor: Decimal | None) -> bool:
+    return floor is not None and held.high is not None and held.high < floor
+
+
+def _at_least(held: Interval, floor: Decimal | None) -> bool:
+    return floor is None or held.low >= floor
+
+
+def _cleared(rule: WalletBand, held: Interval) -> bool:
+    floor, ceiling = _clear_band(rule)
+    return _at_least(held, floor) and (ceiling is None or held.within(ceiling))
+
+
+def _clear_band(rule: WalletBand) -> tuple[Decimal | None, Decimal | None]:
+    """The band narrowed by the hysteresis, but never so far that nothing would be inside it."""
+    floor = rule.floor and EXACT.multiply(rule.floor, EXACT.add(ONE, rule.hysteresis))
+    ceiling = rule.ceiling and EXACT.multiply(rule.ceiling, EXACT.subtract(ONE, rule.hysteresis))
+    if floor is not None and ceiling is not None and floor > ceiling:
+        return rule.floor, rule.ceiling
+    return floor, ceiling
+
+
+def _moves(rule: WalletBand, held: Interval, *, name: str) -> Iterator[Move]:
+    """To where the finding clears: out of a wallet that is too full, into one that is too empty."""
+    floor, ceiling = _clear_band(rule)
+    if ceiling is not None and held.above(ceiling):
+        yield Move(name, rule.asset, EXACT.subtract(held.high or held.low, ceiling))
+    elif floor is not None:
+        yield Move(name, rule.asset, EXACT.subtract(floor, held.low), "in")

@@ -1,0 +1,203 @@
+"""The routes, each a few lines over the latest report; the table at the end is the interface."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from daemon.api import page
+from daemon.api.auth import CALLER, PUBLIC, Gatekeeper
+from daemon.api.problem import Handler, problem, problems
+from daemon.emit import rendering
+from daemon.errors import ConfigError
+from daemon.model import Finding, Judgement, Report
+from daemon.policy import worst
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the routes ask; functions, because a reload changes what is behind them.
+
+    `report` is the latest, None before the first; `last_cycle` is when one was last finished, on the loop's clock;
+    `accounts` gives a wallet's units per account and asset; `resolved` the findings resolved since a time.
+    """
+
+    version: str
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    started: datetime
+    report: Callable[[], Report | None]
+    last_cycle: Callable[[], float]
+    cycle_limit: timedelta
+    accounts: Callable[[str], Mapping[str, Mapping[str, str]]]
+    resolved: Callable[[datetime], Awaitable[Sequence[Finding]]]
+    policies: Callable[[], Sequence[Mapping[str, Any]]]
+    config: Callable[[], Mapping[str, Any]]
+    reload: Callable[[str], Awaitable[str]]
+    registry: CollectorRegistry
+
+
+class Routes:
+    """Handlers over `Sources`."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def _report(self) -> Report:
+        report = self._sources.report()
+        if report is None:
+            raise web.HTTPServiceUnavailable(text="nothing was judged yet")
+        return report
+
+    def _silent(self) -> float:
+        """Seconds since a pass of the pipe was last finished."""
+        return self._sources.monotonic() - self._sources.last_cycle()
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        """200 while the judging loop turns, 503 when it has not finished a pass within its limit."""
+        silent = self._silent()
+        limit = self._sources.cycle_limit.total_seconds()
+        if silent > limit:
+            detail = f"no pass of the pipe has ended for {silent:.1f} s; expected one within {limit:.0f} s"
+            return problem(503, detail=detail, instance="/healthz")
+        return web.json_response({"status": "alive", "last_cycle_seconds": round(silent, 3)})
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        """200 with a complete and current picture, else 503 with every reason."""
+        report = self._sources.report()
+        reasons = ["nothing was judged yet"] if report is None else list(report.problems)
+        if report is not None and self._silent() > self._sources.cycle_limit.total_seconds():
+            reasons.append(f"the last judgement is from {rendering.moment(report.at)}")
+        if reasons:
+            return web.json_response({"status": "not ready", "reasons": reasons}, status=503)
+        return web.json_response({"status": "ready", "reasons": []})
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._sources.registry), headers={"Content-Type": content_type})
+
+    async def report(self, _request: web.Request) -> web.Response:
+        return web.json_response(rendering.report(self._report(), now=self._sources.now()))
+
+    async def status(self, _request: web.Request) -> web.Response:
+        """The answer in one object: the worst verdict, how many of each, and what is wrong with the picture."""
+        report = self._report()
+        counts = {kind.value: sum(item.judgement is kind for item in report.verdicts) for kind in Judgement}
+        return web.json_response(
+            {
+                "entity": report.entity,
+                "verdict": worst(report.verdicts).value,
+                "verdicts": counts,
+                "findings": len(report.findings),
+                "ready": not report.problems,
+                "problems": list(report.problems),
+                "at": rendering.moment(report.at),
+                "started": rendering.moment(self._sources.started),
+                "version": self._sources.version,
+            }
+        )
+
+    async def exposure(self, _request: web.Request) -> web.Response:
+        report = self._report()
+        chains = rendering.chains(report, now=self._sources.now())
+        body = {**rendering.exposure(report.exposure), "currency": report.currency, "chains": chains}
+        return web.json_response({**body, "at": rendering.moment(report.at)})
+
+    async def wallets(self, _request: web.Request) -> web.Response:
+        return web.json_response(rendering.wallets(self._report()))
+
+    async def wallet(self, request: web.Request) -> web.Response:
+        """One wallet, with its accounts' newest readings in units."""
+        report, name = self._report(), request.match_info["name"]
+        state = report.wallets.get(name)
+        if state is None:
+            raise web.HTTPNotFound(text=f"there is no wallet {name}")
+        chain = rendering.chains(report, now=self._sources.now())[state.wallet.chain]
+        body = {**rendering.wallet(state, report=report), "readings": self._sources.accounts(name), "block": chain}
+        return web.json_response(body)
+
+    async def chains(self, _request: web.Request) -> web.Response:
+        return web.json_response(rendering.chains(self._report(), now=self._sources.now()))
+
+    async def findings(self, request: web.Request) -> web.Response:
+        """Open findings; `?state=resolved` those resolved in the last `hours` (24)."""
+        state = request.query.get("state", "open")
+        if state == "open":
+            found: Sequence[Finding] = self._report().findings
+        elif state == "resolved":
+            found = await self._sources.resolved(self._sources.now() - timedelta(hours=_hours(request)))
+        else:
+            raise web.HTTPBadRequest(text=f"state: expected open or resolved, found {state}")
+        return web.json_response([rendering.finding(item) for item in found])
+
+    async def policies(self, _request: web.Request) -> web.Response:
+        return web.json_response(list(self._sources.policies()))
+
+    async def config(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._sources.config())
+
+    async def reload(self, request: web.Request) -> web.Response:
+        """Loads the configuration again; 422 with the one-line error when it is bad, and then nothing has changed."""
+        try:
+            sha256 = await self._sources.reload(request[CALLER])
+        except ConfigError as error:
+            return problem(422, detail=str(error), instance=request.path)
+        return web.json_response({"reloaded": True, "sha256": sha256})
+
+    async def page(self, request: web.Request) -> web.Response:
+        """The page's own files; they hold no figure, what they ask for does."""
+        file = page.ROUTES[request.path]
+        return web.Response(body=file.body(), content_type=file.content_type, charset="utf-8", headers=page.HEADERS)
+
+    def table(self) -> list[web.RouteDef]:
+        return [
+            *(web.get(path, self.page) for path in page.ROUTES),
+            web.get("/healthz", self.healthz),
+            web.get("/readyz", self.readyz),
+            web.get("/metrics", self.metrics),
+            web.get("/api/v1/report", self.report),
+            web.get("/api/v1/status", self.status),
+            web.get("/api/v1/exposure", self.exposure),
+            web.get("/api/v1/wallets", self.wallets),
+            web.get("/api/v1/wallets/{name}", self.wallet),
+            web.get("/api/v1/chains", self.chains),
+            web.get("/api/v1/findings", self.findings),
+            web.get("/api/v1/policies", self.policies),
+            web.get("/api/v1/config", self.config),
+            web.post("/-/reload", self.reload),
+        ]
+
+
+def application(sources: Sources, *, gatekeeper: Callable[[], Gatekeeper]) -> web.Application:
+    """The web application; `gatekeeper` is asked at each request, because a reload may change the tokens."""
+
+    @web.middleware
+    async def admission(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path not in PUBLIC and request.path not in page.ROUTES:
+            request[CALLER] = gatekeeper().admit(request)
+        return await handler(request)
+
+    app = web.Application(middlewares=[problems, admission], client_max_size=64 * 1024)
+    app.add_routes(Routes(sources).table())
+    app.on_response_prepare.append(_secure)
+    return app
+
+
+async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in {**page.HEADERS, "Cache-Control": "no-store"}.items():
+        response.headers.setdefault(name, value)
+
+
+def _hours(request: web.Request) -> float:
+    text = request.query.get("hours", "24")
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = -1.0
+    if not 0 < hours <= 24 * 366:
+        raise web.HTTPBadRequest(text=f"hours: expected a number from 0 to 8784, found {text}")
+    return hours

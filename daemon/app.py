@@ -1,0 +1,323 @@
+"""The composition root: builds everything from a configuration, keeps it going, and takes it down in reverse."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import structlog
+from aiohttp import web
+
+from connectors.base import Update
+from daemon import version
+from daemon.api.auth import Gatekeeper
+from daemon.api.routes import Sources, application
+from daemon.chains import ChainWorker
+from daemon.emit.alert import Origin
+from daemon.emit.alertmanager import AlertmanagerSink, Endpoint
+from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
+from daemon.errors import ConfigError, Fatal, StoreError
+from daemon.findings import adopt
+from daemon.ledger import Ledger
+from daemon.model import Finding, Report
+from daemon.outbox import Outbox
+from daemon.pipeline import Pipeline, Sink
+from daemon.reload import Loaded, load_whole, refuse_what_takes_a_restart, unchanged_chains
+from daemon.settings import redacted
+from daemon.store import Store
+from daemon.store.repository import open_store
+from daemon.supervisor import keep
+
+log = structlog.get_logger(__name__)
+
+Now = Callable[[], datetime]
+
+RUNBOOKS = "docs/alerts"
+"""Where the runbooks stand, relative to the project."""
+CYCLE_LIMIT = timedelta(seconds=10)
+"""A pass of the pipe takes milliseconds; without one for so long the picture counts as dead."""
+STORE_SECONDS = 1.0
+DRAIN_SECONDS = 5.0
+KEPT = timedelta(days=400)
+"""How long resolved findings stay in the store: a year's reports can still be made."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class App:
+    """One daemon. Made by `opened`; `run` lasts until `stop` is set, and leaves nothing running."""
+
+    def __init__(
+        self, loaded: Loaded, *, env: Mapping[str, str], now: Now, store: Store, session: aiohttp.ClientSession
+    ) -> None:
+        self._loaded = loaded
+        self._env = env
+        self._now = now
+        self._store = store
+        self._started = now()
+        self._reloaded = Reload(loaded.sha256, now(), success=True)
+        self._wake = asyncio.Event()
+        self._hup = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._workers: dict[str, ChainWorker] = {}
+        self._reports: Report | None = None
+        self._fresh: dict[str, datetime] = {}
+        self._last_cycle = asyncio.get_running_loop().time()
+        self._restored = False
+        self._outbox = Outbox(store, sinks=[endpoint.name for endpoint in loaded.endpoints], clock=now)
+        self.alertmanagers = tuple(self._alertmanager(endpoint, session=session) for endpoint in loaded.endpoints)
+        self.metrics = Metrics(
+            now=now, monotonic=asyncio.get_running_loop().time, stale_after=CYCLE_LIMIT, counts=self._counts()
+        )
+        self._pipeline = Pipeline(
+            setup=loaded.setup,
+            ledger=Ledger(loaded.setup.inventory),
+            findings=(),
+            recorder=self._outbox,
+            receivers=tuple(sink.name for sink in self.alertmanagers),
+            sinks=(self.metrics, self, *self.alertmanagers),
+        )
+        self.address = ("", 0)
+        """Where the API listens, once `run` has begun."""
+
+    # The pipe's own end: the latest report, for the API.
+
+    @property
+    def report(self) -> Report | None:
+        return self._reports
+
+    def offer(self, report: Report) -> None:
+        self._reports = report
+
+    # Life.
+
+    async def run(self, stop: asyncio.Event, *, ready: asyncio.Event | None = None, more: Sequence[Sink] = ()) -> None:
+        """Serves until `stop`; `ready` is set when the API listens. Fatal when it can't."""
+        self._pipeline.sinks = (*self._pipeline.sinks, *more)
+        with suppress(StoreError):  # the worker tries again, and says so if that fails too
+            await self._restore()
+        async with self._served(), asyncio.TaskGroup() as group:
+            self._group = group
+            self._keep("store", self._mind_the_store)
+            self._keep("judge", self._judge)
+            self._keep("reload", self._reload_on_signal)
+            self._keep("prune", self._prune)
+            for sink in self.alertmanagers:
+                self._keep(sink.name, sink.deliver)
+            self._follow(self._loaded.setup.inventory.watches)
+            if ready is not None:
+                ready.set()
+            await stop.wait()
+            log.info("stopping")
+            for task in self._tasks.values():
+                task.cancel()
+        await self._drain()
+
+    def request_reload(self) -> None:
+        """What SIGHUP does."""
+        self._hup.set()
+
+    async def reload(self, who: str) -> str:
+        """Loads the configuration again and swaps it in whole; the new digest. ConfigError leaves all as it was."""
+        async with self._reloading:
+            try:
+                wanted = await asyncio.to_thread(load_whole, self._loaded.path, env=self._env, now=self._now())
+                refuse_what_takes_a_restart(self._loaded.settings, wanted.settings)
+            except ConfigError as error:
+                self._reloaded = Reload(self._loaded.sha256, self._reloaded.at, success=False)
+                log.error("reload refused, the running configuration stays", who=who, error=str(error))  # noqa: TRY400
+                raise
+            await self._swap(wanted)
+            self._reloaded = Reload(wanted.sha256, self._now(), success=True)
+            log.info("reloaded", who=who, sha256=wanted.sha256)
+            return wanted.sha256
+
+    # Workers: each a step for the supervisor.
+
+    async def _judge(self) -> None:
+        """Waits for news or the tick, then one pass of the pipe."""
+        tick = self._loaded.settings.tick.total_seconds()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), tick)
+        self._wake.clear()
+        fresh, self._fresh = self._fresh, {}
+        with self.metrics.stages.labels("judge").time():
+            await self._pipeline.cycle(self._now())
+        self._last_cycle = asyncio.get_running_loop().time()
+        for seen in fresh.values():
+            self.metrics.detection.observe(max(0.0, (self._now() - seen).total_seconds()))
+
+    async def _restore(self) -> None:
+        """The findings of an earlier run. While the store can't tell, we judge without them; later they are adopted."""
+        stored = await self._outbox.restore()
+        step = adopt(self._pipeline.findings, stored, now=self._now())
+        await self._outbox.record(step.closed, ())
+        self._pipeline.findings = step.open
+        self._restored = True
+
+    async def _mind_the_store(self) -> None:
+        """Offers the store again what it has not taken, and asks it again for what it has not told."""
+        await asyncio.sleep(STORE_SECONDS)
+        if not self._restored:
+            await self._restore()
+        if self._outbox.problem is not None:
+            await self._outbox.flush()
+
+    async def _reload_on_signal(self) -> None:
+        await self._hup.wait()
+        self._hup.clear()
+        with suppress(ConfigError):  # it was logged, and the metric says it
+            await self.reload("SIGHUP")
+
+    async def _prune(self) -> None:
+        await asyncio.sleep(3600)
+        await self._store.prune(before=self._now() - KEPT)
+
+    def _take(self, update: Update) -> None:
+        """From a chain's worker: into the ledger, and the pipe is woken."""
+        tip_before = self._pipeline.ledger.books[update.chain].tip
+        self._pipeline.ledger.apply(update)
+        if update.tip is not None and update.tip != tip_before:
+            self._fresh[update.chain] = update.seen
+        self._wake.set()
+
+    # Building and swapping.
+
+    def _keep(self, name: str, step: Callable[[], Any]) -> None:
+        self._tasks[name] = self._group.create_task(keep(name, step), name=name)
+
+    def _follow(self, chains: Mapping[str, object]) -> None:
+        for chain in chains:
+            worker = ChainWorker(
+                chain,
+                config=self._loaded.settings.chains[chain],
+                watch=self._loaded.setup.inventory.watches[chain],
+                take=self._take,
+                now=self._now,
+            )
+            self._workers[chain] = worker
+            self._keep(f"chain {chain}", worker.follow)
+
+    async def _swap(self, wanted: Loaded) -> None:
+        """Stops the chains that change, swaps everything between two turns of the loop, starts them again."""
+        same = unchanged_chains(self._loaded, wanted)
+        going_on = {chain for chain in same if self._workers[chain].watch == wanted.setup.inventory.watches[chain]}
+        for chain in self._workers.keys() - going_on:
+            await self._unfollow(chain)
+        ledger = Ledger(wanted.setup.inventory)
+        ledger.carry_over(self._pipeline.ledger, chains=same)
+        self._loaded, self._pipeline.setup, self._pipeline.ledger = wanted, wanted.setup, ledger
+        self._follow({chain: None for chain in wanted.setup.inventory.watches if chain not in going_on})
+        self._wake.set()
+
+    async def _unfollow(self, chain: str) -> None:
+        task = self._tasks.pop(f"chain {chain}")
+        task.cancel()
+        await asyncio.wait([task])
+        del self._workers[chain]
+
+    def _alertmanager(self, endpoint: Endpoint, *, session: aiohttp.ClientSession) -> AlertmanagerSink:
+        settings = self._loaded.settings.alertmanager
+        assert settings is not None
+        return AlertmanagerSink(
+            endpoint,
+            outbox=self._outbox,
+            session=session,
+            origin=Origin(
+                entity=self._loaded.settings.entity, external_url=settings.external_url or "", runbook_url=RUNBOOKS
+            ),
+            clock=self._now,
+            sleep=asyncio.sleep,
+            random=random.random,
+            resend=settings.resend,
+        )
+
+    @asynccontextmanager
+    async def _served(self) -> AsyncIterator[None]:
+        """The HTTP server."""
+        settings = self._loaded.settings.api
+        app = application(self._sources(), gatekeeper=lambda: Gatekeeper(self._loaded.settings.tokens))
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+            self.address = runner.addresses[0][:2]
+            log.info("listening", url=f"http://{self.address[0]}:{self.address[1]}/")
+            yield
+        except OSError as error:
+            raise Fatal(f"api.listen: {settings.listen}: {error.strerror or error}") from error
+        finally:
+            await runner.cleanup()
+
+    async def _drain(self) -> None:
+        """What is queued goes out, as far as the receivers take it within the deadline; the rest waits in the store."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS), asyncio.TaskGroup() as group:
+                for sink in self.alertmanagers:
+                    group.create_task(self._drain_one(sink))
+
+    async def _drain_one(self, sink: AlertmanagerSink) -> None:
+        while self._outbox.pending(sink.name):
+            await sink.deliver()
+
+    # What the API and the metrics ask.
+
+    def _counts(self) -> Counts:
+        return Counts(
+            providers=lambda: {chain: worker.stats() for chain, worker in self._workers.items()},
+            reorgs=lambda: {chain: book.reorgs for chain, book in self._pipeline.ledger.books.items()},
+            delivery=self._delivery,
+            reload=lambda: self._reloaded,
+            store_problem=lambda: self._outbox.problem,
+        )
+
+    def _delivery(self) -> Delivery:
+        sent = {(sink.name, result): count for sink in self.alertmanagers for result, count in sink.counts.items()}
+        return Delivery(sent, {sink.name: self._outbox.pending(sink.name) for sink in self.alertmanagers})
+
+    def _sources(self) -> Sources:
+        return Sources(
+            version=version(),
+            now=self._now,
+            monotonic=asyncio.get_running_loop().time,
+            started=self._started,
+            report=lambda: self._reports,
+            last_cycle=lambda: self._last_cycle,
+            cycle_limit=CYCLE_LIMIT,
+            accounts=self.accounts,
+            resolved=self._resolved,
+            policies=self._policies,
+            config=lambda: {"sha256": self._loaded.sha256, **redacted(self._loaded.settings)},
+            reload=self.reload,
+            registry=self.metrics.registry,
+        )
+
+    def accounts(self, wallet: str) -> dict[str, dict[str, str]]:
+        """Current readings of a wallet's accounts, in units, by account and asset."""
+        return self._pipeline.ledger.readings(wallet)
+
+    async def _resolved(self, since: datetime) -> Sequence[Finding]:
+        try:
+            return await self._store.resolved_since(since)
+        except StoreError as error:
+            raise web.HTTPServiceUnavailable(text=f"store: {error}") from error
+
+    def _policies(self) -> list[dict[str, Any]]:
+        return [{"policy": policy, **rule.model_dump(mode="json")} for policy, rule in self._loaded.setup.policies]
+
+
+@asynccontextmanager
+async def opened(loaded: Loaded, *, env: Mapping[str, str], now: Now = utc_now) -> AsyncIterator[App]:
+    """An App with its store and its HTTP client open. ConfigError when the store's URL can't be used."""
+    for warning in loaded.settings.warnings():
+        log.warning(warning)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(loaded.settings.store_url))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        yield App(loaded, env=env, now=now, store=store, session=session)

@@ -1,0 +1,257 @@
+"""Prometheus: what the latest report says, rendered anew at each scrape, so that nothing removed or unknown lingers."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from connectors.base import ProviderStats
+from daemon.interval import Interval
+from daemon.model import Judgement, Report, Severity, State
+
+Families = Iterator[Metric]
+
+STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+DETECTION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the sinks count: by (sink, result) since start, and what waits by sink."""
+
+    sent: Mapping[tuple[str, str], int]
+    pending: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """The running configuration: its digest, when it was loaded, and whether the last attempt to load one succeeded."""
+
+    sha256: str
+    at: datetime
+    success: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Where the counters come from: functions, because they are asked at each scrape."""
+
+    providers: Callable[[], Mapping[str, tuple[ProviderStats, ...]]]
+    reorgs: Callable[[], Mapping[str, int]]
+    delivery: Callable[[], Delivery]
+    reload: Callable[[], Reload]
+    store_problem: Callable[[], str | None]
+
+
+class Metrics(Collector):
+    """A collector over the latest report.
+
+    When no report has come for `stale_after` (on the `monotonic` clock, in seconds) nobody judges any more: then its
+    numbers are withheld and only ages and counters remain.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        stale_after: timedelta,
+        counts: Counts,
+    ) -> None:
+        self._now = now
+        self._monotonic = monotonic
+        self._offered = monotonic()
+        self._stale_after = stale_after
+        self._counts = counts
+        self._report: Report | None = None
+        self.registry = CollectorRegistry()
+        self.stages = Histogram(
+            "pyrometer_stage_seconds",
+            "Time spent in a stage of the pipe: read, judge, emit",
+            ["stage"],
+            buckets=STAGE_BUCKETS,
+            registry=self.registry,
+        )
+        self.detection = Histogram(
+            "pyrometer_detection_seconds",
+            "From the moment a node reported a block to the moment the findings on it were handed to the sinks",
+            buckets=DETECTION_BUCKETS,
+            registry=self.registry,
+        )
+        self.registry.register(self)
+
+    def offer(self, report: Report) -> None:
+        """A sink of the pipe: remembers the report for the next scrape."""
+        self._report = report
+        self._offered = self._monotonic()
+
+    def describe(self) -> list[Metric]:
+        """Nothing: registering must not ask for a report that is not there yet."""
+        return []
+
+    def collect(self) -> Families:
+        report, silent = self._report, self._monotonic() - self._offered
+        yield from self._counters()
+        if report is None:
+            return
+        yield from _ages(report, now=self._now())
+        yield _report_age(silent)
+        if silent <= self._stale_after.total_seconds():
+            yield from _holdings(report)
+            yield from _shares(report)
+            yield from _judgements(report)
+
+    def _counters(self) -> Families:
+        yield from _providers(self._counts.providers())
+        reorgs = CounterMetricFamily("pyrometer_reorgs", "Reorganisations that were followed", labels=["chain"])
+        for chain, count in self._counts.reorgs().items():
+            reorgs.add_metric([chain], count)
+        yield reorgs
+        yield from _delivery(self._counts.delivery())
+        yield from _reload(self._counts.reload())
+        store_up = GaugeMetricFamily("pyrometer_store_up", "1 while the database takes what it is given, else 0")
+        store_up.add_metric([], self._counts.store_problem() is None)
+        yield store_up
+
+
+def _ages(report: Report, *, now: datetime) -> Families:
+    height = GaugeMetricFamily("pyrometer_chain_height", "Height of the block that was read", labels=["chain"])
+    tip_age = GaugeMetricFamily(
+        "pyrometer_chain_tip_age_seconds", "Age of the block that was read, by its own clock", labels=["chain"]
+    )
+    reading_age = GaugeMetricFamily(
+        "pyrometer_chain_reading_age_seconds", "Time since a node last reported that block as its tip", labels=["chain"]
+    )
+    unread = GaugeMetricFamily(
+        "pyrometer_unread_accounts",
+        "Accounts (times tokens) without a current reading",
+        labels=["chain", "reason"],
+    )
+    for name, chain in report.chains.items():
+        if chain.tip is not None and chain.seen is not None:
+            if chain.reason is None:
+                height.add_metric([name], chain.tip.height)
+            tip_age.add_metric([name], (now - chain.tip.time).total_seconds())
+            reading_age.add_metric([name], (now - chain.seen).total_seconds())
+        for reason, count in chain.unread.items():
+            unread.add_metric([name, reason.value], count)
+    feeds = GaugeMetricFamily("pyrometer_feed_age_seconds", "Age of a feed's values", labels=["feed", "source"])
+    for name, feed in report.feeds.items():
+        feeds.add_metric([name, feed.source], (now - feed.at).total_seconds())
+    yield from (height, tip_age, reading_age, unread, feeds)
+
+
+def _report_age(seconds: float) -> GaugeMetricFamily:
+    age = GaugeMetricFamily(
+        "pyrometer_report_age_seconds", "Time since the picture was last judged; numbers are withheld when it is large"
+    )
+    age.add_metric([], seconds)
+    return age
+
+
+def _holdings(report: Report) -> Families:
+    units = GaugeMetricFamily(
+        "pyrometer_holdings", "Holdings in whole coins of the asset", labels=["asset", "tier", "owner"]
+    )
+    value = GaugeMetricFamily(
+        "pyrometer_holdings_value", "Value of the holdings", labels=["asset", "tier", "owner", "currency"]
+    )
+    for (asset, tier, owner), held in report.exposure.holdings.items():
+        _add(units, [asset, tier.value, owner.value], held.amount.value)
+        _add(value, [asset, tier.value, owner.value, report.currency], held.value.value)
+    balance = GaugeMetricFamily(
+        "pyrometer_wallet_balance", "What a wallet holds, in whole coins", labels=["wallet", "asset", "tier"]
+    )
+    for name, state in report.wallets.items():
+        for asset, held in state.holdings.items():
+            _add(balance, [name, asset, state.tier.value], held.amount.value)
+    exposure = GaugeMetricFamily(
+        "pyrometer_exposure_value", "Value of customers' assets in the hot tier", labels=["currency"]
+    )
+    _add(exposure, [report.currency], report.exposure.value.value)
+    yield from (units, value, balance, exposure)
+
+
+def _shares(report: Report) -> Families:
+    share = GaugeMetricFamily(
+        "pyrometer_hot_share_ratio", "Share of customers' assets in the hot tier", labels=["scope", "bound"]
+    )
+    for scope, measured in report.exposure.hot_share.items():
+        _add_bounds(share, [scope], measured)
+    limit = GaugeMetricFamily(
+        "pyrometer_hot_share_limit_ratio", "The limit that a hot share is judged by", labels=["scope", "policy"]
+    )
+    for verdict in report.verdicts:
+        if verdict.alert == "PyrometerHotShareHigh":
+            _add(limit, [verdict.subject, verdict.policy], verdict.limit)
+    yield from (share, limit)
+
+
+def _judgements(report: Report) -> Families:
+    verdicts = GaugeMetricFamily(
+        "pyrometer_verdict",
+        "1 for the verdict that holds, else 0",
+        labels=["policy", "subject", "severity", "verdict"],
+    )
+    for verdict in report.verdicts:
+        for judgement in Judgement:
+            labels = [verdict.policy, verdict.subject, verdict.severity.value, judgement.value]
+            verdicts.add_metric(labels, verdict.judgement is judgement)
+    findings = GaugeMetricFamily("pyrometer_findings", "Open findings", labels=["state", "severity"])
+    for state in (State.PENDING, State.FIRING):
+        for severity in Severity:
+            count = sum(item.state is state and item.verdict.severity is severity for item in report.findings)
+            findings.add_metric([state.value, severity.value], count)
+    yield from (verdicts, findings)
+
+
+def _providers(stats: Mapping[str, tuple[ProviderStats, ...]]) -> Families:
+    labels = ["chain", "provider"]
+    requests = CounterMetricFamily("pyrometer_provider_requests", "Requests to a node", labels=labels)
+    errors = CounterMetricFamily("pyrometer_provider_errors", "Requests that failed", labels=[*labels, "reason"])
+    disagreements = CounterMetricFamily(
+        "pyrometer_provider_disagreements", "Readings in which a node contradicted others", labels=labels
+    )
+    for chain, providers in stats.items():
+        for provider in providers:
+            requests.add_metric([chain, provider.provider], provider.requests)
+            disagreements.add_metric([chain, provider.provider], provider.disagreements)
+            for reason, count in provider.errors.items():
+                errors.add_metric([chain, provider.provider, reason.value], count)
+    yield from (requests, errors, disagreements)
+
+
+def _delivery(delivery: Delivery) -> Families:
+    sent = CounterMetricFamily("pyrometer_notifications", "Notifications by sink and result", labels=["sink", "result"])
+    for (sink, result), count in delivery.sent.items():
+        sent.add_metric([sink, result], count)
+    pending = GaugeMetricFamily("pyrometer_notifications_pending", "Notifications not delivered yet", labels=["sink"])
+    for sink, count in delivery.pending.items():
+        pending.add_metric([sink], count)
+    yield from (sent, pending)
+
+
+def _reload(reload: Reload) -> Families:
+    success = GaugeMetricFamily("pyrometer_config_reload_success", "1 when the last reload succeeded, else 0")
+    success.add_metric([], reload.success)
+    at = GaugeMetricFamily("pyrometer_config_reload_timestamp_seconds", "When the running configuration was loaded")
+    at.add_metric([], reload.at.timestamp())
+    info = GaugeMetricFamily("pyrometer_config_info", "1, with the digest of the configuration", labels=["sha256"])
+    info.add_metric([reload.sha256], 1)
+    yield from (success, at, info)
+
+
+def _add_bounds(family: GaugeMetricFamily, labels: list[str], measured: Interval) -> None:
+    for bound in ("value", "low", "high"):
+        _add(family, [*labels, bound], getattr(measured, bound))
+
+
+def _add(family: GaugeMetricFamily, labels: list[str], value: Decimal | None) -> None:
+    """An unknown number has no series: 0 and the value before would both be lies."""
+    if value is not None:
+        family.add_metric(labels, float(value))

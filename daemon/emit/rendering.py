@@ -1,0 +1,185 @@
+"""The report as JSON: what `once --json` prints, the API serves and the page draws."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from daemon.interval import EXACT, Interval, plain
+from daemon.model import (
+    ChainState,
+    Exposure,
+    Finding,
+    Holding,
+    LastKnown,
+    Move,
+    Report,
+    Verdict,
+    WalletState,
+)
+from daemon.policy import worst
+
+JSON = dict[str, Any]
+
+
+def report(found: Report, *, now: datetime) -> JSON:
+    """The whole report; ages are as of `now`, everything else as of `found.at`. Amounts are strings."""
+    return {
+        "entity": found.entity,
+        "at": moment(found.at),
+        "age_seconds": _age(found.at, now),
+        "currency": found.currency,
+        "verdict": worst(found.verdicts).value,
+        "chains": chains(found, now=now),
+        "wallets": wallets(found),
+        "exposure": exposure(found.exposure),
+        "coverage": {"guarantee": {}, "backing": {}, "reserve": {}},
+        "verdicts": [verdict(item) for item in found.verdicts],
+        "findings": [finding(item) for item in found.findings],
+        "feeds": {
+            name: {"source": feed.source, "age_seconds": _age(feed.at, now)} for name, feed in found.feeds.items()
+        },
+        "problems": list(found.problems),
+    }
+
+
+def chains(report: Report, *, now: datetime) -> JSON:
+    return {name: _chain(state, now=now) for name, state in report.chains.items()}
+
+
+def wallets(report: Report) -> JSON:
+    return {name: wallet(state, report=report) for name, state in report.wallets.items()}
+
+
+def wallet(state: WalletState, *, report: Report) -> JSON:
+    """What a wallet can vouch for, in `holdings`; of the rest the bounds in `doubtful`, the last reading in `last`."""
+    chain = report.chains[state.wallet.chain]
+    return {
+        "chain": state.wallet.chain,
+        "tier": state.wallet.tier.value,
+        "observed_tier": state.tier.value,
+        "owner": state.wallet.owner.value,
+        "custodian": state.wallet.custodian,
+        "accounts": len(state.wallet.accounts),
+        "unread": state.unread,
+        "height": chain.tip.height if chain.tip else None,
+        "hash": chain.tip.hash if chain.tip else None,
+        "holdings": {asset: _holding(held) for asset, held in state.holdings.items()},
+        "doubtful": {asset: _doubtful(held) for asset, held in state.doubtful.items()},
+        "last": {asset: _last(known) for asset, known in state.last.items()},
+    }
+
+
+def exposure(found: Exposure) -> JSON:
+    return {
+        "value": money_interval(found.value),
+        "hot_share": {scope: interval(share) for scope, share in found.hot_share.items()},
+        "causes": {scope: list(causes) for scope, causes in found.causes.items() if causes},
+        "holdings": [
+            {
+                "asset": asset,
+                "tier": tier.value,
+                "owner": owner.value,
+                "amount": interval(held.amount),
+                "value": money_interval(held.value),
+            }
+            for (asset, tier, owner), held in found.holdings.items()
+        ],
+    }
+
+
+def verdict(item: Verdict) -> JSON:
+    measured = interval(item.measured) if item.measured else {"value": None, "low": None, "high": None}
+    return {
+        "policy": item.policy,
+        "subject": item.subject,
+        "alert": item.alert,
+        "verdict": item.judgement.value,
+        "severity": item.severity.value,
+        "summary": item.summary,
+        **measured,
+        "limit": None if item.limit is None else plain(item.limit),
+        "causes": list(item.causes),
+        "moves": [_move(move) for move in item.moves],
+        "evidence": dict(item.evidence),
+    }
+
+
+def finding(item: Finding) -> JSON:
+    """A finding with its newest verdict folded in."""
+    return {
+        "id": item.id,
+        "state": item.state.value,
+        "since": moment(item.since),
+        "fired": None if item.fired is None else moment(item.fired),
+        "resolved": None if item.resolved is None else moment(item.resolved),
+        "why_resolved": item.why_resolved,
+        **verdict(item.verdict),
+    }
+
+
+def interval(value: Interval) -> JSON:
+    return {
+        "value": None if value.value is None else plain(value.value),
+        "low": plain(value.low),
+        "high": None if value.high is None else plain(value.high),
+    }
+
+
+def money_interval(value: Interval) -> JSON:
+    return {
+        "value": None if value.value is None else money(value.value),
+        "low": money(value.low),
+        "high": None if value.high is None else money(value.high),
+    }
+
+
+def money(value: Decimal) -> str:
+    """Two places, half-even; only for showing."""
+    return f"{value.quantize(Decimal('0.01'), context=EXACT):f}"
+
+
+def moment(at: datetime) -> str:
+    """RFC 3339 in UTC, with milliseconds only where there are any."""
+    return at.isoformat(timespec="milliseconds" if at.microsecond else "seconds").replace("+00:00", "Z")
+
+
+def _chain(state: ChainState, *, now: datetime) -> JSON:
+    tip = state.tip
+    return {
+        "height": tip.height if tip else None,
+        "hash": tip.hash if tip else None,
+        "time": moment(tip.time) if tip else None,
+        "tip_age_seconds": _age(tip.time, now) if tip else None,
+        "age_seconds": _age(state.seen, now) if state.seen else None,
+        "unread": sum(state.unread.values()),
+        "unread_reasons": {reason.value: count for reason, count in state.unread.items()},
+        "reader": state.reader,
+        "reason": state.reason.value if state.reason else None,
+        "detail": state.detail,
+        "since": moment(state.since) if state.since else None,
+    }
+
+
+def _holding(held: Holding) -> JSON:
+    """Of a holding that is wholly read; its value is None when nobody knows the price."""
+    return {
+        "units": None if held.units is None else str(held.units),
+        "amount": plain(held.amount.low, places=80),
+        "value": None if held.value.value is None else money(held.value.value),
+    }
+
+
+def _doubtful(held: Holding) -> JSON:
+    return {"amount": interval(held.amount), "value": money_interval(held.value)}
+
+
+def _last(known: LastKnown) -> JSON:
+    return {"amount": plain(known.amount, places=80), "at": moment(known.at)}
+
+
+def _move(move: Move) -> JSON:
+    return {"wallet": move.wallet, "asset": move.asset, "amount": plain(move.amount), "direction": move.direction}
+
+
+def _age(at: datetime, now: datetime) -> float:
+    return round((now - at).total_seconds(), 3)

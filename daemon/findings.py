@@ -1,0 +1,96 @@
+"""The life of a finding: pending while its hold time runs, firing when people are told, resolved when it stays over."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from daemon.model import Event, Finding, Judgement, State, Verdict
+from daemon.policy.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What one judgement did: the findings open now, those that are not any more, and what people must hear."""
+
+    open: tuple[Finding, ...]
+    closed: tuple[Finding, ...]
+    events: tuple[tuple[Event, Finding], ...]
+
+    def changed(self, before: Iterable[Finding]) -> tuple[Finding, ...]:
+        """The findings whose stage differs from `before`: what the store must know. New numbers alone are no change."""
+        stages = {finding.id: _stage(finding) for finding in before}
+        return tuple(item for item in (*self.open, *self.closed) if stages.get(item.id) != _stage(item))
+
+
+def advance(
+    findings: Sequence[Finding], verdicts: Sequence[Verdict], *, rules: Mapping[str, Rule], now: datetime
+) -> Advance:
+    """Moves every finding one step. Pure: the same findings, verdicts and time give the same result.
+
+    A verdict `unknown` neither starts nor ends anything: what was firing keeps firing, what was pending keeps waiting.
+    A finding whose rule or subject is not judged any more (the configuration changed) is closed, saying so.
+    """
+    known = {(finding.verdict.policy, finding.verdict.subject): finding for finding in findings}
+    after: list[Finding] = []
+    for verdict in verdicts:
+        finding = known.pop((verdict.policy, verdict.subject), None)
+        after.extend(_step(finding, verdict, rule=rules[verdict.policy], now=now))
+    after.extend(_close(finding, now=now, why="no longer judged by the configuration") for finding in known.values())
+    was_firing = {finding.id for finding in findings if finding.state is State.FIRING}
+    events = [
+        (Event.FIRING, finding) for finding in after if finding.state is State.FIRING and finding.id not in was_firing
+    ]
+    events += [(Event.RESOLVED, finding) for finding in after if finding.state is State.RESOLVED and finding.fired]
+    return Advance(
+        open=tuple(finding for finding in after if finding.state is not State.RESOLVED),
+        closed=tuple(finding for finding in after if finding.state is State.RESOLVED),
+        events=tuple(events),
+    )
+
+
+def adopt(current: Sequence[Finding], stored: Sequence[Finding], *, now: datetime) -> Advance:
+    """Puts what an earlier run left in the store in the place of what was begun anew while the store was out of reach.
+
+    The earlier finding goes on, with its identity and its `since`; the new one is closed without a word.
+    """
+    begun = {(finding.verdict.policy, finding.verdict.subject): finding for finding in current}
+    doubled = [begun.pop(key) for item in stored if (key := (item.verdict.policy, item.verdict.subject)) in begun]
+    closed = tuple(_close(finding, now=now, why="goes on as an earlier finding") for finding in doubled)
+    return Advance(open=(*stored, *begun.values()), closed=closed, events=())
+
+
+def _step(finding: Finding | None, verdict: Verdict, *, rule: Rule, now: datetime) -> list[Finding]:
+    if finding is None:
+        return [_begin(verdict, rule=rule, now=now)] if verdict.judgement is Judgement.BREACH else []
+    finding = replace(finding, verdict=verdict)
+    if finding.state is State.PENDING:
+        if verdict.judgement is Judgement.OK:
+            return [_close(finding, now=now, why="back before its hold time was over")]
+        return [_fire_when_due(finding, rule=rule, now=now)]
+    if not verdict.cleared:
+        return [replace(finding, clear_since=None)]
+    clear_since = finding.clear_since or now
+    if now - clear_since >= rule.clear_after:
+        return [_close(replace(finding, clear_since=clear_since), now=now, why="back within the limit")]
+    return [replace(finding, clear_since=clear_since)]
+
+
+def _begin(verdict: Verdict, *, rule: Rule, now: datetime) -> Finding:
+    text = "\n".join((verdict.policy, verdict.subject, now.isoformat()))
+    finding = Finding(hashlib.sha256(text.encode()).hexdigest()[:16], State.PENDING, since=now, verdict=verdict)
+    return _fire_when_due(finding, rule=rule, now=now)
+
+
+def _fire_when_due(finding: Finding, *, rule: Rule, now: datetime) -> Finding:
+    if finding.verdict.judgement is Judgement.BREACH and now - finding.since >= rule.hold:
+        return replace(finding, state=State.FIRING, fired=now)
+    return finding
+
+
+def _close(finding: Finding, *, now: datetime, why: str) -> Finding:
+    return replace(finding, state=State.RESOLVED, resolved=now, why_resolved=why)
+
+
+def _stage(finding: Finding) -> tuple[State, datetime | None]:
+    return finding.state, finding.clear_since

@@ -1,0 +1,204 @@
+"""The last reading of every account and token, and running totals of them that cost only what changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from connectors.base import Address, Disagreement, Failure, Tip, Token, Update
+from connectors.errors import Reason
+from daemon.model import Inventory
+
+Key = tuple[Address, Token]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A sum over (account, token) pairs that merges with `+`, so that shards can be added up; units are the token's.
+
+    `known` sums current readings, `lost` the last readings of what is unread now; `pairs` counts all, `unread` those
+    without a current reading, `never` those of them that were never read at all.
+    """
+
+    known: int = 0
+    lost: int = 0
+    pairs: int = 0
+    unread: int = 0
+    never: int = 0
+
+    def __add__(self, other: Total) -> Total:
+        return Total(
+            self.known + other.known,
+            self.lost + other.lost,
+            self.pairs + other.pairs,
+            self.unread + other.unread,
+            self.never + other.never,
+        )
+
+    def __sub__(self, other: Total) -> Total:
+        return Total(
+            self.known - other.known,
+            self.lost - other.lost,
+            self.pairs - other.pairs,
+            self.unread - other.unread,
+            self.never - other.never,
+        )
+
+
+NEVER_READ = Total(pairs=1, unread=1, never=1)
+
+WalletKey = tuple[str, Token]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A snapshot of the running totals. `lost_at` is the block time of the last reading before a wallet went unread."""
+
+    wallets: Mapping[WalletKey, Total]
+    lost_at: Mapping[WalletKey, datetime]
+
+
+@dataclass(slots=True)
+class Book:
+    """What is known of one chain. `failed` is the newest failure with the time of the first in a row."""
+
+    tip: Tip | None = None
+    seen: datetime | None = None
+    failed: tuple[Failure, datetime] | None = None
+    units: dict[Key, int] = field(default_factory=dict)
+    unread: dict[Key, Reason] = field(default_factory=dict)
+    reasons: Counter[Reason] = field(default_factory=Counter)
+    disagreements: tuple[Disagreement, ...] = ()
+    reorgs: int = 0
+
+
+class GapError(Exception):
+    """An update does not continue what is known: the connector must begin again with a complete one."""
+
+
+class Ledger:
+    """The one mutable state of the pipe. Everything starts as never read."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._wallets: dict[WalletKey, Total] = {}
+        self._lost_at: dict[WalletKey, datetime] = {}
+        self.books = {chain: Book() for chain in inventory.watches}
+        for chain, watch in inventory.watches.items():
+            book = self.books[chain]
+            for token in watch.tokens:
+                for account in watch.accounts:
+                    book.unread[(account, token)] = Reason.STARTING
+                    self._add((account, token), NEVER_READ)
+            book.reasons[Reason.STARTING] = len(book.unread)
+
+    def apply(self, update: Update) -> None:
+        """Takes what a connector says; raises GapError when it does not continue the last tip.
+
+        A failure leaves the last picture as it is: it is still true at its tip, and its age tells when it stops being
+        current. A single unread account in a new block is unread at once: its old value belongs to another block.
+        """
+        book = self.books[update.chain]
+        if update.failure is not None or update.tip is None:
+            failure = update.failure or Failure(Reason.BAD_ANSWER, "an update without a tip")
+            book.failed = (failure, book.failed[1] if book.failed else update.seen)
+            return
+        if not update.complete and update.previous != book.tip:
+            raise GapError(f"{update.chain}: an update from {update.previous}, but the ledger is at {book.tip}")
+        if update.complete:
+            self._forget_unmentioned(book, update)
+        for unread in update.unread:
+            self._lose(book, (unread.account, unread.token), unread.reason)
+        for held in update.held:
+            self._hold(book, (held.account, held.token), held.units)
+        book.tip, book.seen, book.failed = update.tip, update.seen, None
+        book.disagreements = update.disagreements
+        book.reorgs += update.reorg_depth > 0
+
+    def totals(self) -> Totals:
+        return Totals(dict(self._wallets), dict(self._lost_at))
+
+    def readings(self, wallet: str) -> dict[str, dict[str, str]]:
+        """Current readings of a wallet's accounts: account → asset → units, as text; what is unread is left out.
+
+        An asset with several tokens on the chain is counted per token, named `asset:contract`.
+        """
+        found = self._inventory.wallets[wallet]
+        book = self.books[found.chain]
+        tokens = self._inventory.watches[found.chain].tokens
+        return {
+            account: {
+                self._label(token): str(book.units[(account, token)])
+                for token in tokens
+                if (account, token) in book.units and (account, token) not in book.unread
+            }
+            for account in found.accounts
+        }
+
+    def _label(self, token: Token) -> str:
+        asset = self._inventory.asset_of[token]
+        siblings = [other for other in self._inventory.assets[asset] if other.chain == token.chain]
+        return asset if len(siblings) == 1 else f"{asset}:{token.contract or 'native'}"
+
+    def carry_over(self, older: Ledger, *, chains: Iterable[str]) -> None:
+        """Takes the readings of `older` for the accounts and tokens that both watch, on these chains.
+
+        Accounts that are new stay never read until the next complete update.
+        """
+        for chain in chains:
+            book, source = self.books[chain], older.books[chain]
+            book.tip, book.seen, book.failed = source.tip, source.seen, source.failed
+            book.disagreements, book.reorgs = source.disagreements, source.reorgs
+            for key in list(book.unread):
+                if key in source.units:
+                    self._hold(book, key, source.units[key])
+                    if key in source.unread:
+                        self._lose(book, key, source.unread[key])
+
+    def _forget_unmentioned(self, book: Book, update: Update) -> None:
+        """A complete update replaces everything: what it does not mention was not read."""
+        mentioned = {(held.account, held.token) for held in update.held}
+        mentioned.update((unread.account, unread.token) for unread in update.unread)
+        for key in book.units.keys() - mentioned:
+            self._lose(book, key, Reason.BAD_ANSWER)
+
+    def _hold(self, book: Book, key: Key, units: int) -> None:
+        before = _contribution(book, key)
+        book.units[key] = units
+        reason = book.unread.pop(key, None)
+        if reason is not None:
+            book.reasons[reason] -= 1
+        self._add(key, _contribution(book, key) - before)
+        wallet = self._wallet_key(key)
+        if reason is not None and not self._wallets[wallet].unread:
+            self._lost_at.pop(wallet, None)
+
+    def _lose(self, book: Book, key: Key, reason: Reason) -> None:
+        before = _contribution(book, key)
+        known_reason = book.unread.get(key)
+        if known_reason is not None:
+            book.reasons[known_reason] -= 1
+        book.unread[key] = reason
+        book.reasons[reason] += 1
+        self._add(key, _contribution(book, key) - before)
+        if known_reason is None and book.tip is not None:
+            self._lost_at.setdefault(self._wallet_key(key), book.tip.time)
+
+    def _add(self, key: Key, change: Total) -> None:
+        wallet = self._wallet_key(key)
+        self._wallets[wallet] = self._wallets.get(wallet, Total()) + change
+
+    def _wallet_key(self, key: Key) -> WalletKey:
+        account, token = key
+        return self._inventory.wallet_of[(token.chain, account)], token
+
+
+def _contribution(book: Book, key: Key) -> Total:
+    units = book.units.get(key)
+    if units is None:
+        return NEVER_READ
+    if key in book.unread:
+        return Total(lost=units, pairs=1, unread=1)
+    return Total(known=units, pairs=1)

@@ -1,0 +1,109 @@
+"""The pipe: what the chains said → classify → exposure → policy → findings → emit, in this order and on this screen."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import chain as concatenated
+from typing import Protocol
+
+from daemon.classify import classify
+from daemon.exposure import Ages, Valuation, chain_state, expose, wallet_states
+from daemon.findings import Advance, advance
+from daemon.ledger import Ledger
+from daemon.model import ChainState, Feed, Finding, Inventory, Notification, Price, Report
+from daemon.outbox import addressed
+from daemon.policy import judge
+from daemon.policy.rule import Picture, Rule
+
+
+class Sink(Protocol):
+    """Receives every report. Never raises and never waits: what takes time is a worker of the sink's own."""
+
+    def offer(self, report: Report) -> None: ...
+
+
+class Recorder(Protocol):
+    """Makes findings and their notifications durable before anybody is told. Keeps them when the store does not."""
+
+    @property
+    def problem(self) -> str | None: ...
+
+    async def record(self, findings: Sequence[Finding], notifications: Sequence[Notification]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What one configuration means; a reload swaps it whole. `growth` is how much unread accounts may have grown."""
+
+    entity: str
+    currency: str
+    inventory: Inventory
+    policies: tuple[tuple[str, Rule], ...]
+    prices: Mapping[str, Price]
+    feeds: Mapping[str, str]
+    growth: Decimal
+    ages: Mapping[str, Ages]
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events."""
+
+    setup: Setup
+    ledger: Ledger
+    findings: tuple[Finding, ...]
+    recorder: Recorder
+    receivers: tuple[str, ...]
+    sinks: Sequence[Sink]
+
+    async def cycle(self, now: datetime) -> Report:
+        """One pass: a judgement, made durable, then handed to every sink."""
+        step, report = self._judge(now)
+        changed = step.changed(self.findings)
+        if changed or step.events:
+            await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
+        self.findings = step.open
+        for sink in self.sinks:
+            sink.offer(report)
+        return report
+
+    def _judge(self, now: datetime) -> tuple[Advance, Report]:
+        setup, ledger = self.setup, self.ledger
+        totals = ledger.totals()
+        chains = {
+            name: chain_state(name, book=book, ages=setup.ages[name], now=now) for name, book in ledger.books.items()
+        }
+        tiers = classify(setup.inventory.wallets)
+        valuation = Valuation(setup.inventory, setup.prices, chains, setup.growth)
+        wallets = wallet_states(totals, tiers=tiers, valuation=valuation)
+        exposure = expose(totals, tiers=tiers, valuation=valuation)
+        disagreements = tuple(concatenated.from_iterable(book.disagreements for book in ledger.books.values()))
+        verdicts = judge(setup.policies, Picture(setup.currency, chains, wallets, exposure, disagreements))
+        step = advance(self.findings, verdicts, rules=dict(setup.policies), now=now)
+        report = Report(
+            entity=setup.entity,
+            currency=setup.currency,
+            at=now,
+            chains=chains,
+            wallets=wallets,
+            exposure=exposure,
+            verdicts=verdicts,
+            findings=step.open,
+            feeds={name: Feed(source, now) for name, source in setup.feeds.items()},
+            disagreements=disagreements,
+            problems=tuple(problems(chains, store=self.recorder.problem)),
+        )
+        return step, report
+
+
+def problems(chains: Mapping[str, ChainState], *, store: str | None) -> Iterator[str]:
+    """Why this picture is not a complete and current one; each a line for people."""
+    for name, state in chains.items():
+        if state.reason is not None:
+            yield f"{name}: {state.reason}: {state.detail}"
+        elif state.unread:
+            counts = ", ".join(f"{count} {reason}" for reason, count in state.unread.items())
+            yield f"{name}: accounts unread: {counts}"
+    if store is not None:
+        yield f"store: {store}"

@@ -1,0 +1,108 @@
+"""Whether the names in a configuration lead somewhere, and whether its parts agree with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from daemon.diagnosis import nearest
+from daemon.document import Keys, shown
+from daemon.policy import RuleConfig
+from daemon.policy.hot_share import HotShare
+from daemon.policy.wallet_band import WalletBand
+
+if TYPE_CHECKING:
+    from daemon.settings import Settings
+
+Problem = tuple[Keys, str]
+"""Where, and what is wrong with it."""
+
+
+def problems(settings: Settings) -> list[Problem]:
+    """Everything in the file that names what is not there, or contradicts another part."""
+    return [
+        *_asset_problems(settings),
+        *_wallet_problems(settings),
+        *_price_problems(settings),
+        *(
+            problem
+            for place, policy in enumerate(settings.policies)
+            if not isinstance(policy, str)
+            for problem in rule_problems(policy, settings=settings, at=("policies", place))
+        ),
+    ]
+
+
+def rule_problems(rule: RuleConfig, *, settings: Settings, at: Keys) -> Iterator[Problem]:
+    """What a rule that stands at `at` names that is not there."""
+    missing = _Missing(settings)
+    if isinstance(rule, HotShare):
+        for place, asset in enumerate(rule.assets):
+            yield from missing.asset(asset, keys=(*at, "assets", place))
+    if isinstance(rule, WalletBand):
+        yield from missing.asset(rule.asset, keys=(*at, "asset"))
+        for place, pattern in enumerate(rule.wallets):
+            keys = (*at, "wallets", place)
+            if "*" not in pattern:
+                yield from missing.wallet(pattern, keys=keys)
+            elif not any(fnmatchcase(wallet, pattern.replace("[", "[[]")) for wallet in settings.wallets):
+                yield keys, "matches no wallet"
+
+
+class _Missing:
+    """Problems with a name, none when it is known; a name that came from the environment is not repeated."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def chain(self, name: str, *, keys: Keys) -> Iterator[Problem]:
+        return self._unless(name, keys=keys, sort="chain", known=self._settings.chains)
+
+    def asset(self, name: str, *, keys: Keys) -> Iterator[Problem]:
+        return self._unless(name, keys=keys, sort="asset", known=self._settings.assets)
+
+    def wallet(self, name: str, *, keys: Keys) -> Iterator[Problem]:
+        return self._unless(name, keys=keys, sort="wallet", known=self._settings.wallets)
+
+    def _unless(self, name: str, *, keys: Keys, sort: str, known: Mapping[str, object]) -> Iterator[Problem]:
+        if name not in known:
+            called = "called so" if keys in self._settings.variable else f"called {shown(name)}"
+            yield keys, f"no {sort} is {called}{nearest(name, known)}"
+
+
+def _asset_problems(settings: Settings) -> Iterator[Problem]:
+    missing = _Missing(settings)
+    owners: dict[tuple[str, str], str] = {}
+    for asset, config in settings.assets.items():
+        if asset == "all":
+            yield ("assets", asset), "no asset can have this name: it stands for the sum of all"
+        for place, token in enumerate(config.tokens):
+            keys = ("assets", asset, "tokens", place)
+            yield from missing.chain(token.chain, keys=(*keys, "chain"))
+            owner = owners.setdefault((token.chain, (token.contract or "").casefold()), key := f"{asset}[{place}]")
+            if owner != key:
+                yield keys, f"this token belongs to {owner.partition('[')[0]} already"
+
+
+def _wallet_problems(settings: Settings) -> Iterator[Problem]:
+    missing = _Missing(settings)
+    living = {token.chain for asset in settings.assets.values() for token in asset.tokens}
+    for wallet, config in settings.wallets.items():
+        keys = ("wallets", wallet, "chain")
+        yield from missing.chain(config.chain, keys=keys)
+        if config.chain in settings.chains and config.chain not in living:
+            yield keys, "no asset has a token on this chain, so there is nothing to read"
+
+
+def _price_problems(settings: Settings) -> Iterator[Problem]:
+    missing = _Missing(settings)
+    priced: dict[str, int] = {}
+    for place, feed in enumerate(settings.feeds.prices):
+        for asset, money in feed.values.items():
+            keys = ("feeds", "prices", place, "values", asset)
+            yield from missing.asset(asset, keys=keys)
+            if money.currency not in (None, settings.currency):
+                yield keys, f"expected a price in {settings.currency}, the entity's currency"
+            if priced.setdefault(asset, place) != place:
+                yield keys, f"has a price in feeds.prices[{priced[asset]}] already"

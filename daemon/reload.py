@@ -1,0 +1,72 @@
+"""What a configuration file means: whatever can fail when it is loaded fails here, before anything is swapped."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from connectors import CONNECTORS
+from daemon import inventory
+from daemon.emit.alertmanager import Endpoint
+from daemon.errors import ConfigError
+from daemon.exposure import Ages
+from daemon.feeds.prices import fixed_prices
+from daemon.pipeline import Setup
+from daemon.settings import Settings, load
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that is whole: its settings, what they mean, and the digest of the file."""
+
+    path: Path
+    settings: Settings
+    setup: Setup
+    sha256: str
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Every Alertmanager."""
+        receivers = self.settings.alertmanager.endpoints if self.settings.alertmanager else ()
+        return tuple(Endpoint.parse(receiver.url.get_secret_value()) for receiver in receivers)
+
+
+FIXED = ("store", "alertmanager", "api")
+"""What is opened once: a change of these takes a restart, and a reload that would need one is refused."""
+
+
+def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
+    """Reads the file and every file that it names. ConfigError, one line, for whatever is wrong."""
+    settings = load(path, env=env)
+    canonical = {kind: connector.canonical for kind, connector in CONNECTORS.items()}
+    setup = Setup(
+        entity=settings.entity,
+        currency=settings.currency,
+        inventory=inventory.build(settings, base=path.parent, canonical=canonical),
+        policies=settings.rules,
+        prices=fixed_prices(settings.feeds.prices, at=now),
+        feeds={"prices": "fixed"} if settings.feeds.prices else {},
+        growth=settings.unread_growth,
+        ages={name: Ages(chain.max_age, chain.max_tip_age, chain.reader) for name, chain in settings.chains.items()},
+    )
+    return Loaded(path, settings, setup, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def refuse_what_takes_a_restart(running: Settings, wanted: Settings) -> None:
+    """ConfigError when a reload would have to change something that is opened once."""
+    for key in FIXED:
+        if key == "api" and running.api.listen == wanted.api.listen:
+            continue
+        if getattr(running, key) != getattr(wanted, key):
+            name = "api.listen" if key == "api" else key
+            raise ConfigError(
+                wanted.where((key,)), f"{name} differs from the running configuration; restart to change it"
+            )
+
+
+def unchanged_chains(running: Loaded, wanted: Loaded) -> frozenset[str]:
+    """Chains whose nodes and rules of reading are the same, so that their readings stay good."""
+    old, new = running.settings.chains, wanted.settings.chains
+    watched = wanted.setup.inventory.watches.keys() & running.setup.inventory.watches.keys()
+    return frozenset(name for name in watched if old.get(name) == new.get(name))

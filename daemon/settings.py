@@ -1,0 +1,339 @@
+"""The configuration: what may stand in the file, read with errors that say where, and shown without its secrets."""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    SecretStr,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import GenerateJsonSchema
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from connectors import AnyChainConfig
+from connectors.config import AN_INSTANT, Duration, Receiver, Strict, format_duration, is_http_url
+from daemon import references
+from daemon.diagnosis import explain, first_of
+from daemon.document import Document, Keys, key_path, read
+from daemon.feeds.prices import PriceFeed
+from daemon.model import Owner, Tier
+from daemon.policy import RuleConfig, presets
+from daemon.secret_files import with_secret_files
+from daemon.tokens import ApiToken, load_tokens
+
+DEFAULT_STORE = "sqlite+aiosqlite:///pyrometer.db"
+SQLITE = "sqlite+aiosqlite"
+POSTGRESQL = "postgresql+asyncpg"
+MASKED_BY_ITSELF = ("url", "store")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.-]+):(?P<port>\d{1,5})")
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError("expected a name of at most 64 letters, digits, dots, _ and -, the first a letter or digit")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+"""Of a chain, an asset or a wallet: it becomes a metric label, a part of a topic and of a URL."""
+
+
+class TokenConfig(Strict):
+    """Where an asset lives."""
+
+    chain: str = Field(description="name of a chain")
+    contract: str | None = Field(None, description="address of the token's contract; default: the chain's native coin")
+    decimals: int | None = Field(
+        None, ge=0, le=77, description="decimals of a contract token; the native coin's stand with its chain"
+    )
+
+    @model_validator(mode="after")
+    def _decimals_where_they_belong(self) -> TokenConfig:
+        if self.contract is not None and self.decimals is None:
+            raise ValueError("decimals is missing (decimals of the contract token)")
+        if self.contract is None and self.decimals is not None:
+            raise ValueError("decimals of a native coin belong to its chain; expected a contract, or no decimals")
+        return self
+
+
+class AssetConfig(Strict):
+    """The economic thing a customer owns."""
+
+    tokens: tuple[TokenConfig, ...] = Field(min_length=1, description="where it lives; an asset may have many")
+
+
+class WalletConfig(Strict):
+    """A named group of accounts on one chain."""
+
+    chain: str = Field(description="name of a chain")
+    tier: Tier = Field(description="hot: an online machine can sign; warm: online with a human quorum; cold: offline")
+    owner: Owner = Field(
+        Owner.CUSTOMER, description="customer, company, or guarantee: own assets set aside to back the hot part"
+    )
+    custodian: str | None = Field(None, max_length=200, description="who holds the keys, if somebody else")
+    addresses: tuple[str, ...] = Field((), description="the accounts; this or addresses_file")
+    addresses_file: Path | None = Field(None, description="a file with one address a line; this or addresses")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> WalletConfig:
+        if bool(self.addresses) == (self.addresses_file is not None):
+            raise ValueError("expected either addresses with at least one address or addresses_file")
+        return self
+
+
+class FeedsConfig(Strict):
+    """Sources from outside the chains."""
+
+    prices: tuple[PriceFeed, ...] = Field((), description="what the assets cost")
+
+
+class AlertmanagerConfig(Strict):
+    """Where alerts go."""
+
+    endpoints: tuple[Receiver, ...] = Field(min_length=1, description="every Alertmanager of the cluster")
+    resend: Duration = Field(
+        timedelta(minutes=1),
+        gt=AN_INSTANT,
+        description="how often a firing alert is sent again; well below Alertmanager's resolve_timeout",
+    )
+    external_url: str | None = Field(None, description="URL of this daemon for the links in alerts; default: none")
+
+    @field_validator("external_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None and (not is_http_url(value) or "@" in value):
+            raise ValueError("expected an http:// or https:// URL without credentials")
+        return value
+
+
+class ApiConfig(Strict):
+    """The HTTP server."""
+
+    listen: str = Field("127.0.0.1:9517", description="address and port; port 0 takes a free one")
+    tokens_file: Path | None = Field(None, description="who may use it; required unless it listens on loopback only")
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        match = LISTEN.fullmatch(value)
+        if match is None or int(match["port"]) > 65_535:
+            raise ValueError("expected host:port, such as 127.0.0.1:9517 or [::1]:9517")
+        return value
+
+    @model_validator(mode="after")
+    def _guarded(self) -> ApiConfig:
+        if self.tokens_file is None and not self.loopback:
+            raise ValueError("listening beyond loopback needs a tokens_file; or listen on 127.0.0.1")
+        return self
+
+    @property
+    def host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it; a host name other than localhost may resolve to anything."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+class LogConfig(Strict):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
+    format: Literal["console", "json"] = Field("console", description="console: for people; json: one object a line")
+
+
+def masked_store(url: SecretStr) -> str:
+    """What may be shown of a store's URL: a file's name, a server's scheme and host."""
+    parts = make_url(url.get_secret_value())
+    if parts.host is None and parts.drivername == SQLITE:
+        return f"{SQLITE}:///{parts.database or ':memory:'}"
+    return f"{parts.drivername}://{parts.host or ''}/***"
+
+
+def _policy_form(value: object) -> str:
+    return "preset" if isinstance(value, str) else "rule"
+
+
+Policy = Annotated[Annotated[str, Tag("preset")] | Annotated[RuleConfig, Tag("rule")], Discriminator(_policy_form)]
+
+
+class Settings(Strict):
+    """The whole file. Made by `load`, it also knows its tokens, rules and places in the file."""
+
+    entity: str = Field(min_length=1, max_length=200, description="the exchange, as alerts and reports call it")
+    currency: str = Field(description="currency of all values, three to five capitals, such as JPY")
+    store: Annotated[SecretStr, PlainSerializer(masked_store, return_type=str, when_used="json")] = Field(
+        SecretStr(DEFAULT_STORE), description="SQLAlchemy URL of the database, sqlite+aiosqlite or postgresql+asyncpg"
+    )
+    store_file: Path | None = Field(None, description="instead of `store`: a file that holds the URL")
+    chains: Mapping[Name, AnyChainConfig] = Field(min_length=1, description="the chains and their nodes")
+    assets: Mapping[Name, AssetConfig] = Field(min_length=1, description="what customers own, and where it lives")
+    wallets: Mapping[Name, WalletConfig] = Field(min_length=1, description="what is watched")
+    feeds: FeedsConfig = Field(FeedsConfig(), description="prices")
+    policies: tuple[Policy, ...] = Field((), description="names of presets, and rules; the built-in ones always hold")
+    alertmanager: AlertmanagerConfig | None = Field(None, description="where alerts go; default: nowhere")
+    api: ApiConfig = Field(ApiConfig(), description="the HTTP server")
+    tick: Duration = Field(
+        timedelta(seconds=1), gt=AN_INSTANT, description="how often everything is judged when no block comes"
+    )
+    unread_growth: Decimal = Field(
+        Decimal("1.0"),
+        ge=0,
+        le=1_000_000,
+        description="an unread account holds at most its last value × (1 + this)",
+    )
+    log: LogConfig = Field(LogConfig(), description="what is logged, and how")
+
+    _document: Document | None = PrivateAttr(None)
+    _tokens: tuple[ApiToken, ...] = PrivateAttr(())
+    _rules: tuple[tuple[str, RuleConfig], ...] = PrivateAttr(())
+
+    @field_validator("currency")
+    @classmethod
+    def _is_currency(cls, value: str) -> str:
+        if not re.fullmatch("[A-Z]{3,5}", value):
+            raise ValueError("expected three to five capital letters, such as JPY")
+        return value
+
+    @field_validator("store")
+    @classmethod
+    def _is_store(cls, value: SecretStr) -> SecretStr:
+        try:
+            parts = make_url(value.get_secret_value())
+        except (ArgumentError, ValueError):
+            parts = None
+        if parts is None or parts.drivername not in (SQLITE, POSTGRESQL):
+            raise ValueError(f"expected a URL that begins with {SQLITE}:// or {POSTGRESQL}://")
+        return value
+
+    @property
+    def store_url(self) -> str:
+        """The database's URL, with its password."""
+        return self.store.get_secret_value()
+
+    @property
+    def tokens(self) -> tuple[ApiToken, ...]:
+        """What `api.tokens_file` holds; empty without one."""
+        return self._tokens
+
+    @property
+    def rules(self) -> tuple[tuple[str, RuleConfig], ...]:
+        """(policy id, rule) of every rule in force: presets resolved, built-in ones included."""
+        return self._rules
+
+    def where(self, keys: Keys) -> str:
+        """`file:line: key.path` of a value in the file that was loaded; the key path alone when none was."""
+        return key_path(keys) if self._document is None else self._document.where(keys)
+
+    @property
+    def variable(self) -> frozenset[Keys]:
+        """The places whose values came from the environment."""
+        return frozenset() if self._document is None else self._document.variable
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed but makes the daemon see or say less, one line each."""
+        priced = {asset for feed in self.feeds.prices for asset in feed.values}
+        watched = {wallet.chain for wallet in self.wallets.values()}
+        return (
+            *(
+                f"assets.{asset}: has no price, so that every sum of values is unknown while customers hold any"
+                for asset in self.assets
+                if asset not in priced
+            ),
+            *(f"chains.{chain}: no wallet is on it, it is not read" for chain in self.chains if chain not in watched),
+            *(() if self.alertmanager else ("alertmanager: is not configured, nobody is told of findings",)),
+        )
+
+
+def _importable(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def load(path: Path, *, env: Mapping[str, str], importable: Callable[[str], bool] = _importable) -> Settings:
+    """Reads and checks a configuration file and the files it names, address files excepted (`inventory.build`).
+
+    ConfigError, one line with file, line and key path, for whatever is wrong with it.
+    """
+    document = with_secret_files(read(path).interpolated(env), folder=path.parent)
+    try:
+        settings = Settings.model_validate(document.value)
+    except ValidationError as error:
+        raise explain(error, document=document, schema=Settings.model_json_schema()) from None
+    settings._document = document
+    problems = references.problems(settings)
+    if problems:
+        raise first_of(problems, document=document)
+    if settings.store_url.startswith(POSTGRESQL) and not importable("asyncpg"):
+        keys: Keys = ("store",) if settings.store_file is None else ("store_file",)
+        raise document.error(keys, "needs asyncpg, which is not installed; it comes with pyrometer[postgres]")
+    tokens_file = settings.api.tokens_file
+    settings._tokens = load_tokens(path.parent / tokens_file) if tokens_file is not None else ()
+    settings._rules = _rules(settings, document=document)
+    return settings
+
+
+def _rules(settings: Settings, *, document: Document) -> tuple[tuple[str, RuleConfig], ...]:
+    rules = presets.resolve(settings.policies, folders=presets.folders(document.path), where=document.where)
+    for policy, rule in rules:
+        for keys, message in references.rule_problems(rule, settings=settings, at=()):
+            raise document.error(("policies",), f"{policy}: {key_path(keys)}: {message}")
+    return rules
+
+
+def redacted(settings: Settings) -> dict[str, Any]:
+    """The configuration as JSON-ready values without secrets.
+
+    Of URLs scheme and host remain; any other value that came from the environment is `***`.
+    """
+    values: dict[str, Any] = settings.model_dump(mode="json")
+    for keys in settings.variable:
+        around: Any = values
+        for key in keys[:-1]:
+            around = around[key]
+        if keys[-1] not in MASKED_BY_ITSELF and not isinstance(around[keys[-1]], dict):
+            around[keys[-1]] = "***"
+    return values
+
+
+class _AsWritten(GenerateJsonSchema):
+    """Shows defaults in the form in which they are written in the file."""
+
+    def encode_default(self, dft: object) -> object:
+        if isinstance(dft, SecretStr):  # the default store, which is no secret
+            return dft.get_secret_value()
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of the configuration file, for editors."""
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        **Settings.model_json_schema(schema_generator=_AsWritten),
+        "title": "pyrometer configuration",
+    }

@@ -1,0 +1,119 @@
+"""Findings as JSON text and back, exactly: decimals digit by digit, times to the microsecond in UTC."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from daemon.interval import Interval
+from daemon.model import Finding, Judgement, Move, Severity, State, Verdict
+
+
+def encode(finding: Finding) -> str:
+    """ASCII JSON, so that no text of a node (a lone surrogate, a NUL) can make a finding unstorable."""
+    # A rule that puts something foreign into its evidence must not cost us the finding: it is stored as its text.
+    return json.dumps(_finding(finding), separators=(",", ":"), default=str)
+
+
+def decode(text: str) -> Finding:
+    """The finding that `encode` was given; ValueError when the text is nothing of the kind."""
+    try:
+        return _to_finding(json.loads(text))
+    except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
+        raise ValueError(f"no finding: {type(error).__name__} {error}") from error
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    return {
+        "id": finding.id,
+        "state": finding.state.value,
+        "since": _moment(finding.since),
+        "verdict": _verdict(finding.verdict),
+        "fired": _moment(finding.fired),
+        "clear_since": _moment(finding.clear_since),
+        "resolved": _moment(finding.resolved),
+        "why_resolved": finding.why_resolved,
+    }
+
+
+def _to_finding(raw: Mapping[str, Any]) -> Finding:
+    return Finding(
+        id=raw["id"],
+        state=State(raw["state"]),
+        since=datetime.fromisoformat(raw["since"]),
+        verdict=_to_verdict(raw["verdict"]),
+        fired=_to_moment(raw["fired"]),
+        clear_since=_to_moment(raw["clear_since"]),
+        resolved=_to_moment(raw["resolved"]),
+        why_resolved=raw["why_resolved"],
+    )
+
+
+def _verdict(verdict: Verdict) -> dict[str, object]:
+    return {
+        "policy": verdict.policy,
+        "subject": verdict.subject,
+        "alert": verdict.alert,
+        "severity": verdict.severity.value,
+        "judgement": verdict.judgement.value,
+        "summary": verdict.summary,
+        "cleared": verdict.cleared,
+        "measured": _interval(verdict.measured),
+        "limit": _decimal(verdict.limit),
+        "causes": list(verdict.causes),
+        "moves": [_move(move) for move in verdict.moves],
+        "evidence": dict(verdict.evidence),
+    }
+
+
+def _to_verdict(raw: Mapping[str, Any]) -> Verdict:
+    return Verdict(
+        policy=raw["policy"],
+        subject=raw["subject"],
+        alert=raw["alert"],
+        severity=Severity(raw["severity"]),
+        judgement=Judgement(raw["judgement"]),
+        summary=raw["summary"],
+        cleared=raw["cleared"],
+        measured=_to_interval(raw["measured"]),
+        limit=_to_decimal(raw["limit"]),
+        causes=tuple(raw["causes"]),
+        moves=tuple(_to_move(move) for move in raw["moves"]),
+        evidence=raw["evidence"],
+    )
+
+
+def _interval(interval: Interval | None) -> list[str | None] | None:
+    return None if interval is None else [str(interval.low), _decimal(interval.value), _decimal(interval.high)]
+
+
+def _to_interval(raw: list[str | None] | None) -> Interval | None:
+    if raw is None:
+        return None
+    low, value, high = raw
+    return Interval(Decimal(str(low)), _to_decimal(value), _to_decimal(high))
+
+
+def _move(move: Move) -> dict[str, str]:
+    return {"wallet": move.wallet, "asset": move.asset, "amount": str(move.amount), "direction": move.direction}
+
+
+def _to_move(raw: Mapping[str, str]) -> Move:
+    return Move(raw["wallet"], raw["asset"], Decimal(raw["amount"]), raw["direction"])
+
+
+def _decimal(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _to_decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat()
+
+
+def _to_moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,255 @@
+"""The store on SQL: one transaction an operation, and every foreign error made ours."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, event, func, insert, select, update
+from sqlalchemy.engine import URL, RowMapping, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+
+from daemon.errors import ConfigError, StoreError
+from daemon.model import Event, Finding, Notification, State
+from daemon.store import Outcome, Tally, migrations
+from daemon.store.codec import decode, encode
+from daemon.store.tables import FINDINGS, NOTIFICATIONS
+
+BUSY_SECONDS = 2.0
+"""How long SQLite waits for another process's lock: the judging waits with it."""
+
+AT_ONCE = 500
+"""Ids in one `IN (...)`: databases limit the parameters of a statement."""
+
+
+@asynccontextmanager
+async def open_store(url: str, *, deadline: float = 10.0) -> AsyncIterator["SqlStore"]:
+    """The store at `url`, `sqlite+aiosqlite:///path` or `postgresql+asyncpg://user:password@host/name`.
+
+    An operation that takes longer than `deadline` seconds has failed. Opening does not touch the database; the first
+    operation brings its schema up to date. ConfigError when the URL can't be used.
+    """
+    engine = _engine(url)
+    try:
+        yield SqlStore(engine, deadline=deadline)
+    finally:
+        await engine.dispose()
+
+
+class SqlStore:
+    """`daemon.store.Store` on an SQL database; made by `open_store`."""
+
+    def __init__(self, engine: AsyncEngine, *, deadline: float) -> None:
+        self._engine = engine
+        self._deadline = deadline
+        self._migrated = False
+
+    async def record(
+        self,
+        findings: Sequence[Finding],
+        notifications: Sequence[Notification],
+        *,
+        outcomes: Mapping[str, Outcome] | None = None,
+    ) -> frozenset[str]:
+        async with self._transaction(writing=True) as connection:
+            await connection.run_sync(_put_findings, findings)
+            settled = await connection.run_sync(_put_notifications, notifications)
+            await connection.run_sync(_settle, outcomes or {})
+        return settled
+
+    async def findings(self) -> tuple[Finding, ...]:
+        query = select(FINDINGS.c.body).where(FINDINGS.c.state != State.RESOLVED).order_by(FINDINGS.c.since)
+        async with self._transaction() as connection:
+            return tuple(decode(body) for body in await connection.scalars(query))
+
+    async def undelivered(self, sink: str, *, skip: int = 0, limit: int = 500) -> tuple[Notification, ...]:
+        waiting = (NOTIFICATIONS.c.sink == sink) & NOTIFICATIONS.c.settled.is_(None)
+        query = select(NOTIFICATIONS).where(waiting).order_by(NOTIFICATIONS.c.seq).offset(skip).limit(limit)
+        async with self._transaction() as connection:
+            return tuple(_notification(row) for row in (await connection.execute(query)).mappings())
+
+    async def tallies(self) -> Mapping[str, Tally]:
+        refused = func.count(NOTIFICATIONS.c.refusal)
+        settled = func.count(NOTIFICATIONS.c.settled)
+        query = select(NOTIFICATIONS.c.sink, func.count(), settled, refused).group_by(NOTIFICATIONS.c.sink)
+        async with self._transaction() as connection:
+            rows = await connection.execute(query)
+            return {sink: Tally(every - done, done - no, no) for sink, every, done, no in rows}
+
+    async def resolved_since(self, moment: datetime) -> tuple[Finding, ...]:
+        late_enough = (FINDINGS.c.state == State.RESOLVED) & (FINDINGS.c.resolved >= moment)
+        query = select(FINDINGS.c.body).where(late_enough).order_by(FINDINGS.c.resolved, FINDINGS.c.id)
+        async with self._transaction() as connection:
+            return tuple(decode(body) for body in await connection.scalars(query))
+
+    async def prune(self, *, before: datetime) -> int:
+        async with self._transaction(writing=True) as connection:
+            old = await connection.execute(delete(FINDINGS).where(FINDINGS.c.resolved < before))
+            told = await connection.execute(delete(NOTIFICATIONS).where(NOTIFICATIONS.c.settled < before))
+            return old.rowcount + told.rowcount
+
+    async def drop_sink(self, sink: str) -> int:
+        async with self._transaction(writing=True) as connection:
+            return (await connection.execute(delete(NOTIFICATIONS).where(NOTIFICATIONS.c.sink == sink))).rowcount
+
+    @asynccontextmanager
+    async def _transaction(self, *, writing: bool = False) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with asyncio.timeout(self._deadline):
+                await self._up_to_date()
+                async with self._engine.execution_options(writing=writing).begin() as connection:
+                    yield connection
+        except (SQLAlchemyError, sqlite3.Error, OSError, ValueError) as error:
+            raise StoreError(_reason(error, url=self._engine.url, deadline=self._deadline)) from error
+
+    async def _up_to_date(self) -> None:
+        """Reading comes first: a database that is up to date but can't be written still answers."""
+        if self._migrated:
+            return
+        async with self._engine.begin() as connection:
+            behind = await connection.run_sync(migrations.version) < len(migrations.STEPS)
+        if behind:
+            async with self._engine.execution_options(writing=True).begin() as connection:
+                await connection.run_sync(migrations.migrate)
+        self._migrated = True
+
+
+def _put_findings(connection: Connection, findings: Sequence[Finding]) -> None:
+    newest = {finding.id: finding for finding in findings}
+    gone = [finding.id for finding in newest.values() if finding.state is State.RESOLVED and finding.fired is None]
+    kept = [_finding_row(finding) for finding in newest.values() if finding.id not in gone]
+    for ids in _chunks(gone):
+        connection.execute(delete(FINDINGS).where(FINDINGS.c.id.in_(ids)))
+    known: set[str] = set()
+    for ids in _chunks([str(row["id"]) for row in kept]):
+        known.update(connection.scalars(select(FINDINGS.c.id).where(FINDINGS.c.id.in_(ids))))
+    # Not ON CONFLICT, which every dialect spells differently: writers take turns, so nobody comes in between.
+    if new := [row for row in kept if row["id"] not in known]:
+        connection.execute(insert(FINDINGS), new)
+    if old := [{f"new_{key}": value for key, value in row.items()} for row in kept if row["id"] in known]:
+        connection.execute(_UPDATE_FINDING, old)
+
+
+_UPDATE_FINDING = (
+    update(FINDINGS)
+    .where(FINDINGS.c.id == bindparam("new_id"))
+    .values({name: bindparam(f"new_{name}") for name in ("state", "since", "resolved", "body")})
+)
+
+
+def _put_notifications(connection: Connection, notifications: Sequence[Notification]) -> frozenset[str]:
+    """Inserts those not yet there, in order; gives the ids of those that are there and settled."""
+    rows = {item.id: _notification_row(item) for item in notifications}
+    known: dict[str, bool] = {}
+    for ids in _chunks(list(rows)):
+        query = select(NOTIFICATIONS.c.id, NOTIFICATIONS.c.settled).where(NOTIFICATIONS.c.id.in_(ids))
+        known |= {key: settled is not None for key, settled in connection.execute(query)}
+    for key, row in rows.items():
+        # One by one: a multi-row insert promises no order of the sequence.
+        if key not in known:
+            connection.execute(insert(NOTIFICATIONS).values(row))
+    return frozenset(key for key, settled in known.items() if settled)
+
+
+def _settle(connection: Connection, outcomes: Mapping[str, Outcome]) -> None:
+    if outcomes:
+        rows = [{"of": key, "moment": it.at, "reason": it.refusal} for key, it in outcomes.items()]
+        connection.execute(_SETTLE, rows)
+
+
+_SETTLE = (
+    update(NOTIFICATIONS)
+    .where((NOTIFICATIONS.c.id == bindparam("of")) & NOTIFICATIONS.c.settled.is_(None))
+    .values(settled=bindparam("moment"), refusal=bindparam("reason"))
+)
+
+
+def _finding_row(finding: Finding) -> dict[str, object]:
+    return {
+        "id": finding.id,
+        "state": finding.state.value,
+        "since": finding.since,
+        "resolved": finding.resolved,
+        "body": encode(finding),
+    }
+
+
+def _notification_row(item: Notification) -> dict[str, object]:
+    return {
+        "id": item.id,
+        "sink": item.sink,
+        "event": item.event.value,
+        "at": item.at,
+        "finding": encode(item.finding),
+    }
+
+
+def _notification(row: RowMapping) -> Notification:
+    return Notification(
+        id=row[NOTIFICATIONS.c.id],
+        sink=row[NOTIFICATIONS.c.sink],
+        event=Event(row[NOTIFICATIONS.c.event]),
+        at=row[NOTIFICATIONS.c.at],
+        finding=decode(row[NOTIFICATIONS.c.finding]),
+    )
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
+
+
+def _engine(text: str) -> AsyncEngine:
+    try:
+        url = make_url(text)
+        lite = url.get_backend_name() == "sqlite"
+        # SQLite has one writer anyway; with one connection our own workers queue for it instead of colliding.
+        engine = create_async_engine(
+            url,
+            hide_parameters=True,
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=1 if lite else 4,
+            max_overflow=0,
+            pool_pre_ping=not lite,
+            connect_args={"timeout": BUSY_SECONDS} if lite else {},
+        )
+    except ModuleNotFoundError as error:
+        raise ConfigError("store", f"needs the Python package {error.name}, which is not installed") from error
+    except (ArgumentError, InvalidRequestError) as error:
+        raise ConfigError(
+            "store", "expected sqlite+aiosqlite:///<path> or postgresql+asyncpg://<user>:<password>@<host>/<name>"
+        ) from error
+    if lite:
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:  # noqa: ARG001
+    # The driver must not begin transactions by itself: it would do so too late, after the first SELECT.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # With WAL, readers and the writer don't wait for each other; FULL: what is committed survives a power cut.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes the lock at once: one that reads first and is overtaken by another process can't be retried.
+    writing = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _reason(error: Exception, *, url: URL, deadline: float) -> str:
+    where = url.database if url.get_backend_name() == "sqlite" else f"{url.host}:{url.port or 5432}/{url.database}"
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    text = str(cause).strip().partition("\n")[0] or type(cause).__name__
+    if isinstance(error, TimeoutError):
+        text = f"no answer within {deadline:g} s"
+    if url.password:
+        text = text.replace(str(url.password), "***")
+    return f"store {where}: {text}"

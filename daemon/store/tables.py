@@ -1,0 +1,54 @@
+"""The tables: a finding and a notification are one JSON text each, beside the few columns that queries ask for."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import BigInteger, Column, DateTime, Dialect, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy.types import TypeDecorator
+
+METADATA = MetaData()
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time, UTC in and UTC out: SQLite forgets the zone, PostgreSQL answers in that of the session."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+SCHEMA = Table("pyrometer_schema", METADATA, Column("version", Integer, primary_key=True, autoincrement=False))
+
+FINDINGS = Table(
+    "pyrometer_findings",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("resolved", UtcTime),
+    Column("body", Text, nullable=False),
+    Index("pyrometer_findings_state", "state", "resolved"),
+)
+
+NOTIFICATIONS = Table(
+    "pyrometer_notifications",
+    METADATA,
+    # The order in which notifications were recorded; SQLite counts only in a column of type INTEGER.
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("sink", String, nullable=False),
+    Column("event", String, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("finding", Text, nullable=False),
+    Column("settled", UtcTime),
+    Column("refusal", Text),
+    Index("pyrometer_notifications_queue", "sink", "settled", "seq"),
+    # Numbers of deleted rows are not given out again.
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,146 @@
+"""The metrics: what is not known has no series, and nothing is ever frozen."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from connectors.base import ProviderStats, Update
+from connectors.errors import Reason
+from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
+from daemon.model import Report
+from tests.build import ETH, ETHER, NOON, at, complete, failed
+from tests.unit.test_pipeline import Bench
+
+Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return (self.time - NOON).total_seconds()
+
+
+def metrics(clock: Clock) -> Metrics:
+    counts = Counts(
+        providers=lambda: {"ethereum": (ProviderStats("node-1", 9, {Reason.TIMEOUT: 2}, 1),)},
+        reorgs=lambda: {"ethereum": 3},
+        delivery=lambda: Delivery({("am-1", "ok"): 4}, {"am-1": 1}),
+        reload=lambda: Reload("abc", NOON, success=True),
+        store_problem=lambda: None,
+    )
+    return Metrics(now=clock, monotonic=clock.monotonic, stale_after=timedelta(seconds=10), counts=counts)
+
+
+def scrape(subject: Metrics) -> Series:
+    text = generate_latest(subject.registry).decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def value(series: Series, name: str, **labels: str) -> float | None:
+    return series.get((f"pyrometer_{name}", tuple(sorted(labels.items()))))
+
+
+async def report(*updates: Update, seconds: float = 1) -> Report:
+    bench = Bench()
+    for update in updates:
+        bench.pipeline.ledger.apply(update)
+    return await bench.pipeline.cycle(at(seconds))
+
+
+async def scraped(*updates: Update, seconds: float = 1, later: float = 0) -> Series:
+    clock = Clock()
+    clock.time = at(seconds)
+    subject = metrics(clock)
+    subject.offer(await report(*updates, seconds=seconds))
+    clock.time = at(seconds + later)
+    return scrape(subject)
+
+
+READ = complete(1, {(1, ETH): 6 * ETHER, (2, ETH): 94 * ETHER})
+
+
+async def test_a_read_picture_is_shown_in_full() -> None:
+    series = await scraped(READ)
+    assert value(series, "holdings", asset="ETH", tier="hot", owner="customer") == 6
+    assert value(series, "holdings_value", asset="ETH", tier="hot", owner="customer", currency="JPY") == 3_000_000
+    assert value(series, "wallet_balance", wallet="cold", asset="ETH", tier="cold") == 94
+    assert value(series, "exposure_value", currency="JPY") == 3_000_000
+    for bound in ("value", "low", "high"):
+        assert value(series, "hot_share_ratio", scope="all", bound=bound) == 0.06
+    assert value(series, "hot_share_limit_ratio", scope="all", policy="jp-psa/hot-share") == 0.05
+    labels = {"policy": "jp-psa/hot-share", "subject": "all", "severity": "critical"}
+    assert [value(series, "verdict", verdict=v, **labels) for v in ("ok", "breach", "unknown")] == [0, 1, 0]
+    assert value(series, "findings", state="firing", severity="critical") == 1
+    assert value(series, "chain_height", chain="ethereum") == 1
+    assert value(series, "feed_age_seconds", feed="prices", source="fixed") == 0
+
+
+async def test_an_unread_account_takes_its_series_away_and_leaves_bounds_and_a_count() -> None:
+    unread = complete(2, {(2, ETH): 94 * ETHER}, unread=[(1, ETH)])
+    series = await scraped(READ, unread)
+    assert value(series, "holdings", asset="ETH", tier="hot", owner="customer") is None
+    assert value(series, "wallet_balance", wallet="hot", asset="ETH", tier="hot") is None
+    assert value(series, "exposure_value", currency="JPY") is None
+    assert value(series, "hot_share_ratio", scope="all", bound="value") is None
+    assert value(series, "hot_share_ratio", scope="all", bound="low") == 0
+    assert value(series, "hot_share_ratio", scope="all", bound="high") == float(Decimal(12) / Decimal(106))
+    assert value(series, "unread_accounts", chain="ethereum", reason="node_error") == 1
+    assert value(series, "wallet_balance", wallet="cold", asset="ETH", tier="cold") == 94
+
+
+async def test_a_dead_chain_leaves_ages_that_grow_and_no_number() -> None:
+    series = await scraped(READ, failed(2), seconds=100, later=5)
+    assert value(series, "chain_reading_age_seconds", chain="ethereum") == 104
+    assert value(series, "chain_tip_age_seconds", chain="ethereum") == 104
+    assert value(series, "unread_accounts", chain="ethereum", reason="unavailable") == 2
+    gone = ("holdings", "holdings_value", "wallet_balance", "exposure_value", "chain_height")
+    assert not [name for name, _ in series if name.removeprefix("pyrometer_") in gone]
+
+
+async def test_a_picture_that_nobody_renews_is_withheld() -> None:
+    series = await scraped(READ, later=11)
+    names = {name for name, _ in series}
+    assert "pyrometer_hot_share_ratio" not in names
+    assert "pyrometer_verdict" not in names
+    assert value(series, "report_age_seconds") == 11
+    assert value(series, "chain_reading_age_seconds", chain="ethereum") == 11
+
+
+def test_before_the_first_report_there_are_only_counters() -> None:
+    series = scrape(metrics(Clock()))
+    assert value(series, "provider_requests_total", chain="ethereum", provider="node-1") == 9
+    assert value(series, "provider_errors_total", chain="ethereum", provider="node-1", reason="timeout") == 2
+    assert value(series, "provider_disagreements_total", chain="ethereum", provider="node-1") == 1
+    assert value(series, "reorgs_total", chain="ethereum") == 3
+    assert value(series, "notifications_total", sink="am-1", result="ok") == 4
+    assert value(series, "notifications_pending", sink="am-1") == 1
+    assert value(series, "config_info", sha256="abc") == 1
+    assert value(series, "store_up") == 1
+    assert "pyrometer_holdings" not in {name for name, _ in series}
+
+
+def test_stages_and_detection_are_histograms_with_base_units() -> None:
+    subject = metrics(Clock())
+    subject.stages.labels("judge").observe(0.002)
+    subject.detection.observe(0.3)
+    series = scrape(subject)
+    assert value(series, "stage_seconds_count", stage="judge") == 1
+    assert value(series, "detection_seconds_sum") == 0.3
+
+
+async def test_no_label_ever_holds_an_address() -> None:
+    series = await scraped(READ)
+    texts = {text for _, labels in series for _, text in labels}
+    assert "hot" in texts
+    assert not [text for text in texts if text.startswith("0x")]
