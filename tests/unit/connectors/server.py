@@ -70,7 +70,7 @@ async def serving(handler: Handler, *, keep_alive: bool = False) -> AsyncIterato
             writer.close()
 
     listener = await asyncio.start_server(session, "127.0.0.1", 0, limit=64 * 1024 * 1024)
-    server.url = "http://127.0.0.1:{}".format(listener.sockets[0].getsockname()[1])
+    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
         yield server
     finally:
@@ -138,7 +138,7 @@ async def transport_to(
     url: str,
     *,
     time: FakeTime | None = None,
-    timeout: float = 2.0,
+    deadline: float = 2.0,
     retry: Retry | None = None,
     name: str = "node",
     requests_per_second: float | None = None,
@@ -146,6 +146,6 @@ async def transport_to(
     """An open transport whose pauses take no time."""
     endpoint = EndpointConfig.model_validate({"url": url, "name": name, "requests_per_second": requests_per_second})
     timing = (time or FakeTime()).timing()
-    transport = Transport(endpoint, chain="eth", timeout=timedelta(seconds=timeout), timing=timing, retry=retry)
+    transport = Transport(endpoint, chain="eth", timeout=timedelta(seconds=deadline), timing=timing, retry=retry)
     async with transport:
         yield transport

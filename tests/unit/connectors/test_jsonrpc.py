@@ -1,16 +1,19 @@
 """JSON-RPC calls and batches against servers that keep to the protocol, and ones that don't."""
 
+import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from connectors.errors import BadAnswer, ConnectorError, NodeError, RateLimited, Reason, Unavailable
 from connectors.jsonrpc import Node
-from tests.unit.connectors.server import Handler, Server, always, answering, http, serving, transport_to
+from tests.unit.connectors.server import Handler, Request, Server, always, answering, http, serving, transport_to
+
+Json: TypeAlias = Any
 
 CALLS = [("echo", [number]) for number in range(5)]
 
@@ -21,11 +24,11 @@ async def node_before(handler: Handler) -> AsyncIterator[tuple[Node, Server]]:
         yield Node(transport), server
 
 
-def echo(call: Any) -> dict[str, Any]:
+def echo(call: Json) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": call["id"], "result": call["params"][0]}
 
 
-def echo_each(calls: Any) -> list[dict[str, Any]]:
+def echo_each(calls: Json) -> list[dict[str, Any]]:
     return [echo(call) for call in calls]
 
 
@@ -65,9 +68,20 @@ async def test_a_refusal_may_have_no_id() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [[], 5, None, {}, {"id": 0}, {"id": 1, "result": 1}, {"id": "0", "result": 1}, {"id": False, "result": 1}]
-    + [{"result": 1}, {"id": 0, "error": "no"}, {"id": 0, "error": {"message": "no code"}}]
-    + [{"id": 0, "error": {"code": "x"}}],
+    [
+        [],
+        5,
+        None,
+        {},
+        {"id": 0},
+        {"id": 1, "result": 1},
+        {"id": "0", "result": 1},
+        {"id": False, "result": 1},
+        {"result": 1},
+        {"id": 0, "error": "no"},
+        {"id": 0, "error": {"message": "no code"}},
+        {"id": 0, "error": {"code": "x"}},
+    ],
     ids=json.dumps,
 )
 async def test_an_answer_of_another_shape_is_a_bad_answer(answer: object) -> None:
@@ -97,7 +111,7 @@ async def test_an_http_error_without_json_rpc_in_it_is_unavailable() -> None:
 
 
 async def test_a_batch_gives_results_in_the_order_of_the_calls_however_they_come() -> None:
-    def shuffled(calls: Any) -> object:
+    def shuffled(calls: Json) -> object:
         answers = echo_each(calls)
         random.Random(3).shuffle(answers)
         return answers
@@ -112,7 +126,7 @@ async def test_no_calls_ask_nothing() -> None:
 
 
 async def test_an_error_in_a_batch_belongs_to_its_call_alone() -> None:
-    def one_refused(calls: Any) -> object:
+    def one_refused(calls: Json) -> object:
         answers = echo_each(calls)
         answers[2] = {"id": 2, "error": {"code": 3, "message": "execution reverted"}}
         return answers
@@ -168,7 +182,7 @@ async def test_an_error_for_the_whole_batch_is_an_error_of_each_call() -> None:
 )
 @pytest.mark.parametrize("whole", [True, False])
 async def test_a_rate_limit_in_the_nodes_own_words_is_one(error: dict[str, Any], whole: bool) -> None:
-    def limited(calls: Any) -> object:
+    def limited(calls: Json) -> object:
         return {"id": None, "error": error} if whole else [{"id": call["id"], "error": error} for call in calls]
 
     assert isinstance(await error_of_batch(limited), RateLimited)
@@ -186,8 +200,11 @@ def at_most(limit: int, *, error: dict[str, Any]) -> Callable[[Any], object]:
 
 @pytest.mark.parametrize(
     "error",
-    [{"code": -32600, "message": "Invalid request"}, {"code": -32000, "message": "Batch too large"}]
-    + [{"code": -32001, "message": "batch limit 2 exceeded"}],
+    [
+        {"code": -32600, "message": "Invalid request"},
+        {"code": -32000, "message": "Batch too large"},
+        {"code": -32001, "message": "batch limit 2 exceeded"},
+    ],
     ids=["anvil", "geth", "erigon"],
 )
 async def test_a_batch_too_large_is_halved_and_the_size_remembered(error: dict[str, Any]) -> None:
@@ -199,7 +216,7 @@ async def test_a_batch_too_large_is_halved_and_the_size_remembered(error: dict[s
 
 
 async def test_http_413_halves_the_batch() -> None:
-    async def handler(request: Any, writer: Any) -> None:
+    async def handler(request: Request, writer: asyncio.StreamWriter) -> None:
         calls = request.json()
         writer.write(http("", status=413) if len(calls) > 3 else http(json.dumps(echo_each(calls))))
 

@@ -1,9 +1,7 @@
 """Who is asked, in which order, and when enough have answered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
@@ -27,6 +25,7 @@ class Player:
     error: ConnectorError | None = None
     delay: float = 0.0
     asked: int = 0
+    called: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         endpoint = EndpointConfig.model_validate({"url": "http://127.0.0.1:9", "name": self.name})
@@ -34,6 +33,7 @@ class Player:
 
     async def answer(self) -> str:
         self.asked += 1
+        self.called.set()
         await asyncio.sleep(self.delay)
         if self.error is not None:
             raise self.error
@@ -193,8 +193,7 @@ async def test_a_cancelled_round_leaves_no_task_behind(players: list[Player]) ->
         player.delay = 30
     before = asyncio.all_tasks()
     round_ = asyncio.create_task(poll(players, need=2))
-    while not players[2].asked:
-        await asyncio.sleep(0)
+    await players[2].called.wait()
     round_.cancel()
     with pytest.raises(asyncio.CancelledError):
         await round_

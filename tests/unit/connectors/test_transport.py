@@ -22,11 +22,11 @@ async def failure(transport: Transport) -> ConnectorError:
     return caught.value
 
 
-async def failure_from(handler: Handler, *, timeout: float = 2.0) -> ConnectorError:
+async def failure_from(handler: Handler, *, deadline: float = 2.0) -> ConnectorError:
     """What a transport without retries makes of it."""
     async with (
         serving(handler) as server,
-        transport_to(server.url, timeout=timeout, retry=Retry(attempts=1)) as transport,
+        transport_to(server.url, deadline=deadline, retry=Retry(attempts=1)) as transport,
     ):
         error = await failure(transport)
         assert transport.stats().errors == {error.reason: 1}
@@ -115,7 +115,7 @@ async def test_the_deadline_covers_a_body_that_drips() -> None:
             await writer.drain()
             await asyncio.sleep(0.02)
 
-    error = await failure_from(drip, timeout=0.2)
+    error = await failure_from(drip, deadline=0.2)
     assert (error.reason, str(error)) == (Reason.TIMEOUT, "node: no answer within 0.2s")
 
 
@@ -123,7 +123,7 @@ async def test_silence_is_a_timeout_and_is_not_waited_for_again() -> None:
     async def silence(request: Request, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(60)
 
-    async with serving(silence) as server, transport_to(server.url, timeout=0.1) as transport:
+    async with serving(silence) as server, transport_to(server.url, deadline=0.1) as transport:
         assert (await failure(transport)).reason is Reason.TIMEOUT
     assert len(server.requests) == 1
 
@@ -155,7 +155,7 @@ async def test_a_decompression_bomb_is_stopped_at_the_ceiling() -> None:
     bomb = gzip.compress(bytes(300_000_000), compresslevel=9)
     tracemalloc.start()
     try:
-        error = await failure_from(always(http(bomb, headers={"Content-Encoding": "gzip"})), timeout=10)
+        error = await failure_from(always(http(bomb, headers={"Content-Encoding": "gzip"})), deadline=10)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -178,8 +178,15 @@ async def test_redirects_are_not_followed() -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(500, Unavailable), (503, Unavailable), (408, Unavailable), (404, BadAnswer), (204, BadAnswer)]
-    + [(401, Misconfigured), (403, Misconfigured)],
+    [
+        (500, Unavailable),
+        (503, Unavailable),
+        (408, Unavailable),
+        (404, BadAnswer),
+        (204, BadAnswer),
+        (401, Misconfigured),
+        (403, Misconfigured),
+    ],
 )
 async def test_other_statuses_have_their_error(status: int, kind: type[ConnectorError]) -> None:
     error = await failure_from(always(http("", status=status)))
@@ -217,7 +224,9 @@ async def test_a_short_retry_after_is_waited_for() -> None:
     assert time.slept == [2.0]
 
 
-@pytest.mark.parametrize(("told", "kept"), [("30", 30.0), ("86400", 60.0), ("soon", 1.0), ("-5", 1.0), ("9" * 400, 1.0)])
+@pytest.mark.parametrize(
+    ("told", "kept"), [("30", 30.0), ("86400", 60.0), ("soon", 1.0), ("-5", 1.0), ("9" * 400, 1.0)]
+)
 async def test_a_retry_after_is_kept_within_reason(told: str, kept: float) -> None:
     error = await failure_from(always(http("", status=429, headers={"Retry-After": told})))
     assert isinstance(error, RateLimited)
@@ -275,13 +284,15 @@ async def test_new_connections_are_counted() -> None:
 
 
 async def test_a_cancelled_request_stays_cancelled() -> None:
+    asked = asyncio.Event()
+
     async def silence(request: Request, writer: asyncio.StreamWriter) -> None:
+        asked.set()
         await asyncio.sleep(60)
 
-    async with serving(silence) as server, transport_to(server.url, timeout=30) as transport:
+    async with serving(silence) as server, transport_to(server.url, deadline=30) as transport:
         task = asyncio.create_task(transport.get_json(""))
-        while not server.requests:
-            await asyncio.sleep(0.01)
+        await asked.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
