@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,7 +26,7 @@ from daemon.model import Finding, Report
 from daemon.outbox import Outbox
 from daemon.pipeline import Pipeline, Sink
 from daemon.reload import Loaded, load_whole, refuse_what_takes_a_restart, unchanged_chains
-from daemon.settings import Settings, redacted
+from daemon.settings import redacted
 from daemon.store import Store
 from daemon.store.repository import open_store
 from daemon.supervisor import keep
@@ -71,10 +70,11 @@ class App:
         self._fresh: dict[str, datetime] = {}
         self._last_cycle = asyncio.get_running_loop().time()
         self._restored = False
-        endpoints = _endpoints(loaded.settings)
-        self._outbox = Outbox(store, sinks=[endpoint.name for endpoint in endpoints], clock=now)
-        self.alertmanagers = tuple(self._alertmanager(endpoint, session=session) for endpoint in endpoints)
-        self.metrics = Metrics(now=now, stale_after=CYCLE_LIMIT, counts=self._counts())
+        self._outbox = Outbox(store, sinks=[endpoint.name for endpoint in loaded.endpoints], clock=now)
+        self.alertmanagers = tuple(self._alertmanager(endpoint, session=session) for endpoint in loaded.endpoints)
+        self.metrics = Metrics(
+            now=now, monotonic=asyncio.get_running_loop().time, stale_after=CYCLE_LIMIT, counts=self._counts()
+        )
         self._pipeline = Pipeline(
             setup=loaded.setup,
             ledger=Ledger(loaded.setup.inventory),
@@ -102,6 +102,7 @@ class App:
         self._pipeline.sinks = (*self._pipeline.sinks, *more)
         with suppress(StoreError):  # the worker tries again, and says so if that fails too
             await self._restore()
+        await self._pipeline.cycle(self._now())  # says that all is unknown, so that nobody is served nothing
         async with self._served(), asyncio.TaskGroup() as group:
             self._group = group
             self._keep("store", self._mind_the_store)
@@ -310,12 +311,6 @@ class App:
 
     def _policies(self) -> list[dict[str, Any]]:
         return [{"policy": policy, **rule.model_dump(mode="json")} for policy, rule in self._loaded.setup.policies]
-
-
-def _endpoints(settings: Settings) -> list[Endpoint]:
-    if settings.alertmanager is None:
-        return []
-    return [Endpoint.parse(receiver.url.get_secret_value()) for receiver in settings.alertmanager.endpoints]
 
 
 @asynccontextmanager

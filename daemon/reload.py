@@ -1,4 +1,4 @@
-"""What a configuration file means: everything that can fail when it is loaded fails here, before anything is swapped."""
+"""What a configuration file means: whatever can fail when it is loaded fails here, before anything is swapped."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from connectors import CONNECTORS
 from daemon import inventory
+from daemon.emit.alertmanager import Endpoint
 from daemon.errors import ConfigError
 from daemon.exposure import Ages
 from daemon.feeds.prices import fixed_prices
@@ -23,6 +24,12 @@ class Loaded:
     settings: Settings
     setup: Setup
     sha256: str
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Every Alertmanager."""
+        receivers = self.settings.alertmanager.endpoints if self.settings.alertmanager else ()
+        return tuple(Endpoint.parse(receiver.url.get_secret_value()) for receiver in receivers)
 
 
 FIXED = ("store", "alertmanager", "api")
@@ -41,10 +48,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         prices=fixed_prices(settings.feeds.prices, at=now),
         feeds={"prices": "fixed"} if settings.feeds.prices else {},
         growth=settings.unread_growth,
-        ages={
-            name: Ages(chain.max_age, chain.max_tip_age, CONNECTORS[chain.kind].reader)
-            for name, chain in settings.chains.items()
-        },
+        ages={name: Ages(chain.max_age, chain.max_tip_age, chain.reader) for name, chain in settings.chains.items()},
     )
     return Loaded(path, settings, setup, hashlib.sha256(path.read_bytes()).hexdigest())
 
@@ -56,7 +60,9 @@ def refuse_what_takes_a_restart(running: Settings, wanted: Settings) -> None:
             continue
         if getattr(running, key) != getattr(wanted, key):
             name = "api.listen" if key == "api" else key
-            raise ConfigError(wanted.where((key,)), f"{name} differs from the running configuration; restart to change it")
+            raise ConfigError(
+                wanted.where((key,)), f"{name} differs from the running configuration; restart to change it"
+            )
 
 
 def unchanged_chains(running: Loaded, wanted: Loaded) -> frozenset[str]:

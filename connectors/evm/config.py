@@ -14,3 +14,8 @@ class EvmConfig(ChainConfig):
     chain_id: int = Field(ge=1, description="EIP-155 chain id that every node must report; 1 is Ethereum")
     batch: int = Field(200, ge=1, le=10_000, description="calls in one JSON-RPC batch request")
     decimals: int = Field(18, ge=0, le=77, description="decimals of the native coin")
+
+    @property
+    def reader(self) -> str:
+        """How balances are read, for people."""
+        return "batch"

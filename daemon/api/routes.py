@@ -3,28 +3,19 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from daemon.api import page
 from daemon.api.auth import CALLER, PUBLIC, Gatekeeper
 from daemon.api.problem import Handler, problem, problems
 from daemon.emit import rendering
 from daemon.errors import ConfigError
 from daemon.model import Finding, Judgement, Report
 from daemon.policy import worst
-
-PAGE = Path(__file__).parent / "page"
-
-SECURITY_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +53,13 @@ class Routes:
             raise web.HTTPServiceUnavailable(text="nothing was judged yet")
         return report
 
+    def _silent(self) -> float:
+        """Seconds since a pass of the pipe was last finished."""
+        return self._sources.monotonic() - self._sources.last_cycle()
+
     async def healthz(self, _request: web.Request) -> web.Response:
         """200 while the judging loop turns, 503 when it has not finished a pass within its limit."""
-        silent = self._sources.monotonic() - self._sources.last_cycle()
+        silent = self._silent()
         limit = self._sources.cycle_limit.total_seconds()
         if silent > limit:
             detail = f"no pass of the pipe has ended for {silent:.1f} s; expected one within {limit:.0f} s"
@@ -75,7 +70,7 @@ class Routes:
         """200 with a complete and current picture, else 503 with every reason."""
         report = self._sources.report()
         reasons = ["nothing was judged yet"] if report is None else list(report.problems)
-        if report is not None and self._sources.now() - report.at > self._sources.cycle_limit:
+        if report is not None and self._silent() > self._sources.cycle_limit.total_seconds():
             reasons.append(f"the last judgement is from {rendering.moment(report.at)}")
         if reasons:
             return web.json_response({"status": "not ready", "reasons": reasons}, status=503)
@@ -153,12 +148,14 @@ class Routes:
             return problem(422, detail=str(error), instance=request.path)
         return web.json_response({"reloaded": True, "sha256": sha256})
 
-    async def page(self, _request: web.Request) -> web.FileResponse:
-        return web.FileResponse(PAGE / "index.html")
+    async def page(self, request: web.Request) -> web.Response:
+        """The page's own files; they hold no figure, what they ask for does."""
+        file = page.ROUTES[request.path]
+        return web.Response(body=file.body(), content_type=file.content_type, charset="utf-8", headers=page.HEADERS)
 
     def table(self) -> list[web.RouteDef]:
         return [
-            web.get("/", self.page),
+            *(web.get(path, self.page) for path in page.ROUTES),
             web.get("/healthz", self.healthz),
             web.get("/readyz", self.readyz),
             web.get("/metrics", self.metrics),
@@ -180,24 +177,19 @@ def application(sources: Sources, *, gatekeeper: Callable[[], Gatekeeper]) -> we
 
     @web.middleware
     async def admission(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path not in PUBLIC and not _is_page(request.path):
+        if request.path not in PUBLIC and request.path not in page.ROUTES:
             request[CALLER] = gatekeeper().admit(request)
         return await handler(request)
 
     app = web.Application(middlewares=[problems, admission], client_max_size=64 * 1024)
     app.add_routes(Routes(sources).table())
-    app.router.add_static("/static/", PAGE)
     app.on_response_prepare.append(_secure)
     return app
 
 
-def _is_page(path: str) -> bool:
-    """The page itself shows no figure; what it asks for needs the token."""
-    return path == "/" or path.startswith("/static/")
-
-
 async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(SECURITY_HEADERS)
+    for name, value in {**page.HEADERS, "Cache-Control": "no-store"}.items():
+        response.headers.setdefault(name, value)
 
 
 def _hours(request: web.Request) -> float:

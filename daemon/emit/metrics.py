@@ -51,12 +51,21 @@ class Counts:
 class Metrics(Collector):
     """A collector over the latest report.
 
-    A report older than `stale_after` means that nobody judges any more: then its numbers are withheld and only ages
-    and counters remain.
+    When no report has come for `stale_after` (on the `monotonic` clock, in seconds) nobody judges any more: then its
+    numbers are withheld and only ages and counters remain.
     """
 
-    def __init__(self, *, now: Callable[[], datetime], stale_after: timedelta, counts: Counts) -> None:
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        stale_after: timedelta,
+        counts: Counts,
+    ) -> None:
         self._now = now
+        self._monotonic = monotonic
+        self._offered = monotonic()
         self._stale_after = stale_after
         self._counts = counts
         self._report: Report | None = None
@@ -79,18 +88,20 @@ class Metrics(Collector):
     def offer(self, report: Report) -> None:
         """A sink of the pipe: remembers the report for the next scrape."""
         self._report = report
+        self._offered = self._monotonic()
 
     def describe(self) -> list[Metric]:
         """Nothing: registering must not ask for a report that is not there yet."""
         return []
 
     def collect(self) -> Families:
-        report, now = self._report, self._now()
+        report, silent = self._report, self._monotonic() - self._offered
         yield from self._counters()
         if report is None:
             return
-        yield from _ages(report, now=now)
-        if now - report.at <= self._stale_after:
+        yield from _ages(report, now=self._now())
+        yield _report_age(silent)
+        if silent <= self._stale_after.total_seconds():
             yield from _holdings(report)
             yield from _shares(report)
             yield from _judgements(report)
@@ -132,11 +143,15 @@ def _ages(report: Report, *, now: datetime) -> Families:
     feeds = GaugeMetricFamily("pyrometer_feed_age_seconds", "Age of a feed's values", labels=["feed", "source"])
     for name, feed in report.feeds.items():
         feeds.add_metric([name, feed.source], (now - feed.at).total_seconds())
-    report_age = GaugeMetricFamily(
+    yield from (height, tip_age, reading_age, unread, feeds)
+
+
+def _report_age(seconds: float) -> GaugeMetricFamily:
+    age = GaugeMetricFamily(
         "pyrometer_report_age_seconds", "Time since the picture was last judged; numbers are withheld when it is large"
     )
-    report_age.add_metric([], (now - report.at).total_seconds())
-    yield from (height, tip_age, reading_age, unread, feeds, report_age)
+    age.add_metric([], seconds)
+    return age
 
 
 def _holdings(report: Report) -> Families:

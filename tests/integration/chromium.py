@@ -34,8 +34,8 @@ class Chromium:
 
     async def screenshot(
         self, url: str, *, to: Path, size: tuple[int, int] = (1100, 1400), dark: bool = False, passed: int = 1500
-    ) -> bytes:
-        """A PNG of `size` CSS pixels, written `to` a file and returned."""
+    ) -> None:
+        """Writes a PNG of `size` CSS pixels."""
         scheme = 0 if dark else 1  # Blink's PreferredColorScheme
         await self._run(
             f"--screenshot={to}",
@@ -44,7 +44,6 @@ class Chromium:
             f"--virtual-time-budget={passed}",
             url,
         )
-        return to.read_bytes()
 
     async def _run(self, *arguments: str) -> bytes:
         self._runs += 1

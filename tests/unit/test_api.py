@@ -164,7 +164,7 @@ async def test_ready_with_a_complete_current_picture_and_not_otherwise() -> None
     status, body, _ = await ask(dead, "/readyz")
     assert status == 503
     assert "connection refused" in body["reasons"][0]
-    frozen = World(report=await judged(READ), time=at(60))
+    frozen = World(report=await judged(READ), loop_time=111.0)
     assert (await ask(frozen, "/readyz"))[1]["reasons"] == ["the last judgement is from 2026-11-23T12:00:01Z"]
     assert (await ask(World(), "/readyz"))[0] == 503
 
@@ -248,7 +248,7 @@ async def test_even_wrong_paths_and_methods_are_problem_documents(path: str, met
 async def test_answers_are_not_cached_and_the_page_runs_only_its_own_files() -> None:
     _, _, headers = await ask(World(report=await judged(READ)), "/api/v1/report")
     assert headers["Cache-Control"] == "no-store"
-    assert headers["Content-Security-Policy"].startswith("default-src 'self'")
+    assert "script-src 'self'" in headers["Content-Security-Policy"]
 
 
 async def test_metrics_speak_both_exposition_formats() -> None:

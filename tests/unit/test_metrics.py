@@ -23,6 +23,9 @@ class Clock:
     def __call__(self) -> datetime:
         return self.time
 
+    def monotonic(self) -> float:
+        return (self.time - NOON).total_seconds()
+
 
 def metrics(clock: Clock) -> Metrics:
     counts = Counts(
@@ -32,7 +35,7 @@ def metrics(clock: Clock) -> Metrics:
         reload=lambda: Reload("abc", NOON, success=True),
         store_problem=lambda: None,
     )
-    return Metrics(now=clock, stale_after=timedelta(seconds=10), counts=counts)
+    return Metrics(now=clock, monotonic=clock.monotonic, stale_after=timedelta(seconds=10), counts=counts)
 
 
 def scrape(subject: Metrics) -> Series:
@@ -57,6 +60,7 @@ async def report(*updates: Update, seconds: float = 1) -> Report:
 
 async def scraped(*updates: Update, seconds: float = 1, later: float = 0) -> Series:
     clock = Clock()
+    clock.time = at(seconds)
     subject = metrics(clock)
     subject.offer(await report(*updates, seconds=seconds))
     clock.time = at(seconds + later)

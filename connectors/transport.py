@@ -1,0 +1,297 @@
+"""One node over HTTP: deadline, retries, pacing, size ceiling, redaction and counters, in one place for every chain."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import math
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import SimpleNamespace, TracebackType
+from typing import NamedTuple, NoReturn, Self, TypeVar
+
+import aiohttp
+from yarl import URL
+
+from connectors.base import ProviderStats
+from connectors.circuit import Circuit
+from connectors.config import EndpointConfig
+from connectors.errors import BadAnswer, ConnectorError, Misconfigured, RateLimited, Reason, Unavailable
+
+CEILING = 8 * 1024 * 1024
+"""Bytes of an answer's body, decompressed, past which it is no answer to anything we ask."""
+
+LONGEST_QUOTE = 200
+"""Characters of a node's own words that go into a message."""
+
+WORST_RETRY_AFTER = 60.0
+DEFAULT_RETRY_AFTER = 1.0
+
+E = TypeVar("E", bound=ConnectorError)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The outside world that tests replace: monotonic seconds, sleeping, and chance in [0, 1)."""
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    rng: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Attempts at one idempotent request. The n-th pause is uniform in [0, min(cap, base * 2**n)] s (full jitter).
+
+    A `Retry-After` up to `cap` is slept through; a longer one, and a passed deadline, are left to fail-over.
+    """
+
+    attempts: int = 3
+    base: float = 0.1
+    cap: float = 2.0
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes
+
+
+IsAnswer = Callable[[Answer], bool]
+
+
+def is_ok(answer: Answer) -> bool:
+    return answer.status == 200
+
+
+class Transport:
+    """The connections to one node, as an async context manager.
+
+    Everything it raises is a ConnectorError whose message names the provider and carries no part of the URL: the
+    foreign exceptions quote URLs, so they are not chained.
+    """
+
+    def __init__(
+        self,
+        endpoint: EndpointConfig,
+        *,
+        chain: str,
+        timeout: timedelta,
+        timing: Timing,
+        retry: Retry | None = None,
+    ) -> None:
+        url = URL(endpoint.url.get_secret_value())
+        self.provider = endpoint.provider
+        self.timing = timing
+        self.circuit = Circuit(self.provider, chain=chain, clock=timing.clock, rng=timing.rng)
+        self.connections = 0
+        """Connections opened so far: a new one may end at another machine, or at the same one restarted."""
+        self._base = url.with_user(None)
+        self._headers = _headers(url)
+        self._secrets = _secrets(url)
+        self._timeout = timeout.total_seconds()
+        self._retry = retry or Retry()
+        self._interval = 1 / endpoint.requests_per_second if endpoint.requests_per_second else 0.0
+        self._next_slot = -math.inf
+        self._requests = 0
+        self._disagreements = 0
+        self._errors: Counter[Reason] = Counter()
+        self._session: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"Transport({self.provider})"
+
+    async def __aenter__(self) -> Self:
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_end.append(self._count_connection)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=16),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=None),  # the whole exchange has one deadline of ours
+            trace_configs=[trace],
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def request(
+        self,
+        method: str,
+        *,
+        path: str = "",
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        ceiling: int = CEILING,
+        is_answer: IsAnswer = is_ok,
+    ) -> Answer:
+        """Sends an idempotent request until it is answered, within the deadline for each attempt.
+
+        `is_answer` may claim answers with other statuses than 200 for the protocol above. Raises Unavailable,
+        RateLimited, BadAnswer or Misconfigured.
+        """
+        url = self._base.joinpath(path) if path else self._base
+        if path or query:
+            url = url.with_query({**self._base.query, **(query or {})})
+        attempt = 0
+        while True:
+            try:
+                answer = await self._attempt(method, url=url, body=body, ceiling=ceiling)
+                return answer if is_answer(answer) else self._refused(answer)
+            except Unavailable as error:
+                pause = self._pause(error, attempt=attempt)
+                if pause is None:
+                    raise
+            attempt += 1
+            await self.timing.sleep(pause)
+
+    async def get_json(self, path: str, *, query: Mapping[str, str] | None = None, ceiling: int = CEILING) -> object:
+        """The JSON value at `path` below the endpoint's URL; errors as `request`."""
+        return self.parse((await self.request("GET", path=path, query=query, ceiling=ceiling)).body)
+
+    async def post_json(self, path: str, *, value: object, ceiling: int = CEILING) -> object:
+        """The JSON value that an idempotent POST of `value` brings; errors as `request`."""
+        body = json.dumps(value, separators=(",", ":")).encode()
+        return self.parse((await self.request("POST", path=path, body=body, ceiling=ceiling)).body)
+
+    def parse(self, body: bytes) -> object:
+        """The JSON value in `body`; BadAnswer for anything else, NaN and infinities and endless nesting included."""
+        try:
+            value: object = json.loads(body, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            raise self.blame(BadAnswer(f"{self.provider}: the answer is not JSON: {self.quote(body[:80])}")) from None
+        return value
+
+    def blame(self, error: E) -> E:
+        """Counts the error against this node and gives it back to be raised."""
+        self._errors[error.reason] += 1
+        return error
+
+    def disagreed(self) -> None:
+        self._disagreements += 1
+
+    def quote(self, words: object) -> str:
+        """A node's own words, fit for a message: short, printable, and without any part of our credentials."""
+        text = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        text = "".join(mark if mark.isprintable() else " " for mark in text[: LONGEST_QUOTE + 1])
+        return text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…"
+
+    def stats(self) -> ProviderStats:
+        return ProviderStats(self.provider, self._requests, dict(self._errors), self._disagreements)
+
+    async def _attempt(self, method: str, *, url: URL, body: bytes | None, ceiling: int) -> Answer:
+        session = self._session
+        if session is None:
+            raise RuntimeError("a Transport is used inside `async with`")
+        await self._pace()
+        self._requests += 1
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                session.request(method, url, data=body, allow_redirects=False) as response,
+            ):
+                answer = Answer(response.status, await self._read(response, ceiling=ceiling))
+                if response.status == 429:
+                    raise self.blame(self._rate_limited(response.headers.get("Retry-After", "")))
+                return answer
+        except TimeoutError:
+            text = f"{self.provider}: no answer within {self._timeout:g}s"
+            raise self.blame(Unavailable(text, reason=Reason.TIMEOUT)) from None
+        except aiohttp.ClientResponseError as error:
+            raise self.blame(BadAnswer(f"{self.provider}: not HTTP: {type(error).__name__}")) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise self.blame(Unavailable(f"{self.provider}: {_why(error)}")) from None
+
+    async def _read(self, response: aiohttp.ClientResponse, *, ceiling: int) -> bytes:
+        body = bytearray()
+        announced = response.content_length or 0
+        if announced <= ceiling:
+            async for chunk in response.content.iter_chunked(65536):
+                body += chunk
+                if len(body) > ceiling:
+                    break
+        if max(len(body), announced) > ceiling:
+            response.close()  # else the rest would be read to keep the connection
+            raise self.blame(BadAnswer(f"{self.provider}: the answer is larger than {ceiling} bytes"))
+        return bytes(body)
+
+    def _refused(self, answer: Answer) -> NoReturn:
+        status, text = answer.status, f"{self.provider}: answered HTTP {answer.status}"
+        if status in (401, 403):
+            raise self.blame(Misconfigured(f"{text}: it does not accept our credentials"))
+        if 300 <= status < 400:
+            raise self.blame(BadAnswer(f"{text}: redirects are not followed"))
+        if status >= 500 or status == 408:
+            raise self.blame(Unavailable(text))
+        raise self.blame(BadAnswer(text))
+
+    def _rate_limited(self, retry_after: str) -> RateLimited:
+        wait = float(retry_after) if retry_after.isdecimal() and len(retry_after) < 9 else DEFAULT_RETRY_AFTER
+        wait = min(wait, WORST_RETRY_AFTER)
+        return RateLimited(f"{self.provider}: asks us to wait {wait:g}s", retry_after=wait)
+
+    def _pause(self, error: Unavailable, *, attempt: int) -> float | None:
+        """Seconds before the next attempt; None to give up."""
+        if attempt + 1 >= self._retry.attempts or error.reason == Reason.TIMEOUT:
+            return None
+        if isinstance(error, RateLimited):
+            return error.retry_after if error.retry_after <= self._retry.cap else None
+        return self.timing.rng() * min(self._retry.cap, self._retry.base * 2.0**attempt)
+
+    async def _pace(self) -> None:
+        if not self._interval:
+            return
+        now = self.timing.clock()
+        slot = max(now, self._next_slot)
+        self._next_slot = slot + self._interval
+        if slot > now:
+            await self.timing.sleep(slot - now)
+
+    async def _count_connection(
+        self,
+        _session: aiohttp.ClientSession,
+        _context: SimpleNamespace,
+        _params: aiohttp.TraceConnectionCreateEndParams,
+    ) -> None:
+        self.connections += 1
+
+
+def _headers(url: URL) -> dict[str, str]:
+    headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "pyrometer"}
+    if url.user is not None:
+        pair = f"{url.user}:{url.password or ''}".encode()
+        headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
+    return headers
+
+
+def _secrets(url: URL) -> tuple[str, ...]:
+    """What a node could echo of our URL: user, password, and long path and query parts (they are often API keys)."""
+    parts = [url.user or "", url.password or "", *url.parts, *url.query.values()]
+    return tuple(sorted({part for part in parts if len(part) >= 4}, key=len, reverse=True))
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _why(error: Exception) -> str:
+    """Our own words for a broken connection: the library's quote the URL."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        code = error.os_error.errno
+        return os.strerror(code) if code is not None and code > 0 else "the host name or certificate is not good"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "closed the connection without an answer"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the answer broke off or can't be decompressed"
+    return f"the connection broke ({type(error).__name__})"

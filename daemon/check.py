@@ -1,0 +1,64 @@
+"""`check --live`: asks everything that a configuration names whether it answers well, with the call that matters."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import aiohttp
+
+from connectors import CONNECTORS
+from daemon.emit.alertmanager import Endpoint
+from daemon.errors import StoreError
+from daemon.reload import Loaded
+from daemon.store.repository import open_store
+
+PATIENCE = aiohttp.ClientTimeout(total=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One line: what was asked, and what is wrong with it, None when it is well."""
+
+    what: str
+    trouble: str | None
+
+
+async def ask_everything(loaded: Loaded, *, now: Callable[[], datetime]) -> AsyncIterator[Answer]:
+    """Nodes by the very call that readings use, the store by its schema, each Alertmanager by its status."""
+    for chain in loaded.setup.inventory.watches:
+        for answer in await _nodes(loaded, chain=chain, now=now):
+            yield answer
+    yield await _store(loaded)
+    async with aiohttp.ClientSession(timeout=PATIENCE) as session:
+        asked = (_alertmanager(endpoint, session=session) for endpoint in loaded.endpoints)
+        for answer in await asyncio.gather(*asked):
+            yield answer
+
+
+async def _nodes(loaded: Loaded, *, chain: str, now: Callable[[], datetime]) -> Iterable[Answer]:
+    config = loaded.settings.chains[chain]
+    async with CONNECTORS[config.kind].connect(config, chain=chain, now=now) as connector:
+        answers = await connector.probe(loaded.setup.inventory.watches[chain])
+    return [Answer(f"chain {chain}, node {provider}", trouble) for provider, trouble in answers]
+
+
+async def _store(loaded: Loaded) -> Answer:
+    try:
+        async with open_store(loaded.settings.store_url) as store:
+            await store.findings()
+    except StoreError as error:
+        return Answer("store", str(error))
+    return Answer("store", None)
+
+
+async def _alertmanager(endpoint: Endpoint, *, session: aiohttp.ClientSession) -> Answer:
+    url = f"{endpoint.url}/api/v2/status"
+    try:
+        async with session.get(url, auth=endpoint.auth, allow_redirects=False) as response:
+            trouble = None if response.status == 200 else f"expected HTTP 200, found {response.status}"
+    except TimeoutError:
+        trouble = "no answer within 10 s"
+    except aiohttp.ClientError as error:
+        trouble = f"{type(error).__name__}: {error}"
+    return Answer(endpoint.name, trouble)

@@ -1,0 +1,54 @@
+"""The report as a table on a terminal: what `once` prints."""
+
+from rich.console import Console
+from rich.table import Table
+
+from daemon.interval import Interval, plain
+from daemon.model import Judgement, Report, Verdict, WalletState
+
+COLOURS = {Judgement.OK: "green", Judgement.BREACH: "bold red", Judgement.UNKNOWN: "bold magenta"}
+
+
+def print_report(report: Report, *, console: Console) -> None:
+    """Blocks, wallets, shares and verdicts; what is unknown says so in words, and shows its bounds."""
+    for name, chain in report.chains.items():
+        where = f"block {chain.tip.height} {chain.tip.hash}" if chain.tip else "not read"
+        why = f"  [magenta]{chain.reason}: {chain.detail}[/]" if chain.reason else ""
+        console.print(f"{name}: {where}{why}")
+    console.print(_wallets(report))
+    console.print(_verdicts(report))
+
+
+def _wallets(report: Report) -> Table:
+    table = Table("wallet", "tier", "owner", "asset", title=report.entity, title_justify="left")
+    table.add_column("amount", justify="right")
+    table.add_column(f"value ({report.currency})", justify="right")
+    for name, state in report.wallets.items():
+        for asset in sorted(state.holdings.keys() | state.doubtful.keys()):
+            table.add_row(name, state.tier.value, state.wallet.owner.value, asset, *_cells(state, asset))
+    return table
+
+
+def _cells(state: WalletState, asset: str) -> tuple[str, str]:
+    held = state.holdings.get(asset)
+    if held is None:
+        doubtful = state.doubtful[asset]
+        return f"[magenta]unknown[/] {_bounds(doubtful.amount, places=6)}", "[magenta]unknown[/]"
+    value = held.value.value
+    return plain(held.amount.low, places=18), "[magenta]no price[/]" if value is None else plain(value, places=2)
+
+
+def _verdicts(report: Report) -> Table:
+    table = Table("verdict", "policy", "subject", "what")
+    for verdict in report.verdicts:
+        table.add_row(_word(verdict), verdict.policy, verdict.subject, verdict.summary)
+    return table
+
+
+def _word(verdict: Verdict) -> str:
+    return f"[{COLOURS[verdict.judgement]}]{verdict.judgement.value}[/]"
+
+
+def _bounds(measured: Interval, *, places: int) -> str:
+    high = "?" if measured.high is None else plain(measured.high, places=places)
+    return f"\\[{plain(measured.low, places=places)} – {high}]"
