@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Answers(Generic[T]):
-    """By provider: what it said, or why it said nothing. Those never asked stand in neither."""
+    """By provider, as ordered in the panel: what it said, or why not. Those never asked stand in neither."""
 
     given: dict[str, T] = field(default_factory=dict)
     failed: dict[str, ConnectorError] = field(default_factory=dict)
@@ -71,7 +71,12 @@ class _Round(Generic[M, T]):
                 await self._grace(grace)
         finally:
             await self._stop()
-        return self._answers
+        given, failed = self._answers.given, self._answers.failed
+        names = [member.transport.provider for member in members]
+        return Answers(
+            {name: given[name] for name in names if name in given},
+            {name: failed[name] for name in names if name in failed},
+        )
 
     def _first_asked(self, queue: list[M]) -> int:
         ready = [member.transport.circuit for member in queue if member.transport.circuit.ready]

@@ -6,7 +6,7 @@ labels and forgets one whose `endsAt` has passed, so what fires is sent anew in 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import unquote, urlsplit
 
@@ -39,11 +39,11 @@ WATCHDOG = "watchdog"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One Alertmanager: the name that may be shown, the URL without credentials, and these."""
+    """One Alertmanager: the name that may be shown, the URL without credentials, and these as a header."""
 
     name: str
     url: str
-    auth: aiohttp.BasicAuth | None
+    headers: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> "Endpoint":
@@ -51,15 +51,13 @@ class Endpoint:
         try:
             parts = urlsplit(text)
             usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except (
-            ValueError
-        ):  # a port or an IPv6 address that is none; the text may hold a password, so it is not repeated
-            usable = False
+            headers = {"Authorization": _basic(parts.username, parts.password)} if parts.username else {}
+        except ValueError:  # no such port, IPv6 address or user; the text is not repeated, it may hold a password
+            usable, headers = False, {}
         if not usable:
             raise ConfigError("alertmanager.endpoints", "expected http://<host>:<port> or https://<host>")
         where = parts.netloc.rpartition("@")[2] + parts.path.rstrip("/")
-        auth = aiohttp.BasicAuth(unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-        return cls(f"alertmanager/{where}", f"{parts.scheme}://{where}", auth)
+        return cls(f"alertmanager/{where}", f"{parts.scheme}://{where}", headers)
 
 
 class AlertmanagerSink:
@@ -244,7 +242,7 @@ class AlertmanagerSink:
             async with self._session.post(
                 f"{self._endpoint.url}/api/v2/alerts",
                 json=alerts,
-                auth=self._endpoint.auth,
+                headers=self._endpoint.headers,
                 timeout=aiohttp.ClientTimeout(total=self._timeout.total_seconds()),
                 allow_redirects=False,
             ) as response:
@@ -277,6 +275,10 @@ class _End:
 
     item: Notification
     sent: datetime
+
+
+def _basic(user: str, password: str | None) -> str:
+    return aiohttp.encode_basic_auth(unquote(user), unquote(password or ""))
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> str:

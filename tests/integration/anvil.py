@@ -64,6 +64,7 @@ class AnvilNode:
         await self.kill()
 
     async def start(self) -> None:
+        program = require_program("anvil", HINT)
         arguments = ["--port", self.port, "--chain-id", self._chain_id, "--timestamp", self.genesis_time]
         arguments += ["--no-mining", "--accounts", 2, "--quiet", "--auto-impersonate", "--order", "fifo"]
         arguments += ["--base-fee", 0, "--gas-price", 0, "--disable-min-priority-fee"]
@@ -71,7 +72,7 @@ class AnvilNode:
             arguments += ["--state", self._state, "--preserve-historical-states"]
         self._session = aiohttp.ClientSession()
         self._process = await asyncio.create_subprocess_exec(
-            require_program("anvil", HINT), *map(str, arguments), stdout=asyncio.subprocess.DEVNULL
+            program, *map(str, arguments), stdout=asyncio.subprocess.DEVNULL
         )
         end = time.monotonic() + START_DEADLINE
         while True:
