@@ -194,8 +194,8 @@ function drawBar({ name, interval, limit, state, says }, scale) {
   const track = element("div", "track", ...segments(interval, scale));
   if (known(limit)) track.append(placed("limit", Number(limit) / scale, null));
   track.setAttribute("role", "img");
-  const against = known(limit) ? `, limit ${percent(limit)}` : "";
-  track.setAttribute("aria-label", `${name}: ${between(interval, limit)}${against}, ${says}`);
+  const facts = [`${name}: ${between(interval, limit)}`, known(limit) ? `limit ${percent(limit)}` : "", says];
+  track.setAttribute("aria-label", facts.filter(Boolean).join(", "));
   return element("li", `${state || "no"}-bar`, line, track);
 }
 
