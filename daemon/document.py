@@ -39,8 +39,11 @@ TAGS = {
     yaml.MappingNode: "tag:yaml.org,2002:map",
 }
 
+TOO_DEEP = f"is nested deeper than {MOST_LEVELS} levels"
+
 # What PyYAML says → what to do about it. Its own words may repeat the text, so none of them are passed on.
 SYNTAX = (
+    (TOO_DEEP, TOO_DEEP),
     (r"'\t' that cannot start", "a tab stands here; indent with spaces"),
     ("cannot start any token", "a value can't begin with this character; put it in quotes"),
     ("undefined alias", "an alias (*name) has no anchor (&name) before it"),
@@ -206,6 +209,17 @@ def _text(path: Path) -> str:
 class _Loader(yaml.SafeLoader):
     """Composes only, and guesses no types: `NO` is a text, and so are 0.05 and 2026-01-01 until a model reads them."""
 
+    levels = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Counts the levels itself: libraries raise Python's own limit until the stack overflows before it."""
+        self.levels += 1
+        if self.levels > MOST_LEVELS + 1:
+            raise yaml.composer.ComposerError(None, None, TOO_DEEP, parent.start_mark if parent else None)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.levels -= 1
+        return node
+
 
 _Loader.yaml_implicit_resolvers = {}
 
@@ -223,8 +237,6 @@ def _compose(text: str, *, path: Path) -> yaml.Node | None:
         raise ConfigError(f"{path}:{line}", f"the character {code} can't stand in YAML") from None
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, path=path) from None
-    except RecursionError:
-        raise ConfigError(str(path), f"is nested deeper than {MOST_LEVELS} levels") from None
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, *, path: Path) -> ConfigError:
@@ -249,7 +261,7 @@ class _Reading:
         if self.count > MOST_VALUES:
             raise ConfigError(str(self.path), f"its anchors expand to more than {MOST_VALUES:,} values")
         if len(keys) > MOST_LEVELS:
-            raise ConfigError(str(self.path), f"is nested deeper than {MOST_LEVELS} levels")
+            raise ConfigError(str(self.path), TOO_DEEP)
         self.places.setdefault(keys, Place(_line(node)))
         if node.tag != TAGS[type(node)]:
             raise self._error(keys, "a tag (!...) can't stand here; write the value alone")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from eth_utils.address import is_checksum_address
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.base import Address, Token
@@ -117,6 +117,7 @@ def test_an_address_file_has_one_address_a_line(tmp_path: Path, content: str) ->
 
 
 @given(st.lists(st.integers(0, 2**160 - 1), min_size=1, max_size=30, unique=True), st.data())
+@settings(deadline=None)
 def test_whatever_stands_around_the_addresses_all_of_them_are_found(numbers: list[int], data: st.DataObject) -> None:
     blanks = st.sampled_from(("", "\n", "# note\n", "   \r\n"))
     labels = st.sampled_from(("\n", "\r\n", "  \n", " # label\n", "\t#\n"))

@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.keyless import SHORTEST, key_material, key_material_in_list, secret_name
@@ -14,22 +14,26 @@ KEY = hashlib.sha256(b"a key that was never used").digest()
 
 
 @given(forms.any_form)
+@settings(deadline=None)
 def test_every_form_of_key_material_is_recognised(secret: str) -> None:
     assert key_material(secret) is not None
 
 
 @given(forms.one_line, st.text(alphabet="äß ./:=()#", max_size=8), st.text(alphabet=" ./:)#ü", max_size=8))
+@settings(deadline=None)
 def test_it_is_recognised_inside_other_text(secret: str, before: str, after: str) -> None:
     assert key_material(f"{before} {secret} {after}") is not None
 
 
 @given(forms.any_form)
+@settings(deadline=None)
 def test_the_answer_names_a_sort_and_repeats_nothing(secret: str) -> None:
     answer = str(key_material(secret))
     assert not [piece for piece in forms.pieces(secret) if piece in answer]
 
 
 @given(st.binary(min_size=32, max_size=32), st.sampled_from(forms.WALLET_IMPORT), st.booleans())
+@settings(deadline=None)
 def test_the_first_characters_cover_every_key_of_the_known_versions(key: bytes, version: int, compressed: bool) -> None:
     text = forms.wallet_import(key, version=version, compressed=compressed)
     assert key_material(text) == "a private key in wallet import format"
@@ -96,6 +100,7 @@ def test_hexadecimal_digits_pass_only_where_a_hash_is_expected() -> None:
 
 
 @given(forms.one_line)
+@settings(deadline=None)
 def test_nothing_recognisable_is_shorter_than_the_shortest(secret: str) -> None:
     assert len(secret) >= SHORTEST == len(" ".join(["zoo"] * 12))
 

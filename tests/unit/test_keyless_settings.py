@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.base import Address
@@ -81,6 +81,7 @@ def repeats(text: str, secret: str) -> list[str]:
 
 
 @given(forms.any_form, st.sampled_from(PLACES), st.sampled_from(DAMAGE))
+@settings(deadline=None)
 def test_wherever_it_stands_in_the_file_it_is_refused_and_not_repeated(
     secret: str, place: tuple[str, str], damage: Callable[[str], str]
 ) -> None:
@@ -91,12 +92,14 @@ def test_wherever_it_stands_in_the_file_it_is_refused_and_not_repeated(
 
 
 @given(forms.any_form, st.sampled_from(PLACES))
+@settings(deadline=None)
 def test_it_is_refused_for_what_it_is_before_anything_else_is_looked_at(secret: str, place: tuple[str, str]) -> None:
     content = GOOD.replace(place[0], place[1].format(json.dumps(secret)), 1)
     assert "pyrometer takes none" in complaint(lambda path: load(path, env={}), content)
 
 
 @given(forms.one_line.filter(lambda secret: ": " not in secret and not secret.startswith(("{", "[", "-"))))
+@settings(deadline=None)
 def test_it_is_refused_without_quotes_too(secret: str) -> None:
     text = complaint(lambda path: load(path, env={}), GOOD.replace("Example Exchange KK", secret))
     assert not repeats(text, secret)
@@ -104,6 +107,7 @@ def test_it_is_refused_without_quotes_too(secret: str) -> None:
 
 
 @given(forms.any_form)
+@settings(deadline=None)
 def test_a_value_of_the_environment_is_refused_by_the_name_of_its_key(secret: str) -> None:
     text = complaint(lambda path: load(path, env={"X": secret}), GOOD.replace("tier: hot", "tier: ${X}"))
     assert "wallets.eth-hot-1.tier: the environment's value looks like" in text
@@ -111,12 +115,14 @@ def test_a_value_of_the_environment_is_refused_by_the_name_of_its_key(secret: st
 
 
 @given(forms.any_form, st.sampled_from(("name", "scope", "sha256", "token")))
+@settings(deadline=None)
 def test_a_tokens_file_is_no_place_for_it(secret: str, key: str) -> None:
     text = complaint(load_tokens, f"- {{name: a, {key}: {json.dumps(secret)}}}\n")
     assert not repeats(text, secret)
 
 
 @given(forms.any_form)
+@settings(deadline=None)
 def test_a_preset_is_no_place_for_it(secret: str) -> None:
     text = complaint(read, f"title: {json.dumps(secret)}\n")
     assert "p.yaml:1: title: looks like" in text
@@ -130,6 +136,7 @@ def _no_address(text: str) -> Address:
 
 
 @given(forms.any_form, st.sampled_from(("{}", "  {}  ", f"{ADDRESS} # {{}}", "# {}", f"{ADDRESS} {{}}", "{} # note")))
+@settings(deadline=None)
 def test_an_address_file_is_no_place_for_it(secret: str, line: str) -> None:
     def attempt(path: Path) -> object:
         configuration = path.with_name("settings.yaml")
