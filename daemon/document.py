@@ -49,10 +49,10 @@ SYNTAX = (
     ("mapping values are not allowed", "a `:` can't stand here; put a value that contains `: ` in quotes"),
     ("could not find expected ':'", "expected `key: value`"),
     ("expected <block end>", "the indentation fits no line above"),
-    ("unexpected end of stream", "a quote is opened here and never closed"),
-    ("unexpected document separator", "a quote is opened here and never closed"),
-    ("expected ',' or ']'", "expected `,` or `]`"),
-    ("expected ',' or '}'", "expected `,` or `}`"),
+    ("unexpected end of stream", "a quote opens here and never closes"),
+    ("unexpected document separator", "a quote opens here and never closes"),
+    ("expected ',' or ']'", "a [ opens here and never closes, or a comma is missing behind it"),
+    ("expected ',' or '}'", "a { opens here and never closes, or a comma is missing behind it"),
     ("unknown escape character", "unknown escape after a backslash; use single quotes"),
 )
 
@@ -90,7 +90,9 @@ class Document:
         if text is not None:
             return shown(text) if text else "an empty text"
         value = self.at(keys)
-        return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "nothing"
+        if value is None:
+            return "nothing"
+        return ("a " if value else "an empty ") + ("mapping" if isinstance(value, dict) else "list")
 
     def at(self, keys: Keys) -> Value:
         value = self.value
@@ -226,9 +228,9 @@ def _compose(text: str, *, path: Path) -> yaml.Node | None:
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, *, path: Path) -> ConfigError:
-    problem = error.problem or ""
+    problem = f"{error.context} {error.problem}"
     message = next((ours for theirs, ours in SYNTAX if theirs in problem), "is not valid YAML from here on")
-    mark = error.context_mark if message.startswith("a quote") else error.problem_mark
+    mark = error.context_mark if "opens here" in message else error.problem_mark
     mark = mark or error.problem_mark or error.context_mark
     return ConfigError(f"{path}:{mark.line + 1}" if mark else str(path), message)
 
@@ -265,11 +267,12 @@ class _Reading:
                 raise self._error(keys, "a key must be a text", line=line)
             key = key_node.value
             self._check_name(key, keys=keys, line=line)
-            if key in result:
-                first = self.places[(*keys, key)].line
-                raise self._error((*keys, key), f"stands twice, the first time in line {first}", line=line)
-            self.places[(*keys, key)] = Place(line)
-            result[key] = self.value(value_node, keys=(*keys, key))
+            first = self.places.get((*keys, key))
+            self.places[*keys, key] = Place(line)
+            value = self.value(value_node, keys=(*keys, key))
+            if first is not None:
+                raise self._error((*keys, key), f"stands twice, the first time in line {first.line}", line=line)
+            result[key] = value
         return result
 
     def _check_name(self, key: str, *, keys: Keys, line: int) -> None:

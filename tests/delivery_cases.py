@@ -150,9 +150,8 @@ class MemoryStore:
         notifications: Sequence[Notification],
         *,
         outcomes: Mapping[str, Outcome] | None = None,
-    ) -> frozenset[str]:
+    ) -> None:
         after = self._fault()
-        before = frozenset(item.id for item in notifications if item.id in self.settled)
         for finding in findings:
             self.kept[finding.id] = finding
             if finding.state is State.RESOLVED and finding.fired is None:
@@ -165,7 +164,6 @@ class MemoryStore:
                 self.settled.setdefault(key, outcome)
         if after:
             raise StoreError("store memory: told to fail after the commit")
-        return before
 
     async def findings(self) -> tuple[Finding, ...]:
         self._fault()

@@ -5,6 +5,7 @@ labels and forgets one whose `endsAt` has passed, so what fires is sent anew in 
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -46,8 +47,11 @@ class Endpoint:
     headers: Mapping[str, str] = field(repr=False)
 
     @classmethod
-    def parse(cls, text: str) -> "Endpoint":
-        """From `http(s)://[user:password@]host[:port][/prefix]`; ConfigError for anything else."""
+    def parse(cls, text: str, *, name: str = "") -> "Endpoint":
+        """From `http(s)://[user:password@]host[:port][/prefix]`; ConfigError for anything else.
+
+        Without a `name` it is called by its host, port and prefix.
+        """
         try:
             parts = urlsplit(text)
             usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -57,7 +61,7 @@ class Endpoint:
         if not usable:
             raise ConfigError("alertmanager.endpoints", "expected http://<host>:<port> or https://<host>")
         where = parts.netloc.rpartition("@")[2] + parts.path.rstrip("/")
-        return cls(f"alertmanager/{where}", f"{parts.scheme}://{where}", headers)
+        return cls(name or f"alertmanager/{where}", f"{parts.scheme}://{where}", headers)
 
 
 class AlertmanagerSink:
@@ -83,7 +87,7 @@ class AlertmanagerSink:
     ) -> None:
         self.name = endpoint.name
         self.counts: dict[str, int] = {"delivered": 0, "failed": 0, "refused": 0}
-        """Notifications taken, requests that failed, alerts refused for good, since start."""
+        """Notifications taken, requests that failed, notifications refused for good, since start."""
         self.problem: str | None = None
         """What is wrong with the receiver, None after an answer that was well."""
         self._endpoint = endpoint
@@ -103,7 +107,7 @@ class AlertmanagerSink:
         self._round_ended: datetime | None = None
         self._reminded: set[str] = set()
         self._ends: dict[Identity, _End] = {}
-        self._unwanted: set[str] = set()
+        self._refused: set[str] = set()
 
     def offer(self, report: Report) -> None:
         """Takes the newest report for the reminders. Its events must have been recorded in the outbox before."""
@@ -112,7 +116,7 @@ class AlertmanagerSink:
         self._report = report
         # A report made that long after the end was sent can't be from before it.
         self._ends = {key: end for key, end in self._ends.items() if report.at < end.sent + self._life}
-        self._unwanted &= {WATCHDOG, *(finding.id for finding in report.findings)}
+        self._refused &= {WATCHDOG, *(finding.id for finding in report.findings)}
 
     async def deliver(self) -> None:
         """One step of the worker: waits until there is something to send, then makes one attempt to send it.
@@ -150,12 +154,13 @@ class AlertmanagerSink:
     async def _send_events(self) -> None:
         batch = self._next_events()
         refusal = await self._post([self._event(item) for item in batch], about=batch[0].finding.verdict.alert)
-        if await self._must_split(len(batch), refusal=refusal, key=batch[0].finding.id):
+        if await self._must_split([item.finding.id for item in batch], refusal=refusal):
             return
-        # No await between the answer and this, so no reminder can miss an end that was sent.
+        # No await between an answer that was well and this, so no reminder can miss an end that was sent.
         for item in batch:
             self._remember(item)
         if refusal is not None:
+            self.counts["refused"] += 1
             await self._outbox.refused(batch[0], reason=refusal)
         else:
             self.counts["delivered"] += len(batch)
@@ -183,14 +188,16 @@ class AlertmanagerSink:
             self._reminded.clear()
             return
         refusal = await self._post(tuple(batch.values()), about="a reminder")
-        if not await self._must_split(len(batch), refusal=refusal, key=next(iter(batch))):
+        if not await self._must_split(list(batch), refusal=refusal):
             self._reminded |= batch.keys()
 
     def _next_reminders(self) -> Mapping[str, Alert]:
         """What this round has not sent yet, by key; asked anew for every request, because events come in between."""
         now = self._clock()
-        left = [(key, it) for key, it in self._reminders(now) if key not in self._reminded | self._unwanted]
-        return dict(left[: 1 if self._singly else BATCH])
+        left = [(key, it) for key, it in self._reminders(now) if key not in self._reminded]
+        wanted = [(key, it) for key, it in left if key not in self._refused]
+        # What was refused before is tried again, but alone: the refusal may have been a proxy's passing fault.
+        return dict(wanted[: 1 if self._singly else BATCH] or left[:1])
 
     def _reminders(self, now: datetime) -> Iterator[tuple[str, Alert]]:
         """What fires, the ends of late, and the watchdog.
@@ -216,20 +223,22 @@ class AlertmanagerSink:
             return alert(finding, origin=self._origin, ends=self._clock() + self._life)
         return alert(finding, origin=self._origin, ends=max(finding.resolved or item.at, finding.since))
 
-    async def _must_split(self, size: int, *, refusal: str | None, key: str) -> bool:
+    async def _must_split(self, keys: Sequence[str], *, refusal: str | None) -> bool:
         """Whether a refused request was one of several alerts: then they are sent again singly, to find the bad one.
 
         A single one that is refused is given up, so that it does not keep the others back. SinkError when the
         receiver refuses even an empty request: then it is no matter of this alert.
         """
-        if refusal is not None and size > 1:
-            self._singly = size
+        if refusal is None:
+            self._refused.difference_update(keys)
+        elif len(keys) > 1:
+            self._singly = len(keys)
             return True
-        if refusal is not None:
+        else:
             await self._post((), about="nothing")
-            log.error("alert refused for good", sink=self.name, finding=key, reason=refusal)
-            self._unwanted.add(key)
-            self.counts["refused"] += 1
+            if keys[0] not in self._refused:
+                log.error("alert refused", sink=self.name, finding=keys[0], reason=refusal)
+            self._refused.add(keys[0])
         self._singly = max(0, self._singly - 1)
         return False
 
@@ -291,5 +300,6 @@ def _why(error: Exception, timeout: timedelta) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {timeout.total_seconds():g} s"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"can't connect: {error.os_error.strerror or type(error.os_error).__name__}"
+        number = error.os_error.errno or 0
+        return f"can't connect: {os.strerror(number) if number > 0 else error.os_error.strerror}"
     return type(error).__name__

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import aiosqlite
-from sqlalchemy import Connection, Delete, bindparam, delete, event, func, insert, select, update
+from sqlalchemy import Column, Connection, Delete, bindparam, delete, event, func, insert, select, update
 from sqlalchemy.engine import URL, RowMapping, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -60,14 +60,13 @@ class SqlStore:
         notifications: Sequence[Notification],
         *,
         outcomes: Mapping[str, Outcome] | None = None,
-    ) -> frozenset[str]:
-        def work(connection: Connection) -> frozenset[str]:
+    ) -> None:
+        def work(connection: Connection) -> None:
             _put_findings(connection, findings)
-            settled = _put_notifications(connection, notifications)
+            _put_notifications(connection, notifications)
             _settle(connection, outcomes or {})
-            return settled
 
-        return await self._do(work, writing=True)
+        await self._do(work, writing=True)
 
     async def findings(self) -> tuple[Finding, ...]:
         still_open = FINDINGS.c.state != State.RESOLVED
@@ -157,9 +156,7 @@ def _put_findings(connection: Connection, findings: Sequence[Finding]) -> None:
     kept = [_finding_row(finding) for finding in newest.values() if finding.id not in gone]
     for ids in _chunks(gone):
         connection.execute(delete(FINDINGS).where(FINDINGS.c.id.in_(ids)))
-    known: set[str] = set()
-    for ids in _chunks([str(row["id"]) for row in kept]):
-        known.update(connection.scalars(select(FINDINGS.c.id).where(FINDINGS.c.id.in_(ids))))
+    known = _known(connection, FINDINGS.c.id, [str(row["id"]) for row in kept])
     # Not ON CONFLICT, which every dialect spells differently: writers take turns, so nobody comes in between.
     if new := [row for row in kept if row["id"] not in known]:
         connection.execute(insert(FINDINGS), new)
@@ -174,18 +171,20 @@ _UPDATE_FINDING = (
 )
 
 
-def _put_notifications(connection: Connection, notifications: Sequence[Notification]) -> frozenset[str]:
-    """Inserts those not yet there, in order; gives the ids of those that are there and settled."""
+def _put_notifications(connection: Connection, notifications: Sequence[Notification]) -> None:
+    """Inserts those that are not yet there, in order."""
     rows = {item.id: _notification_row(item) for item in notifications}
-    known: dict[str, bool] = {}
-    for ids in _chunks(list(rows)):
-        query = select(NOTIFICATIONS.c.id, NOTIFICATIONS.c.settled).where(NOTIFICATIONS.c.id.in_(ids))
-        known |= {key: settled is not None for key, settled in connection.execute(query)}
+    known = _known(connection, NOTIFICATIONS.c.id, list(rows))
     for key, row in rows.items():
         # One by one: a multi-row insert promises no order of the sequence.
         if key not in known:
             connection.execute(insert(NOTIFICATIONS).values(row))
-    return frozenset(key for key, settled in known.items() if settled)
+
+
+def _known(connection: Connection, column: Column[str], ids: Sequence[str]) -> set[str]:
+    """Those of the ids that stand in the column."""
+    queries = (select(column).where(column.in_(part)) for part in _chunks(ids))
+    return {key for query in queries for key in connection.scalars(query)}
 
 
 def _settle(connection: Connection, outcomes: Mapping[str, Outcome]) -> None:

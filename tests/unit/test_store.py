@@ -89,7 +89,7 @@ async def test_a_pending_finding_that_went_away_is_forgotten(store: Store) -> No
 
 async def test_recording_twice_is_recording_once(store: Store) -> None:
     for _ in range(2):
-        assert await store.record([firing("f1")], [told(firing("f1"))]) == frozenset()
+        await store.record([firing("f1")], [told(firing("f1"))])
     assert await store.findings() == (firing("f1"),)
     assert await store.undelivered("am") == (told(firing("f1")),)
 
@@ -123,7 +123,7 @@ async def test_what_is_settled_is_not_handed_out_again(store: Store) -> None:
     await store.record([], [first, second])
     await store.record([], [], outcomes={first.id: Outcome(NOON)})
     assert await store.undelivered("am") == (second,)
-    assert await store.record([], [first, second]) == {first.id}
+    await store.record([], [first, second])
     assert await store.undelivered("am") == (second,)
 
 
@@ -201,17 +201,19 @@ async def test_the_real_store_does_what_the_one_in_memory_does(operations: list[
                 assert await everything(real) == await everything(oracle)
 
 
-async def perform(store: Store, operation: tuple[Any, ...]) -> object:
+async def perform(store: Store, operation: tuple[Any, ...]) -> int:
+    """Does it; gives how many rows it removed."""
     match operation:
         case ("record", key, state, with_notification):
             finding = state(key)
-            return await store.record([finding], [told(finding)] if with_notification else [])
+            await store.record([finding], [told(finding)] if with_notification else [])
         case ("settle", key, refusal):
-            return await store.record([], [], outcomes={f"{key}/firing/am": Outcome(NOON + 2 * HOUR, refusal)})
+            await store.record([], [], outcomes={f"{key}/firing/am": Outcome(NOON + 2 * HOUR, refusal)})
         case ("prune", before):
             return await store.prune(before=before)
         case _:
             return await store.drop_sink("am")
+    return 0
 
 
 async def everything(store: Store) -> tuple[object, ...]:
