@@ -1,0 +1,1 @@
+"""Bitcoin and its family: every coin of what is watched, exactly."""

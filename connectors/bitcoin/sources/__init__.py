@@ -1,0 +1,1 @@
+"""Where blocks and coins come from: a node, Electrum servers, Esplora servers."""
