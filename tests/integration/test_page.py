@@ -220,7 +220,8 @@ async def test_unread_wallets_show_what_they_last_held_and_when(daemon: Daemon, 
     report = await blind()
     daemon.shows(report)
     page = Shown(await chromium.dom(daemon.url))
-    assert "eth-hot-1 unreadlast known 614.44 ETHat 17:00:00" in page["wallets"]
+    assert "eth-hot-1 unreadlast 614.44 ETHat 17:00:00" in page["wallets"]
+    assert "link-vault unreadlast 420,000 LINKat 17:00:00last no ETH, no USDCat 17:00:00" in page["wallets"]
     assert "unavailable: node-1: Connection refused" in page["chains"]
     assert f"{sum(report.chains['ethereum'].unread.values())} unread" in page["chains"]
 
