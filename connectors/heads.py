@@ -18,7 +18,7 @@ NEAR = 3
 """Blocks that a node may be behind without being in trouble: the machines behind one URL are never quite in step."""
 
 LONGEST_GAP = 64
-"""Blocks missed between two polls that are still fetched, so that the depth of a later reorg is exact."""
+"""Blocks below a new head, as far as they are not known, that are fetched so that a later reorg can be placed."""
 
 
 class Witness(Member, Protocol):
@@ -156,12 +156,13 @@ class Heads(Generic[W]):
 
     async def _extend(self, tip: Header, *, holder: W) -> None:
         record = self._record
-        start = max((height for height in record.heights() if height < tip.height), default=tip.height)
+        start = max([height for height in record.heights() if height < tip.height], default=-1)
+        start = max(start, tip.height - LONGEST_GAP)
         between: Sequence[Header] = ()
         try:
             if record.genesis is None:
                 record.genesis = await _hash_at(holder, 0)
-            if 2 <= tip.height - start <= LONGEST_GAP:
+            if tip.height - start > 1:
                 between = await holder.headers_between(start, tip.height)
         except ConnectorError:
             pass  # only makes the depth of a later reorg less exact; the node's failure is counted where it happened

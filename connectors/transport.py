@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 import math
 import os
@@ -29,6 +30,9 @@ CEILING = 8 * 1024 * 1024
 
 LONGEST_QUOTE = 200
 """Characters of a node's own words that go into a message."""
+
+SENT_WHOLE = 512 * 1024
+"""Bytes of a request that are handed to the connection at once."""
 
 WORST_RETRY_AFTER = 60.0
 DEFAULT_RETRY_AFTER = 1.0
@@ -199,7 +203,7 @@ class Transport:
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                session.request(method, url, data=body, allow_redirects=False) as response,
+                session.request(method, url, data=_payload(body), allow_redirects=False) as response,
             ):
                 answer = Answer(response.status, await self._read(response, ceiling=ceiling))
                 if response.status == 429:
@@ -265,6 +269,11 @@ class Transport:
         _params: aiohttp.TraceConnectionCreateEndParams,
     ) -> None:
         self.connections += 1
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    """A large body goes out in pieces, so that the loop runs on meanwhile."""
+    return io.BytesIO(body) if body is not None and len(body) > SENT_WHOLE else body
 
 
 def _headers(url: URL) -> dict[str, str]:

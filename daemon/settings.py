@@ -40,7 +40,9 @@ DEFAULT_STORE = "sqlite+aiosqlite:///pyrometer.db"
 POSTGRESQL = "postgresql+asyncpg"
 SQLITE_URL = re.compile(r"sqlite\+aiosqlite://(?:/[^?]*)?(?:\?.*)?")
 # No `@`, `/` or `?` in a password unless it is escaped: otherwise nobody can say where the part ends that may be shown.
-POSTGRESQL_URL = re.compile(r"(?P<scheme>postgresql\+asyncpg)://(?:[^@/?#\s]+@)?(?P<host>[\w.:,\[\]-]*)(?:[/?][^@\s]*)?")
+POSTGRESQL_URL = re.compile(
+    r"(?P<scheme>postgresql\+asyncpg)://(?:[^@/?#\s]+@)?(?P<host>[\w.:,\[\]-]*)(?:[/?][^@\s]*)?"
+)
 MASKED_BY_ITSELF = ("url", "store")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.-]+):(?P<port>\d{1,5})")

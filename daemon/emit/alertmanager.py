@@ -47,8 +47,11 @@ class Endpoint:
     headers: Mapping[str, str] = field(repr=False)
 
     @classmethod
-    def parse(cls, text: str) -> "Endpoint":
-        """From `http(s)://[user:password@]host[:port][/prefix]`; ConfigError for anything else."""
+    def parse(cls, text: str, *, name: str = "") -> "Endpoint":
+        """From `http(s)://[user:password@]host[:port][/prefix]`; ConfigError for anything else.
+
+        Without a `name` it is called by its host, port and prefix.
+        """
         try:
             parts = urlsplit(text)
             usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -58,7 +61,7 @@ class Endpoint:
         if not usable:
             raise ConfigError("alertmanager.endpoints", "expected http://<host>:<port> or https://<host>")
         where = parts.netloc.rpartition("@")[2] + parts.path.rstrip("/")
-        return cls(f"alertmanager/{where}", f"{parts.scheme}://{where}", headers)
+        return cls(name or f"alertmanager/{where}", f"{parts.scheme}://{where}", headers)
 
 
 class AlertmanagerSink:

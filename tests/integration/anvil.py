@@ -42,10 +42,10 @@ class AnvilNode:
     With `state` the chain is written there on `stop` and read back on `start`; `kill` loses it.
     """
 
-    def __init__(self, *, genesis_time: int | None = None, chain_id: int = 1, state: Path | None = None) -> None:
+    def __init__(self, *, genesis_time: int | None = None, chain_id: int = 1, state: Path | str | None = None) -> None:
         self.port = free_port()
         self.genesis_time = genesis_time if genesis_time is not None else int(time.time()) - 100_000
-        self._chain_id = chain_id
+        self.chain_id = chain_id
         self._state = state
         self._process: asyncio.subprocess.Process | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -65,15 +65,16 @@ class AnvilNode:
 
     async def start(self) -> None:
         program = require_program("anvil", HINT)
-        arguments = ["--port", self.port, "--chain-id", self._chain_id, "--timestamp", self.genesis_time]
+        arguments = ["--port", self.port, "--chain-id", self.chain_id, "--timestamp", self.genesis_time]
         arguments += ["--no-mining", "--accounts", 2, "--quiet", "--auto-impersonate", "--order", "fifo"]
         arguments += ["--base-fee", 0, "--gas-price", 0, "--disable-min-priority-fee"]
         if self._state is not None:
             arguments += ["--state", self._state, "--preserve-historical-states"]
-        self._session = aiohttp.ClientSession()
+        program = require_program("anvil", HINT)
         self._process = await asyncio.create_subprocess_exec(
             program, *map(str, arguments), stdout=asyncio.subprocess.DEVNULL
         )
+        self._session = aiohttp.ClientSession()
         end = time.monotonic() + START_DEADLINE
         while True:
             try:

@@ -194,8 +194,8 @@ function drawBar({ name, interval, limit, state, says }, scale) {
   const track = element("div", "track", ...segments(interval, scale));
   if (known(limit)) track.append(placed("limit", Number(limit) / scale, null));
   track.setAttribute("role", "img");
-  const against = known(limit) ? `, limit ${percent(limit)}` : "";
-  track.setAttribute("aria-label", `${name}: ${between(interval, limit)}${against}, ${says}`);
+  const facts = [`${name}: ${between(interval, limit)}`, known(limit) ? `limit ${percent(limit)}` : "", says];
+  track.setAttribute("aria-label", facts.filter(Boolean).join(", "));
   return element("li", `${state || "no"}-bar`, line, track);
 }
 
@@ -274,11 +274,12 @@ function walletRow(name, wallet, currency) {
     lines.push(element("dd", "", number(`${coins(held.amount)} ${asset}`), element("span", "soft n", value)));
   }
   const lost = Object.entries(wallet.last ?? {}).filter(([asset]) => !(asset in (wallet.holdings ?? {})));
-  for (const [asset, last] of lost) {
-    const amount = number(`last known ${coins(last.amount)} ${asset}`);
-    lines.push(element("dd", "unread", amount, number(`at ${hour(last.at)}`)));
-  }
   if (wallet.unread) head.append(element("span", "unread", " unread"));
+  const was = (text, last) => element("dd", "unread", number(`last ${text}`), number(`at ${hour(last.at)}`));
+  const held = lost.filter(([, last]) => Number(last.amount) !== 0);
+  const none = lost.filter(([, last]) => Number(last.amount) === 0);
+  for (const [asset, last] of held) lines.push(was(`${coins(last.amount)} ${asset}`, last));
+  if (none.length) lines.push(was(none.map(([asset]) => `no ${asset}`).join(", "), none[0][1]));
   if (!lines.length) lines.push(element("dd", "unread", "never read yet"));
   return element("div", "wallet", head, ...lines);
 }

@@ -7,6 +7,7 @@ import pytest
 
 from connectors.errors import ConnectorError, Misconfigured, Reason, Unavailable
 from connectors.heads import Heads, Sighting
+from connectors.quorum import Header
 from connectors.transport import Timing
 from tests.unit.connectors.chain import START, Chain, FakeNode
 
@@ -126,6 +127,24 @@ async def test_the_depth_of_a_reorg_is_exact_over_blocks_missed_between_polls() 
     scene.nodes[0].chain = A.forked(at=113, name="b", top=131)
     await scene.advance()
     assert scene.heads.reorgs == [112]
+
+
+async def test_a_reorg_soon_after_the_start_is_placed_by_the_blocks_fetched_then() -> None:
+    scene = Scene(count=1)
+    await scene.advance()
+    scene.nodes[0].chain = A.forked(at=60, name="b", top=70)
+    assert await scene.head() == "b70"
+    assert scene.heads.reorgs == [59]
+
+
+async def test_a_node_that_can_not_tell_older_blocks_is_followed_all_the_same() -> None:
+    scene = Scene(count=1)
+
+    async def fails(low: int, high: int) -> list[Header]:
+        raise DOWN
+
+    scene.nodes[0].headers_between = fails  # type: ignore[method-assign]
+    assert await scene.head() == "a100"
 
 
 async def test_a_chain_restarted_from_another_genesis_is_taken_up_when_nobody_holds_the_old_one() -> None:

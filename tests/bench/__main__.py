@@ -1,0 +1,32 @@
+"""`python -m tests.bench [NAME]`: runs all benchmarks or the named one; one JSON object a line.
+
+`ours` and `peer` are measured in the same run on the same machine, lower is better; `ratio` is peer over ours: how many
+times as fast we are.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+
+from tests.bench.evm import evm_balances_vs_web3
+
+Result = dict[str, object]
+
+BENCHES: Mapping[str, Callable[[], Awaitable[Result]]] = {
+    "evm_balances_vs_web3": evm_balances_vs_web3,
+}
+
+
+def main(arguments: list[str]) -> int:
+    unknown = [name for name in arguments if name not in BENCHES]
+    if unknown:
+        sys.stderr.write(f"no benchmark is called {unknown[0]}; there are: {', '.join(BENCHES)}\n")
+        return 2
+    for name in arguments or BENCHES:
+        sys.stdout.write(json.dumps(asyncio.run(BENCHES[name]()), ensure_ascii=False) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

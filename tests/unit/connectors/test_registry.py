@@ -1,0 +1,39 @@
+"""The registry: what is not used is not imported, and every kind has what its line promises."""
+
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+
+from connectors import CONNECTORS, AnyChainConfig
+from connectors.errors import BadAddress
+
+
+def imported_by(code: str) -> set[str]:
+    """Top-level modules in a fresh interpreter after it ran the code."""
+    report = f"{code}; import sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+    return set(
+        subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True).stdout.split()
+    )
+
+
+def test_the_registry_and_the_addresses_are_had_without_web3() -> None:
+    code = f"import connectors; connectors.CONNECTORS['evm'].canonical('0x{'ab' * 20}')"
+    assert "web3" not in imported_by(code)
+
+
+def test_a_connection_needs_web3() -> None:
+    assert "web3" in imported_by("import connectors; connectors.CONNECTORS['evm'].connect")
+
+
+def test_every_kind_of_configuration_has_its_connector() -> None:
+    models = get_args(AnyChainConfig) or (AnyChainConfig,)
+    kinds = {get_args(model.model_fields["kind"].annotation)[0] for model in models}
+    assert kinds == set(CONNECTORS)
+
+
+@pytest.mark.parametrize("kind", sorted(CONNECTORS))
+def test_every_kind_refuses_what_is_no_address(kind: str) -> None:
+    with pytest.raises(BadAddress):
+        CONNECTORS[kind].canonical("nobody")
