@@ -55,7 +55,7 @@ async def _store(loaded: Loaded) -> Answer:
 async def _alertmanager(endpoint: Endpoint, *, session: aiohttp.ClientSession) -> Answer:
     url = f"{endpoint.url}/api/v2/status"
     try:
-        async with session.get(url, auth=endpoint.auth, allow_redirects=False) as response:
+        async with session.get(url, headers=endpoint.headers, allow_redirects=False) as response:
             trouble = None if response.status == 200 else f"expected HTTP 200, found {response.status}"
     except TimeoutError:
         trouble = "no answer within 10 s"

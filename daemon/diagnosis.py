@@ -47,7 +47,7 @@ EXPECTED = {
     "greater_than_equal": "at least {ge}",
     "less_than": "less than {lt}",
     "less_than_equal": "at most {le}",
-    "too_short": "at least {min_length}",
+    "too_short": "at least {min_length} entry",
     "string_too_short": "a text of at least {min_length} characters",
     "string_too_long": "a text of at most {max_length} characters",
     "string_pattern_mismatch": "a text that matches {pattern}",
@@ -57,10 +57,9 @@ EXPECTED = {
 def nearest(name: str, names: Iterable[str]) -> str:
     """`; did you mean X?`, or the names to choose from when none is near and they are few; "" otherwise."""
     known = sorted(set(names))
-    folded = {each.casefold(): each for each in known}
-    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    near = _near(name, known)
     if near:
-        return f"; did you mean {folded[near[0]]}?"
+        return f"; did you mean {near[0]}?"
     return f"; expected {one_of(known)}" if known and len(known) <= 12 else ""
 
 
@@ -71,12 +70,10 @@ def one_of(names: Sequence[str]) -> str:
 def explain(error: ValidationError, *, document: Document, schema: Schema) -> ConfigError:
     """The first of pydantic's complaints in the order of the file, and how many there are besides."""
     details = error.errors(include_url=False, include_input=False)
-    # A list whose only item is wrong is reported as too short as well.
-    wrong = [detail["loc"] for detail in details]
     problems = [
         _problem(detail, document=document, schema=schema)
         for detail in details
-        if detail["type"] != "too_short" or not any(detail["loc"] == loc[: len(detail["loc"])] != loc for loc in wrong)
+        if not any(_follows_from(detail, other) for other in details)
     ]
     return first_of(problems, document=document)
 
@@ -86,6 +83,22 @@ def first_of(problems: Sequence[tuple[Keys, str]], *, document: Document) -> Con
     keys, message = min(problems, key=lambda problem: document.line(problem[0]))
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return document.error(keys, message + more)
+
+
+def _follows_from(detail: ErrorDetails, other: ErrorDetails) -> bool:
+    """Whether `other` says it all: a list is too short because its item is wrong, a key is missing because misspelt."""
+    loc, cause = detail["loc"], other["loc"]
+    if detail["type"] == "too_short":
+        return len(cause) > len(loc) and cause[: len(loc)] == loc
+    if detail["type"] == "missing" and other["type"] == "extra_forbidden":
+        return loc[:-1] == cause[:-1] and bool(_near(str(cause[-1]), [str(loc[-1])]))
+    return False
+
+
+def _near(name: str, names: Iterable[str]) -> list[str]:
+    """The one name that resembles `name`, whatever its capitals, or none."""
+    folded = {each.casefold(): each for each in names}
+    return [folded[each] for each in difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)]
 
 
 def _problem(detail: ErrorDetails, *, document: Document, schema: Schema) -> tuple[Keys, str]:
@@ -126,7 +139,7 @@ def _meaning(name: str, *, models: Sequence[Schema]) -> str:
 def _choice(keys: Keys, *, expected: str, document: Document) -> str:
     names = QUOTED.findall(expected)
     text = document.places[keys].text if keys in document.places else None
-    near = difflib.get_close_matches((text or "").casefold(), names, n=1, cutoff=0.6)
+    near = _near(text or "", names)
     hint = f"; did you mean {near[0]}?" if near and len(names) > 1 else ""
     return f"expected {one_of(names)}, found {document.found(keys)}{hint}"
 

@@ -39,8 +39,11 @@ TAGS = {
     yaml.MappingNode: "tag:yaml.org,2002:map",
 }
 
+TOO_DEEP = f"is nested deeper than {MOST_LEVELS} levels"
+
 # What PyYAML says → what to do about it. Its own words may repeat the text, so none of them are passed on.
 SYNTAX = (
+    (TOO_DEEP, TOO_DEEP),
     (r"'\t' that cannot start", "a tab stands here; indent with spaces"),
     ("cannot start any token", "a value can't begin with this character; put it in quotes"),
     ("undefined alias", "an alias (*name) has no anchor (&name) before it"),
@@ -49,10 +52,10 @@ SYNTAX = (
     ("mapping values are not allowed", "a `:` can't stand here; put a value that contains `: ` in quotes"),
     ("could not find expected ':'", "expected `key: value`"),
     ("expected <block end>", "the indentation fits no line above"),
-    ("unexpected end of stream", "a quote is opened here and never closed"),
-    ("unexpected document separator", "a quote is opened here and never closed"),
-    ("expected ',' or ']'", "expected `,` or `]`"),
-    ("expected ',' or '}'", "expected `,` or `}`"),
+    ("unexpected end of stream", "a quote opens here and never closes"),
+    ("unexpected document separator", "a quote opens here and never closes"),
+    ("expected ',' or ']'", "a [ opens here and never closes, or a comma is missing behind it"),
+    ("expected ',' or '}'", "a { opens here and never closes, or a comma is missing behind it"),
     ("unknown escape character", "unknown escape after a backslash; use single quotes"),
 )
 
@@ -90,7 +93,9 @@ class Document:
         if text is not None:
             return shown(text) if text else "an empty text"
         value = self.at(keys)
-        return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "nothing"
+        if value is None:
+            return "nothing"
+        return ("a " if value else "an empty ") + ("mapping" if isinstance(value, dict) else "list")
 
     def at(self, keys: Keys) -> Value:
         value = self.value
@@ -204,6 +209,17 @@ def _text(path: Path) -> str:
 class _Loader(yaml.SafeLoader):
     """Composes only, and guesses no types: `NO` is a text, and so are 0.05 and 2026-01-01 until a model reads them."""
 
+    levels = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Counts the levels itself: libraries raise Python's own limit until the stack overflows before it."""
+        self.levels += 1
+        if self.levels > MOST_LEVELS + 1:
+            raise yaml.composer.ComposerError(None, None, TOO_DEEP, parent.start_mark if parent else None)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.levels -= 1
+        return node
+
 
 _Loader.yaml_implicit_resolvers = {}
 
@@ -221,14 +237,12 @@ def _compose(text: str, *, path: Path) -> yaml.Node | None:
         raise ConfigError(f"{path}:{line}", f"the character {code} can't stand in YAML") from None
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, path=path) from None
-    except RecursionError:
-        raise ConfigError(str(path), f"is nested deeper than {MOST_LEVELS} levels") from None
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, *, path: Path) -> ConfigError:
-    problem = error.problem or ""
+    problem = f"{error.context} {error.problem}"
     message = next((ours for theirs, ours in SYNTAX if theirs in problem), "is not valid YAML from here on")
-    mark = error.context_mark if message.startswith("a quote") else error.problem_mark
+    mark = error.context_mark if "opens here" in message else error.problem_mark
     mark = mark or error.problem_mark or error.context_mark
     return ConfigError(f"{path}:{mark.line + 1}" if mark else str(path), message)
 
@@ -247,7 +261,7 @@ class _Reading:
         if self.count > MOST_VALUES:
             raise ConfigError(str(self.path), f"its anchors expand to more than {MOST_VALUES:,} values")
         if len(keys) > MOST_LEVELS:
-            raise ConfigError(str(self.path), f"is nested deeper than {MOST_LEVELS} levels")
+            raise ConfigError(str(self.path), TOO_DEEP)
         self.places.setdefault(keys, Place(_line(node)))
         if node.tag != TAGS[type(node)]:
             raise self._error(keys, "a tag (!...) can't stand here; write the value alone")
@@ -265,11 +279,12 @@ class _Reading:
                 raise self._error(keys, "a key must be a text", line=line)
             key = key_node.value
             self._check_name(key, keys=keys, line=line)
-            if key in result:
-                first = self.places[(*keys, key)].line
-                raise self._error((*keys, key), f"stands twice, the first time in line {first}", line=line)
-            self.places[(*keys, key)] = Place(line)
-            result[key] = self.value(value_node, keys=(*keys, key))
+            first = self.places.get((*keys, key))
+            self.places[*keys, key] = Place(line)
+            value = self.value(value_node, keys=(*keys, key))
+            if first is not None:
+                raise self._error((*keys, key), f"stands twice, the first time in line {first.line}", line=line)
+            result[key] = value
         return result
 
     def _check_name(self, key: str, *, keys: Keys, line: int) -> None:

@@ -16,6 +16,9 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+REMEMBERED = 10_000
+"""Ids of settled notifications that are known as such when a judgement that was cut off records them again."""
+
 
 def addressed(
     events: Iterable[tuple[Event, Finding]], *, sinks: Iterable[str], at: datetime
@@ -23,7 +26,7 @@ def addressed(
     """One notification per event and sink, in the order of the events. The same event always gets the same ids."""
     names = tuple(sinks)
     return tuple(
-        Notification(f"{finding.id}/{event.value}/{sink}", sink, event, at, finding)
+        Notification(f"{finding.id}:{event.value}:{sink}", sink, event, at, finding)
         for event, finding in events
         for sink in names
     )
@@ -43,14 +46,20 @@ class Outbox:
         self._clock = clock
         self._queues: dict[str, dict[str, Notification]] = {sink: {} for sink in sinks}
         self._waiting = {sink: asyncio.Event() for sink in self._queues}
+        self._settled: dict[str, None] = {}
         self._unsaved = _Unsaved()
         self._saving = asyncio.Lock()
         self._error: StoreError | None = None
 
     @property
+    def unsaved(self) -> int:
+        """How many findings, notifications and outcomes live in memory alone."""
+        return len(self._unsaved)
+
+    @property
     def problem(self) -> str | None:
         """Why what we hold would not survive a crash (for readiness), None when it would."""
-        return None if self._error is None else f"{len(self._unsaved)} changes are in memory alone: {self._error}"
+        return None if self._error is None else f"{self.unsaved} changes are in memory alone: {self._error}"
 
     async def restore(self) -> tuple[Finding, ...]:
         """The open findings of the previous life, with its undelivered notifications queued before all newer ones.
@@ -69,16 +78,15 @@ class Outbox:
         Never raises StoreError: what the store does not take is kept, and sent all the same, because people must be
         paged also when a disk is full. Then a crash may lose it; `problem` says so.
         """
-        self._unsaved.add(findings, notifications)
-        settled: frozenset[str] = frozenset()
+        new = [item for item in notifications if item.id not in self._settled]
+        self._unsaved.add(findings, new)
         try:
-            settled = await self._save()
+            await self._save()
         finally:
             # Also when cancelled: it may be stored by now, and nothing else would queue it before the next start.
-            for item in notifications:
-                if item.id not in settled and item.id not in self._unsaved.outcomes:
-                    self._queues[item.sink].setdefault(item.id, item)
-                    self._waiting[item.sink].set()
+            for item in new:
+                self._queues[item.sink].setdefault(item.id, item)
+                self._waiting[item.sink].set()
 
     async def flush(self) -> None:
         """Offers the store again what it has not taken."""
@@ -110,28 +118,29 @@ class Outbox:
             queue = self._queues[item.sink]
             if queue.pop(item.id, None) is not None:
                 self._unsaved.outcomes[item.id] = outcome
+                self._settled[item.id] = None
             if not queue:
                 self._waiting[item.sink].clear()
+        while len(self._settled) > REMEMBERED:
+            del self._settled[next(iter(self._settled))]
         await self._save()
 
-    async def _save(self) -> frozenset[str]:
-        """Commits what is unsaved; gives the ids of notifications that the store knew as settled."""
+    async def _save(self) -> None:
+        """Commits what is unsaved, as far as the store lets us."""
         async with self._saving:
             batch = self._unsaved.copy()
             if not batch:
-                return frozenset()
+                return
+            findings, notifications = tuple(batch.findings.values()), tuple(batch.notifications.values())
             try:
-                settled = await self._store.record(
-                    tuple(batch.findings.values()), tuple(batch.notifications.values()), outcomes=batch.outcomes
-                )
+                await self._store.record(findings, notifications, outcomes=batch.outcomes)
             except StoreError as error:
                 self._noted(error)
-                return frozenset()
+                return
             # After the commit alone: when we are cancelled within it, nobody knows whether it happened, and storing
             # twice is storing once.
             self._unsaved.remove(batch)
             self._noted(None)
-            return settled
 
     async def _undelivered(self, sink: str) -> list[Notification]:
         found: list[Notification] = []

@@ -29,7 +29,7 @@ class Loaded:
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Every Alertmanager."""
         receivers = self.settings.alertmanager.endpoints if self.settings.alertmanager else ()
-        return tuple(Endpoint.parse(receiver.url.get_secret_value()) for receiver in receivers)
+        return tuple(Endpoint.parse(receiver.url.get_secret_value(), name=receiver.name) for receiver in receivers)
 
 
 FIXED = ("store", "alertmanager", "api")

@@ -18,7 +18,8 @@ def with_secret_files(document: Document, *, folder: Path) -> Document:
     ConfigError, at the key, for a file that can't be read, is no single line, or holds key material.
     """
     value = deepcopy(document.value)
-    filled = replace(document, value=value)
+    places = dict(document.places)
+    filled = replace(document, value=value, places=places)
     for keys in document.places:
         name = document.at(keys)
         target = STANDS_FOR.get(str(keys[-1])) if keys else None
@@ -28,6 +29,7 @@ def with_secret_files(document: Document, *, folder: Path) -> Document:
         if target in around:
             raise document.error(keys, f"expected either {target} or {keys[-1]}, found both")
         around[target] = _line_of(folder / name, keys=keys, document=document)
+        places[*keys[:-1], target] = places[keys]
     return filled
 
 

@@ -24,8 +24,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic.json_schema import GenerateJsonSchema
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from connectors import AnyChainConfig
 from connectors.config import AN_INSTANT, Duration, Receiver, Strict, format_duration, is_http_url
@@ -39,8 +37,12 @@ from daemon.secret_files import with_secret_files
 from daemon.tokens import ApiToken, load_tokens
 
 DEFAULT_STORE = "sqlite+aiosqlite:///pyrometer.db"
-SQLITE = "sqlite+aiosqlite"
 POSTGRESQL = "postgresql+asyncpg"
+SQLITE_URL = re.compile(r"sqlite\+aiosqlite://(?:/[^?]*)?(?:\?.*)?")
+# No `@`, `/` or `?` in a password unless it is escaped: otherwise nobody can say where the part ends that may be shown.
+POSTGRESQL_URL = re.compile(
+    r"(?P<scheme>postgresql\+asyncpg)://(?:[^@/?#\s]+@)?(?P<host>[\w.:,\[\]-]*)(?:[/?][^@\s]*)?"
+)
 MASKED_BY_ITSELF = ("url", "store")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.-]+):(?P<port>\d{1,5})")
@@ -170,10 +172,9 @@ class LogConfig(Strict):
 
 def masked_store(url: SecretStr) -> str:
     """What may be shown of a store's URL: a file's name, a server's scheme and host."""
-    parts = make_url(url.get_secret_value())
-    if parts.host is None and parts.drivername == SQLITE:
-        return f"{SQLITE}:///{parts.database or ':memory:'}"
-    return f"{parts.drivername}://{parts.host or ''}/***"
+    text = url.get_secret_value()
+    server = POSTGRESQL_URL.fullmatch(text)
+    return f"{server['scheme']}://{server['host']}/***" if server else text.partition("?")[0]
 
 
 def _policy_form(value: object) -> str:
@@ -224,12 +225,11 @@ class Settings(Strict):
     @field_validator("store")
     @classmethod
     def _is_store(cls, value: SecretStr) -> SecretStr:
-        try:
-            parts = make_url(value.get_secret_value())
-        except (ArgumentError, ValueError):
-            parts = None
-        if parts is None or parts.drivername not in (SQLITE, POSTGRESQL):
-            raise ValueError(f"expected a URL that begins with {SQLITE}:// or {POSTGRESQL}://")
+        text = value.get_secret_value()
+        if text.startswith(POSTGRESQL) and not POSTGRESQL_URL.fullmatch(text):
+            raise ValueError(f"expected {POSTGRESQL}://user:password@host/database, with %40 for @ and %2F for /")
+        if not SQLITE_URL.fullmatch(text) and not POSTGRESQL_URL.fullmatch(text):
+            raise ValueError(f"expected a URL that begins with sqlite+aiosqlite:/// or {POSTGRESQL}://")
         return value
 
     @property

@@ -20,7 +20,10 @@ TEXT_LIMIT = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What all alerts of this daemon say of where they come from. The links are left out while their base is empty."""
+    """What all alerts of this daemon say of where they come from: whose money, our own API, the folder of the runbooks.
+
+    A link is left out while its base is empty.
+    """
 
     entity: str
     external_url: str = ""
@@ -77,7 +80,7 @@ def _annotations(finding: Finding, origin: Origin) -> dict[str, str]:
         "finding": finding.id,
     }
     if origin.runbook_url:
-        texts["runbook_url"] = f"{origin.runbook_url.rstrip('/')}/docs/alerts/{verdict.alert}.md"
+        texts["runbook_url"] = f"{origin.runbook_url.rstrip('/')}/{verdict.alert}.md"
     return {name: text for name, text in texts.items() if text}
 
 

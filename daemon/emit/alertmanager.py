@@ -5,8 +5,9 @@ labels and forgets one whose `endsAt` has passed, so what fires is sent anew in 
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import unquote, urlsplit
 
@@ -39,27 +40,28 @@ WATCHDOG = "watchdog"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One Alertmanager: the name that may be shown, the URL without credentials, and these."""
+    """One Alertmanager: the name that may be shown, the URL without credentials, and these as a header."""
 
     name: str
     url: str
-    auth: aiohttp.BasicAuth | None
+    headers: Mapping[str, str] = field(repr=False)
 
     @classmethod
-    def parse(cls, text: str) -> "Endpoint":
-        """From `http(s)://[user:password@]host[:port][/prefix]`; ConfigError for anything else."""
+    def parse(cls, text: str, *, name: str = "") -> "Endpoint":
+        """From `http(s)://[user:password@]host[:port][/prefix]`; ConfigError for anything else.
+
+        Without a `name` it is called by its host, port and prefix.
+        """
         try:
             parts = urlsplit(text)
             usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except (
-            ValueError
-        ):  # a port or an IPv6 address that is none; the text may hold a password, so it is not repeated
-            usable = False
+            headers = {"Authorization": _basic(parts.username, parts.password)} if parts.username else {}
+        except ValueError:  # no such port, IPv6 address or user; the text is not repeated, it may hold a password
+            usable, headers = False, {}
         if not usable:
             raise ConfigError("alertmanager.endpoints", "expected http://<host>:<port> or https://<host>")
         where = parts.netloc.rpartition("@")[2] + parts.path.rstrip("/")
-        auth = aiohttp.BasicAuth(unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-        return cls(f"alertmanager/{where}", f"{parts.scheme}://{where}", auth)
+        return cls(name or f"alertmanager/{where}", f"{parts.scheme}://{where}", headers)
 
 
 class AlertmanagerSink:
@@ -85,7 +87,7 @@ class AlertmanagerSink:
     ) -> None:
         self.name = endpoint.name
         self.counts: dict[str, int] = {"delivered": 0, "failed": 0, "refused": 0}
-        """Notifications taken, requests that failed, alerts refused for good, since start."""
+        """Notifications taken, requests that failed, notifications refused for good, since start."""
         self.problem: str | None = None
         """What is wrong with the receiver, None after an answer that was well."""
         self._endpoint = endpoint
@@ -105,7 +107,7 @@ class AlertmanagerSink:
         self._round_ended: datetime | None = None
         self._reminded: set[str] = set()
         self._ends: dict[Identity, _End] = {}
-        self._unwanted: set[str] = set()
+        self._refused: set[str] = set()
 
     def offer(self, report: Report) -> None:
         """Takes the newest report for the reminders. Its events must have been recorded in the outbox before."""
@@ -114,7 +116,7 @@ class AlertmanagerSink:
         self._report = report
         # A report made that long after the end was sent can't be from before it.
         self._ends = {key: end for key, end in self._ends.items() if report.at < end.sent + self._life}
-        self._unwanted &= {WATCHDOG, *(finding.id for finding in report.findings)}
+        self._refused &= {WATCHDOG, *(finding.id for finding in report.findings)}
 
     async def deliver(self) -> None:
         """One step of the worker: waits until there is something to send, then makes one attempt to send it.
@@ -136,7 +138,8 @@ class AlertmanagerSink:
     async def _something_due(self) -> None:
         if self._outbox.pending(self.name) or self._round_due():
             return
-        ways = asyncio.ensure_future(self._outbox.arrival(self.name)), asyncio.ensure_future(self._sleep(IDLE_SECONDS))
+        idle = self._sleep(min(IDLE_SECONDS, self._resend.total_seconds()))
+        ways = asyncio.ensure_future(self._outbox.arrival(self.name)), asyncio.ensure_future(idle)
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -152,12 +155,13 @@ class AlertmanagerSink:
     async def _send_events(self) -> None:
         batch = self._next_events()
         refusal = await self._post([self._event(item) for item in batch], about=batch[0].finding.verdict.alert)
-        if await self._must_split(len(batch), refusal=refusal, key=batch[0].finding.id):
+        if await self._must_split([item.finding.id for item in batch], refusal=refusal):
             return
-        # No await between the answer and this, so no reminder can miss an end that was sent.
+        # No await between an answer that was well and this, so no reminder can miss an end that was sent.
         for item in batch:
             self._remember(item)
         if refusal is not None:
+            self.counts["refused"] += 1
             await self._outbox.refused(batch[0], reason=refusal)
         else:
             self.counts["delivered"] += len(batch)
@@ -185,14 +189,16 @@ class AlertmanagerSink:
             self._reminded.clear()
             return
         refusal = await self._post(tuple(batch.values()), about="a reminder")
-        if not await self._must_split(len(batch), refusal=refusal, key=next(iter(batch))):
+        if not await self._must_split(list(batch), refusal=refusal):
             self._reminded |= batch.keys()
 
     def _next_reminders(self) -> Mapping[str, Alert]:
         """What this round has not sent yet, by key; asked anew for every request, because events come in between."""
         now = self._clock()
-        left = [(key, it) for key, it in self._reminders(now) if key not in self._reminded | self._unwanted]
-        return dict(left[: 1 if self._singly else BATCH])
+        left = [(key, it) for key, it in self._reminders(now) if key not in self._reminded]
+        wanted = [(key, it) for key, it in left if key not in self._refused]
+        # What was refused before is tried again, but alone: the refusal may have been a proxy's passing fault.
+        return dict(wanted[: 1 if self._singly else BATCH] or left[:1])
 
     def _reminders(self, now: datetime) -> Iterator[tuple[str, Alert]]:
         """What fires, the ends of late, and the watchdog.
@@ -218,20 +224,22 @@ class AlertmanagerSink:
             return alert(finding, origin=self._origin, ends=self._clock() + self._life)
         return alert(finding, origin=self._origin, ends=max(finding.resolved or item.at, finding.since))
 
-    async def _must_split(self, size: int, *, refusal: str | None, key: str) -> bool:
+    async def _must_split(self, keys: Sequence[str], *, refusal: str | None) -> bool:
         """Whether a refused request was one of several alerts: then they are sent again singly, to find the bad one.
 
         A single one that is refused is given up, so that it does not keep the others back. SinkError when the
         receiver refuses even an empty request: then it is no matter of this alert.
         """
-        if refusal is not None and size > 1:
-            self._singly = size
+        if refusal is None:
+            self._refused.difference_update(keys)
+        elif len(keys) > 1:
+            self._singly = len(keys)
             return True
-        if refusal is not None:
+        else:
             await self._post((), about="nothing")
-            log.error("alert refused for good", sink=self.name, finding=key, reason=refusal)
-            self._unwanted.add(key)
-            self.counts["refused"] += 1
+            if keys[0] not in self._refused:
+                log.error("alert refused", sink=self.name, finding=keys[0], reason=refusal)
+            self._refused.add(keys[0])
         self._singly = max(0, self._singly - 1)
         return False
 
@@ -244,7 +252,7 @@ class AlertmanagerSink:
             async with self._session.post(
                 f"{self._endpoint.url}/api/v2/alerts",
                 json=alerts,
-                auth=self._endpoint.auth,
+                headers=self._endpoint.headers,
                 timeout=aiohttp.ClientTimeout(total=self._timeout.total_seconds()),
                 allow_redirects=False,
             ) as response:
@@ -279,6 +287,10 @@ class _End:
     sent: datetime
 
 
+def _basic(user: str, password: str | None) -> str:
+    return aiohttp.encode_basic_auth(unquote(user), unquote(password or ""))
+
+
 async def _beginning(response: aiohttp.ClientResponse) -> str:
     body = await response.content.read(500)
     return " ".join(body.decode(errors="replace").split())
@@ -289,5 +301,6 @@ def _why(error: Exception, timeout: timedelta) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {timeout.total_seconds():g} s"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"can't connect: {error.os_error.strerror or type(error.os_error).__name__}"
+        number = error.os_error.errno or 0
+        return f"can't connect: {os.strerror(number) if number > 0 else error.os_error.strerror}"
     return type(error).__name__

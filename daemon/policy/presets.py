@@ -54,6 +54,8 @@ def resolve(
             _from_preset(policy, folders=folders, where=at) if isinstance(policy, str) else [(_name(policy), policy)]
         )
         taken = next((name for name, _ in found if name in dict(rules)), None)
+        if taken is not None and isinstance(policy, str):
+            raise ConfigError(at, f"the preset {policy} stands in `policies` already")
         if taken is not None:
             raise ConfigError(at, f"{taken} stands in `policies` already; give this rule a `name` of its own")
         rules.extend(found)

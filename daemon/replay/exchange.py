@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from daemon.replay.chain import Purse
 from daemon.replay.rpc import TokenContract
@@ -37,7 +37,7 @@ class PlayedWallet:
     tier: str
     owner: str
     opening: Mapping[str, int]
-    accounts: tuple[str, ...] = field(default=())
+    accounts: tuple[str, ...]
 
 
 ASSETS: Mapping[str, Asset] = {
@@ -56,30 +56,28 @@ TOKENS: Mapping[str, TokenContract] = {
 }
 
 
-def _wallet(
-    name: str, tier: str, opening: Mapping[str, int], *, owner: str = "customer", size: int = 1
-) -> PlayedWallet:
+def _wallet(name: str, tier: str, *, holds: Mapping[str, int], owner: str = "customer", size: int = 1) -> PlayedWallet:
     accounts = tuple(address(f"{name} {number}") for number in range(1, size + 1))
-    return PlayedWallet(name, tier, owner, opening, accounts)
+    return PlayedWallet(name, tier, owner, holds, accounts)
 
 
 WALLETS: Mapping[str, PlayedWallet] = {
     wallet.name: wallet
     for wallet in (
-        _wallet("eth-hot-1", "hot", {"ETH": 620, "USDC": 300_000}),
-        _wallet("eth-hot-2", "hot", {"ETH": 110, "USDC": 250_000}),
-        _wallet("token-hot-1", "hot", {"ETH": 5, "USDC": 500_000, "LINK": 36_000}),
-        _wallet("deposits", "hot", {"ETH": 40, "USDC": 40_000, "LINK": 2_000}, size=40),
-        _wallet("eth-warm-1", "warm", {"ETH": 1_600}),
-        _wallet("token-warm-1", "warm", {"USDC": 900_000, "LINK": 30_000}),
-        _wallet("eth-vault-1", "cold", {"ETH": 14_000}, size=2),
-        _wallet("eth-vault-2", "cold", {"ETH": 9_500}),
-        _wallet("usdc-vault", "cold", {"USDC": 12_000_000}),
-        _wallet("link-vault", "cold", {"LINK": 420_000}),
-        _wallet("trust-bank", "cold", {"ETH": 3_000, "USDC": 6_000_000}),
-        _wallet("company-fees", "hot", {"ETH": 25, "USDC": 60_000}, owner="company"),
-        _wallet("company-treasury", "cold", {"ETH": 1_200, "USDC": 500_000}, owner="company"),
-        _wallet("guarantee", "cold", {"ETH": 950, "USDC": 1_200_000, "LINK": 40_000}, owner="guarantee"),
+        _wallet("eth-hot-1", "hot", holds={"ETH": 620, "USDC": 300_000}),
+        _wallet("eth-hot-2", "hot", holds={"ETH": 110, "USDC": 250_000}),
+        _wallet("token-hot-1", "hot", holds={"ETH": 5, "USDC": 500_000, "LINK": 36_000}),
+        _wallet("deposits", "hot", holds={"ETH": 40, "USDC": 40_000, "LINK": 2_000}, size=40),
+        _wallet("eth-warm-1", "warm", holds={"ETH": 1_600}),
+        _wallet("token-warm-1", "warm", holds={"USDC": 900_000, "LINK": 30_000}),
+        _wallet("eth-vault-1", "cold", holds={"ETH": 14_000}, size=2),
+        _wallet("eth-vault-2", "cold", holds={"ETH": 9_500}),
+        _wallet("usdc-vault", "cold", holds={"USDC": 12_000_000}),
+        _wallet("link-vault", "cold", holds={"LINK": 420_000}),
+        _wallet("trust-bank", "cold", holds={"ETH": 3_000, "USDC": 6_000_000}),
+        _wallet("company-fees", "hot", holds={"ETH": 25, "USDC": 60_000}, owner="company"),
+        _wallet("company-treasury", "cold", holds={"ETH": 1_200, "USDC": 500_000}, owner="company"),
+        _wallet("guarantee", "cold", holds={"ETH": 950, "USDC": 1_200_000, "LINK": 40_000}, owner="guarantee"),
     )
 }
 

@@ -146,9 +146,14 @@ class Rpc:
         raise RpcError(REVERTED, "execution reverted", data="0x")
 
     def _block_parameter(self, params: Sequence[object]) -> Block:
-        """The second parameter, `latest` when it is missing: a number, a tag or an EIP-1898 object."""
+        """The second parameter, `latest` when it is missing: a number, a tag, a hash or an EIP-1898 object."""
         given = params[1] if len(params) > 1 else "latest"
-        block = self._block_object(given) if isinstance(given, dict) else self.chain.block(self._height(given))
+        if isinstance(given, dict):
+            block = self._block_object(given)
+        elif isinstance(given, str) and HASH.fullmatch(given):
+            block = self.chain.block_of(given.lower())
+        else:
+            block = self.chain.block(self._height(given))
         if block is None:
             raise RpcError(NOT_FOUND, "Resource not found: header not found")
         return block

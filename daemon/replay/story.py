@@ -7,19 +7,11 @@ from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 
 from connectors.errors import Reason
-from daemon.interval import Interval, plain, total
-from daemon.model import (
-    ChainState,
-    Exposure,
-    Finding,
-    Judgement,
-    Move,
-    Owner,
-    Report,
-    Severity,
-    State,
-    Verdict,
-)
+from daemon.exposure import ALL
+from daemon.interval import EXACT, Interval, plain, total
+from daemon.model import ChainState, Exposure, Finding, Judgement, Move, Owner, Report, Severity, State, Verdict
+from daemon.policy.blind import ALERT as BLIND_ALERT
+from daemon.policy.rule import percent
 
 STATUS_EVERY = timedelta(hours=4)
 NOTABLE_LOSS = Decimal("0.01")  # of all that customers own of an asset, between two reports
@@ -49,37 +41,42 @@ class Line:
 
 
 def narrate(previous: Report | None, current: Report) -> list[Line]:
-    """What changed from one report to the next, most basic first: what is seen at all, what is gone, what is wrong."""
+    """What changed from one report to the next, most basic first: what is seen at all, what is gone, what is wrong.
+
+    Until every chain was read for the first time there is nothing to tell.
+    """
     if _starting(current):
         return []
-    if previous is None or _starting(previous):
-        told = [*_blindness(None, current), *_findings((), current)]
-        return [*told, Line(current.at, Word.STATUS, _status(current))]
-    told = [
-        *_blindness(previous, current),
-        *_losses(previous, current),
-        *_findings(previous.findings, current),
-        *_ends(previous.findings, current),
-    ]
-    if _slot(previous.at) != _slot(current.at):
-        told.append(Line(current.at, Word.STATUS, _status(current)))
+    before = None if previous is None or _starting(previous) else previous
+    told = [*_blindness(before, current)]
+    if before is not None:
+        told += _losses(before, current)
+    told += _findings(before.findings if before else (), current)
+    told += _ends(before.findings if before else (), current)
+    if before is None or _slot(before.at) != _slot(current.at):
+        told.append(Line(current.at, Word.STATUS, status(current)))
     return told
 
 
-def percent(share: Decimal, *, against: Decimal | None = None) -> str:
-    """`8.9 %`; with as many places as it takes to show on which side of `against` it lies."""
-    places = 1
-    while against is not None and places < 12 and round(share * 100, places) == round(against * 100, places):
-        if share == against:
-            break
-        places += 1
-    return f"{plain(share * 100, places=places)} %"
+def status(report: Report) -> str:
+    """One sentence for a quiet hour: the share, what stands, how far the chains are read."""
+    parts = []
+    if ALL in report.exposure.hot_share:
+        held = report.exposure.holdings.items()
+        value = total(holding.value for (_, _, owner), holding in held if owner is Owner.CUSTOMER).value
+        of = "" if value is None else f" of {money(value, report.currency)}"
+        parts.append(f"Hot share {percent(report.exposure.hot_share[ALL])}{of}")
+    parts.append(_standing(report))
+    for chain in report.chains.values():
+        if chain.tip is not None and chain.reason is None:
+            parts.append(f"{chain.name} at block {chain.tip.height:,}")
+    return f"{'; '.join(parts)}."
 
 
 def coins(amount: Decimal, *, rounding: str = ROUND_HALF_EVEN) -> str:
     """`1,950` or `0.84`: commas, and hundredths only below a thousand coins."""
     step = Decimal(1) if amount >= 1000 else Decimal("0.01")
-    whole, _, rest = plain(amount.quantize(step, rounding=rounding)).partition(".")
+    whole, _, rest = plain(amount.quantize(step, rounding=rounding, context=EXACT)).partition(".")
     return f"{int(whole):,}{'.' + rest if rest else ''}"
 
 
@@ -91,11 +88,14 @@ def money(value: Decimal, currency: str) -> str:
     return f"{int(value):,} {currency}"
 
 
-def clock(moment: datetime) -> str:
-    return f"{moment:%H:%M}"
+def span(duration: timedelta) -> str:
+    """`45 min` or `2 h 03 min`."""
+    minutes = int(duration.total_seconds() // 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def _blindness(previous: Report | None, current: Report) -> Iterator[Line]:
+    """One line when something can't be seen any more, with what is known all the same; one when it can again."""
     before = {} if previous is None else {_key(verdict): verdict.judgement for verdict in previous.verdicts}
     unknown = [
         verdict
@@ -104,93 +104,83 @@ def _blindness(previous: Report | None, current: Report) -> Iterator[Line]:
     ]
     lost = [chain for chain in current.chains.values() if chain.reason and not _was_lost(previous, chain.name)]
     if lost or unknown:
-        causes = [_lost(chain) for chain in lost] or [_because(unknown)]
-        what = f" Not known now: {'; '.join(map(_bounds, unknown))}." if unknown else " What was read is still current."
-        yield Line(current.at, Word.UNKNOWN, " ".join(causes) + what)
+        causes = " ".join(map(_lost, lost)) or _because(unknown)
+        what = "".join(f" {verdict.summary.rstrip('.')}." for verdict in unknown) or " Every verdict still holds."
+        yield Line(current.at, Word.UNKNOWN, causes + what)
     found = [
-        f"{chain.name} is read again"
+        f"{chain.name} is read again."
         for chain in current.chains.values()
-        if not chain.reason and _was_lost(previous, chain.name)
+        if chain.reason is None and _was_lost(previous, chain.name)
     ]
     cleared = Judgement.UNKNOWN in before.values() and not _unknown(current)
     if found or cleared:
-        what = f"{'; '.join(found) or 'Everything is known again'}. {_status(current) if cleared else ''}"
-        yield Line(current.at, Word.KNOWN, what.strip())
+        yield Line(current.at, Word.KNOWN, " ".join([*found, status(current)] if cleared else found))
 
 
 def _losses(previous: Report, current: Report) -> Iterator[Line]:
     """What customers had a moment ago and have no more. Says nothing where either side is not fully read."""
     before, now = _owned(previous.exposure), _owned(current.exposure)
-    for asset, (had, worth) in before.items():
-        has, value = now.get(asset, (None, None))
-        if had is None or has is None or had <= has or (had - has) <= NOTABLE_LOSS * had:
+    for asset, had in before.items():
+        has = now.get(asset)
+        if had is None or has is None or had - has <= NOTABLE_LOSS * had:
             continue
-        cost = f", {money(worth - value, current.currency)}" if worth is not None and value is not None else ""
-        share = percent((had - has) / had)
-        text = (
-            f"{coins(had - has)} {asset} ({share} of the customers'{cost}) left the wallets since {clock(previous.at)}."
-        )
+        share = percent(Interval.exactly((had - has) / had))
+        since = f"{previous.at:%H:%M}"
+        text = f"{coins(had - has)} {asset}, {share} of the customers', left the wallets since {since}."
         yield Line(current.at, Word.LEFT, text)
 
 
 def _findings(previous: Iterable[Finding], current: Report) -> Iterator[Line]:
     before = {finding.id: finding.state for finding in previous}
     for finding in current.findings:
-        state = before.get(finding.id)
-        if finding.state is state:
+        verdict, blind = finding.verdict, finding.verdict.alert == BLIND_ALERT
+        if finding.state is before.get(finding.id):
             continue
-        if finding.state is State.PENDING:
-            text = f"{_breach(finding.verdict)} Nobody is told yet: it has to last."
+        if finding.state is State.FIRING:
+            text = f"{_judged(verdict)}{_moves(verdict.moves)}"
+            yield Line(current.at, Word.BLIND if blind else Word.BREACH, text)
+        elif not blind:  # that something is unknown was said already
+            text = f"{_judged(verdict)} Nobody is told yet: it has to last."
             yield Line(current.at, Word.OVER, text)
-        elif finding.verdict.alert == "PyrometerBlind":
-            yield Line(current.at, Word.BLIND, f"{finding.verdict.summary.rstrip('.')}.")
-        else:
-            yield Line(current.at, Word.BREACH, f"{_breach(finding.verdict)}{_moves(finding.verdict.moves)}")
 
 
 def _ends(previous: Iterable[Finding], current: Report) -> Iterator[Line]:
     alive = {finding.id for finding in current.findings}
     for finding in previous:
-        if finding.id in alive:
+        told = finding.state is State.FIRING
+        if finding.id in alive or not (told or finding.verdict.alert != BLIND_ALERT):
             continue
-        now = next((v for v in current.verdicts if _key(v) == _key(finding.verdict)), None)
-        text = _ended(finding, now)
-        if finding.state is State.PENDING:
-            yield Line(current.at, Word.RESOLVED, f"{text} It did not last, and nobody was told.")
-        else:
-            lasted = span(current.at - finding.since)
-            yield Line(current.at, Word.RESOLVED, f"{text} It lasted {lasted}.{_no_all_clear(current)}")
+        now = next((verdict for verdict in current.verdicts if _key(verdict) == _key(finding.verdict)), None)
+        what = f"{finding.verdict.policy} is not judged any more." if now is None else _judged(now)
+        lasted = f" It lasted {span(current.at - finding.since)}." if told else " Nobody was told."
+        yield Line(current.at, Word.RESOLVED, f"{what}{lasted}{_no_all_clear(current)}")
 
 
 def _no_all_clear(current: Report) -> str:
-    """A number that came back because money was stolen is no good news: say what still stands."""
-    standing = [finding for finding in current.findings if finding.state is State.FIRING]
-    serious = [finding.verdict for finding in standing if finding.verdict.severity is not Severity.INFO]
-    if not serious:
-        return ""
-    return f" This is no all-clear: {', '.join(f'{v.policy} on {v.subject}' for v in serious)} still stands."
+    """A share that fell because the money was stolen is no good news: say what still stands."""
+    serious = [verdict for verdict in _firing(current) if verdict.severity is not Severity.INFO]
+    return f" This is no all-clear: {_named(serious)} still stands." if serious else ""
 
 
-def _breach(verdict: Verdict) -> str:
-    if verdict.alert == "PyrometerHotShareHigh" and verdict.measured is not None and verdict.limit is not None:
-        share = _share(verdict.measured, verdict.limit)
-        return f"{_scope(verdict)} {share} is over the {percent(verdict.limit)} of {verdict.policy}."
-    return f"{verdict.summary.rstrip('.')}."
+def _standing(report: Report) -> str:
+    firing = _firing(report)
+    if firing:
+        return f"still standing: {_named(firing)}"
+    if not report.verdicts:
+        return "nothing is judged"
+    return "not everything is known" if _unknown(report) else "inside policy"
 
 
-def _ended(finding: Finding, now: Verdict | None) -> str:
-    verdict = finding.verdict
-    if (
-        verdict.alert == "PyrometerHotShareHigh"
-        and now is not None
-        and now.measured is not None
-        and now.limit is not None
-    ):
-        share = _share(now.measured, now.limit)
-        return f"{_scope(verdict)} {share} is back under the {percent(now.limit)} of {verdict.policy}."
-    if now is not None:
-        return f"{verdict.policy} on {verdict.subject}: {now.summary.rstrip('.')}."
-    return f"{verdict.policy} on {verdict.subject} is over."
+def _firing(report: Report) -> list[Verdict]:
+    return [finding.verdict for finding in report.findings if finding.state is State.FIRING]
+
+
+def _named(verdicts: Iterable[Verdict]) -> str:
+    return ", ".join(f"{verdict.policy} on {verdict.subject}" for verdict in verdicts)
+
+
+def _judged(verdict: Verdict) -> str:
+    return f"{verdict.summary.rstrip('.')} ({verdict.policy})."
 
 
 def _moves(moves: Iterable[Move]) -> str:
@@ -203,37 +193,9 @@ def _moves(moves: Iterable[Move]) -> str:
     return f" Move {', '.join(steps)}." if steps else ""
 
 
-def _scope(verdict: Verdict) -> str:
-    return "Hot share" if verdict.subject == "all" else f"Hot share of {verdict.subject}"
-
-
-def _share(share: Interval, limit: Decimal | None) -> str:
-    if share.value is not None:
-        return percent(share.value, against=limit)
-    high = "an unknown share" if share.high is None else percent(share.high)
-    return f"between {percent(share.low)} and {high}"
-
-
-def _bounds(verdict: Verdict) -> str:
-    """What is left to say of a number that is not known."""
-    name = (
-        _scope(verdict).lower()
-        if verdict.alert == "PyrometerHotShareHigh"
-        else f"{verdict.policy} on {verdict.subject}"
-    )
-    measured = verdict.measured
-    if measured is None:
-        return name
-    if verdict.alert == "PyrometerHotShareHigh":
-        return f"{name} lies {_share(Interval(measured.low, None, measured.high), None)}"
-    high = "nobody knows what" if measured.high is None else coins(measured.high)
-    return f"{name} lies between {coins(measured.low)} and {high}"
-
-
 def _lost(chain: ChainState) -> str:
-    since = chain.since or chain.seen
-    when = f" since {clock(since)}" if since is not None else ""
-    return f"{chain.name} can't be read{when} ({chain.detail or chain.reason})."
+    when = f" since {chain.since:%H:%M}" if chain.since is not None else ""
+    return f"{chain.name} has not been read{when} ({chain.detail or chain.reason})."
 
 
 def _because(unknown: Iterable[Verdict]) -> str:
@@ -247,7 +209,6 @@ def _was_lost(previous: Report | None, name: str) -> bool:
 
 
 def _starting(report: Report) -> bool:
-    """Before the first reading there is nothing to tell."""
     return any(chain.reason is Reason.STARTING for chain in report.chains.values())
 
 
@@ -255,45 +216,13 @@ def _unknown(report: Report) -> bool:
     return any(verdict.judgement is Judgement.UNKNOWN for verdict in report.verdicts)
 
 
-def _status(report: Report) -> str:
-    """One sentence for a quiet hour: the share, what stands, how far the chains are read."""
-    share = report.exposure.hot_share.get("all")
-    value = total(
-        holding.value for (_, _, owner), holding in report.exposure.holdings.items() if owner is Owner.CUSTOMER
-    )
-    of = f" of {money(value.value, report.currency)}" if value.value is not None else ""
-    hot = f"Hot share {_share(share, None)}{of}; " if share is not None else ""
-    blocks = [
-        f"{chain.name} at block {chain.tip.height:,}"
-        for chain in report.chains.values()
-        if chain.tip and not chain.reason
-    ]
-    return f"{hot}{_standing(report)}{''.join(f'; {block}' for block in blocks)}."
-
-
-def _standing(report: Report) -> str:
-    firing = [finding.verdict for finding in report.findings if finding.state is State.FIRING]
-    if firing:
-        return f"still standing: {', '.join(f'{verdict.policy} on {verdict.subject}' for verdict in firing)}"
-    if not report.verdicts:
-        return "nothing is judged"
-    return "not everything is known" if _unknown(report) else "inside policy"
-
-
-def _owned(exposure: Exposure) -> dict[str, tuple[Decimal | None, Decimal | None]]:
-    """Customers' coins and their value, by asset; None where not all is read."""
-    parts: dict[str, list[tuple[Interval, Interval]]] = {}
+def _owned(exposure: Exposure) -> dict[str, Decimal | None]:
+    """Customers' coins by asset; None where not all is read."""
+    parts: dict[str, list[Interval]] = {}
     for (asset, _, owner), holding in exposure.holdings.items():
         if owner is Owner.CUSTOMER:
-            parts.setdefault(asset, []).append((holding.amount, holding.value))
-    return {
-        asset: (total(a for a, _ in pairs).value, total(v for _, v in pairs).value) for asset, pairs in parts.items()
-    }
-
-
-def span(duration: timedelta) -> str:
-    minutes = int(duration.total_seconds() // 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+            parts.setdefault(asset, []).append(holding.amount)
+    return {asset: total(amounts).value for asset, amounts in parts.items()}
 
 
 def _slot(moment: datetime) -> int:

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from daemon.interval import Interval
 from daemon.model import Judgement, Report, State
-from daemon.replay.story import Line, Word, narrate, percent, span
+from daemon.policy.rule import percent
+from daemon.replay.story import Line, Word, narrate, span
 
 STYLES = {
     Word.SCRIPT: "dim italic",
@@ -46,7 +47,7 @@ class Teller:
         for line in narrate(self._previous, report):
             self.line(line)
         if self._previous is not None and self._previous.at.date() != report.at.date():
-            for line in self._account.lines(self._previous):
+            for line in self._account.lines(report):
                 self.line(line)
             self._account = Account()
         self._account.add(self._previous, report)
@@ -76,13 +77,13 @@ class Account:
                 self._pages[finding.id] = f"{when:%H:%M} {verdict.policy} on {verdict.subject}"
 
     def lines(self, last: Report) -> list[Line]:
-        """The account, at the end of the day that `last` belongs to."""
+        """The account of the day that ends with `last`."""
         standing = sum(finding.state is State.FIRING for finding in last.findings)
         pages = "; ".join(self._pages.values()) or "none"
         told = [f"The day in {self._reports:,} reports. Pages: {pages}. Still standing: {standing or 'none'}."]
         if self._highest is not None:
             share, report = self._highest
-            told.append(f"Highest hot share {percent(share)} at {report.at:%H:%M}.")
+            told.append(f"Highest hot share {percent(Interval.exactly(share))} at {report.at:%H:%M}.")
         if self._unknown:
             told.append(f"Something was unknown for {span(self._unknown)}; it was never shown as zero.")
         return [Line(last.at, Word.STATUS, sentence) for sentence in told]

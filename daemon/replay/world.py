@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
 
 from daemon.replay.chain import Chain
 from daemon.replay.day import Minute, Power, write_day
@@ -61,10 +62,19 @@ class StoryClock:
             await self._sleep(left / (self._speed if moment <= self.end else 1.0) + 0.0005)
 
 
+class Switched(Protocol):
+    """What the story needs of a node: to fail and to come back."""
+
+    @property
+    def url(self) -> str: ...
+    async def go_dark(self) -> None: ...
+    async def come_back(self) -> None: ...
+
+
 class World:
     """What `demo_world` gives. `url` is the node's, `now` the clock that the daemon must judge by."""
 
-    def __init__(self, *, chain: Chain, node: Node, clock: StoryClock, script: tuple[Minute, ...]) -> None:
+    def __init__(self, *, chain: Chain, node: Switched, clock: StoryClock, script: tuple[Minute, ...]) -> None:
         self.chain = chain
         self.node = node
         self.clock = clock

@@ -34,13 +34,12 @@ class Store(Protocol):
         notifications: Sequence[Notification],
         *,
         outcomes: Mapping[str, Outcome] | None = None,
-    ) -> frozenset[str]:
+    ) -> None:
         """Stores all of it in one transaction; doing so twice is doing it once.
 
         `findings` replace what is stored under their ids; one that is resolved and never fired is forgotten instead,
         because nobody was told of it. `notifications` keep the order in which they come. `outcomes` settle
-        notifications by id, those just recorded included; the first outcome stays. Gives the ids among
-        `notifications` that had been settled before.
+        notifications by id, those just recorded included; the first outcome stays.
         """
         ...
 

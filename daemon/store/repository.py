@@ -2,22 +2,25 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, event, func, insert, select, update
+import aiosqlite
+from sqlalchemy import Column, Connection, Delete, bindparam, delete, event, func, insert, select, update
 from sqlalchemy.engine import URL, RowMapping, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from daemon.errors import ConfigError, StoreError
 from daemon.model import Event, Finding, Notification, State
 from daemon.store import Outcome, Tally, migrations
 from daemon.store.codec import decode, encode
 from daemon.store.tables import FINDINGS, NOTIFICATIONS
+
+T = TypeVar("T")
 
 BUSY_SECONDS = 2.0
 """How long SQLite waits for another process's lock: the judging waits with it."""
@@ -30,13 +33,15 @@ AT_ONCE = 500
 async def open_store(url: str, *, deadline: float = 10.0) -> AsyncIterator["SqlStore"]:
     """The store at `url`, `sqlite+aiosqlite:///path` or `postgresql+asyncpg://user:password@host/name`.
 
-    An operation that takes longer than `deadline` seconds has failed. Opening does not touch the database; the first
-    operation brings its schema up to date. ConfigError when the URL can't be used.
+    An operation that takes longer than `deadline` seconds has failed, although it may still come to pass. Opening does
+    not touch the database; the first operation brings its schema up to date. ConfigError when the URL can't be used.
     """
-    engine = _engine(url)
+    engine = _engine(url, deadline=deadline)
+    store = SqlStore(engine, deadline=deadline)
     try:
-        yield SqlStore(engine, deadline=deadline)
+        yield store
     finally:
+        await store.settle()
         await engine.dispose()
 
 
@@ -47,6 +52,7 @@ class SqlStore:
         self._engine = engine
         self._deadline = deadline
         self._migrated = False
+        self._abandoned: set[asyncio.Task[object]] = set()
 
     async def record(
         self,
@@ -54,57 +60,83 @@ class SqlStore:
         notifications: Sequence[Notification],
         *,
         outcomes: Mapping[str, Outcome] | None = None,
-    ) -> frozenset[str]:
-        async with self._transaction(writing=True) as connection:
-            await connection.run_sync(_put_findings, findings)
-            settled = await connection.run_sync(_put_notifications, notifications)
-            await connection.run_sync(_settle, outcomes or {})
-        return settled
+    ) -> None:
+        def work(connection: Connection) -> None:
+            _put_findings(connection, findings)
+            _put_notifications(connection, notifications)
+            _settle(connection, outcomes or {})
+
+        await self._do(work, writing=True)
 
     async def findings(self) -> tuple[Finding, ...]:
-        query = select(FINDINGS.c.body).where(FINDINGS.c.state != State.RESOLVED).order_by(FINDINGS.c.since)
-        async with self._transaction() as connection:
-            return tuple(decode(body) for body in await connection.scalars(query))
+        still_open = FINDINGS.c.state != State.RESOLVED
+        query = select(FINDINGS.c.body).where(still_open).order_by(FINDINGS.c.since, FINDINGS.c.id)
+        return await self._do(lambda connection: tuple(map(decode, connection.scalars(query))))
 
     async def undelivered(self, sink: str, *, skip: int = 0, limit: int = 500) -> tuple[Notification, ...]:
         waiting = (NOTIFICATIONS.c.sink == sink) & NOTIFICATIONS.c.settled.is_(None)
         query = select(NOTIFICATIONS).where(waiting).order_by(NOTIFICATIONS.c.seq).offset(skip).limit(limit)
-        async with self._transaction() as connection:
-            return tuple(_notification(row) for row in (await connection.execute(query)).mappings())
+        return await self._do(lambda connection: tuple(map(_notification, connection.execute(query).mappings())))
 
     async def tallies(self) -> Mapping[str, Tally]:
         refused = func.count(NOTIFICATIONS.c.refusal)
         settled = func.count(NOTIFICATIONS.c.settled)
         query = select(NOTIFICATIONS.c.sink, func.count(), settled, refused).group_by(NOTIFICATIONS.c.sink)
-        async with self._transaction() as connection:
-            rows = await connection.execute(query)
-            return {sink: Tally(every - done, done - no, no) for sink, every, done, no in rows}
+        rows = await self._do(lambda connection: connection.execute(query).all())
+        return {sink: Tally(every - done, done - no, no) for sink, every, done, no in rows}
 
     async def resolved_since(self, moment: datetime) -> tuple[Finding, ...]:
         late_enough = (FINDINGS.c.state == State.RESOLVED) & (FINDINGS.c.resolved >= moment)
         query = select(FINDINGS.c.body).where(late_enough).order_by(FINDINGS.c.resolved, FINDINGS.c.id)
-        async with self._transaction() as connection:
-            return tuple(decode(body) for body in await connection.scalars(query))
+        return await self._do(lambda connection: tuple(map(decode, connection.scalars(query))))
 
     async def prune(self, *, before: datetime) -> int:
-        async with self._transaction(writing=True) as connection:
-            old = await connection.execute(delete(FINDINGS).where(FINDINGS.c.resolved < before))
-            told = await connection.execute(delete(NOTIFICATIONS).where(NOTIFICATIONS.c.settled < before))
-            return old.rowcount + told.rowcount
+        return await self._execute(
+            delete(FINDINGS).where(FINDINGS.c.resolved < before),
+            delete(NOTIFICATIONS).where(NOTIFICATIONS.c.settled < before),
+        )
 
     async def drop_sink(self, sink: str) -> int:
-        async with self._transaction(writing=True) as connection:
-            return (await connection.execute(delete(NOTIFICATIONS).where(NOTIFICATIONS.c.sink == sink))).rowcount
+        return await self._execute(delete(NOTIFICATIONS).where(NOTIFICATIONS.c.sink == sink))
 
-    @asynccontextmanager
-    async def _transaction(self, *, writing: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def settle(self) -> None:
+        """Gives operations that nobody waits for any more the time to end."""
+        if self._abandoned:
+            await asyncio.wait(self._abandoned, timeout=BUSY_SECONDS + self._deadline)
+
+    async def _execute(self, *statements: Delete) -> int:
+        def work(connection: Connection) -> int:
+            return sum(connection.execute(statement).rowcount for statement in statements)
+
+        return await self._do(work, writing=True)
+
+    async def _do(self, work: Callable[[Connection], T], *, writing: bool = False) -> T:
+        """The result of `work` in a transaction of its own."""
+        task = asyncio.create_task(self._transact(work, writing=writing))
         try:
-            async with asyncio.timeout(self._deadline):
-                await self._up_to_date()
-                async with self._engine.execution_options(writing=writing).begin() as connection:
-                    yield connection
+            done, _ = await asyncio.wait({task}, timeout=self._deadline)
+            if not done:
+                raise TimeoutError(f"no answer within {self._deadline:g} s")
+            return task.result()
         except (SQLAlchemyError, sqlite3.Error, OSError, ValueError) as error:
-            raise StoreError(_reason(error, url=self._engine.url, deadline=self._deadline)) from error
+            raise StoreError(_reason(error, url=self._engine.url)) from error
+        finally:
+            self._let_go(task)
+
+    async def _transact(self, work: Callable[[Connection], T], *, writing: bool) -> T:
+        await self._up_to_date()
+        async with self._engine.execution_options(writing=writing).begin() as connection:
+            return await connection.run_sync(work)
+
+    def _let_go(self, task: asyncio.Task[T]) -> None:
+        """Leaves an operation that hangs, in a dead disk or network, to its end: its driver can't be stopped midway.
+
+        It can't come in after a newer one either, because there is one connection and they queue for it.
+        """
+        if not task.done():
+            self._abandoned.add(task)
+            task.add_done_callback(self._abandoned.discard)
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _up_to_date(self) -> None:
         """Reading comes first: a database that is up to date but can't be written still answers."""
@@ -124,9 +156,7 @@ def _put_findings(connection: Connection, findings: Sequence[Finding]) -> None:
     kept = [_finding_row(finding) for finding in newest.values() if finding.id not in gone]
     for ids in _chunks(gone):
         connection.execute(delete(FINDINGS).where(FINDINGS.c.id.in_(ids)))
-    known: set[str] = set()
-    for ids in _chunks([str(row["id"]) for row in kept]):
-        known.update(connection.scalars(select(FINDINGS.c.id).where(FINDINGS.c.id.in_(ids))))
+    known = _known(connection, FINDINGS.c.id, [str(row["id"]) for row in kept])
     # Not ON CONFLICT, which every dialect spells differently: writers take turns, so nobody comes in between.
     if new := [row for row in kept if row["id"] not in known]:
         connection.execute(insert(FINDINGS), new)
@@ -141,18 +171,20 @@ _UPDATE_FINDING = (
 )
 
 
-def _put_notifications(connection: Connection, notifications: Sequence[Notification]) -> frozenset[str]:
-    """Inserts those not yet there, in order; gives the ids of those that are there and settled."""
+def _put_notifications(connection: Connection, notifications: Sequence[Notification]) -> None:
+    """Inserts those that are not yet there, in order."""
     rows = {item.id: _notification_row(item) for item in notifications}
-    known: dict[str, bool] = {}
-    for ids in _chunks(list(rows)):
-        query = select(NOTIFICATIONS.c.id, NOTIFICATIONS.c.settled).where(NOTIFICATIONS.c.id.in_(ids))
-        known |= {key: settled is not None for key, settled in connection.execute(query)}
+    known = _known(connection, NOTIFICATIONS.c.id, list(rows))
     for key, row in rows.items():
         # One by one: a multi-row insert promises no order of the sequence.
         if key not in known:
             connection.execute(insert(NOTIFICATIONS).values(row))
-    return frozenset(key for key, settled in known.items() if settled)
+
+
+def _known(connection: Connection, column: Column[str], ids: Sequence[str]) -> set[str]:
+    """Those of the ids that stand in the column."""
+    queries = (select(column).where(column.in_(part)) for part in _chunks(ids))
+    return {key for query in queries for key in connection.scalars(query)}
 
 
 def _settle(connection: Connection, outcomes: Mapping[str, Outcome]) -> None:
@@ -202,19 +234,20 @@ def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     return (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
 
 
-def _engine(text: str) -> AsyncEngine:
+def _engine(text: str, *, deadline: float) -> AsyncEngine:
     try:
         url = make_url(text)
         lite = url.get_backend_name() == "sqlite"
-        # SQLite has one writer anyway; with one connection our own workers queue for it instead of colliding.
         engine = create_async_engine(
             url,
             hide_parameters=True,
             poolclass=AsyncAdaptedQueuePool,
-            pool_size=1 if lite else 4,
+            pool_size=1,
             max_overflow=0,
+            pool_timeout=deadline,
             pool_pre_ping=not lite,
-            connect_args={"timeout": BUSY_SECONDS} if lite else {},
+            # asyncpg.connect: seconds to connect, and of one statement (asyncpg API reference, Connection).
+            connect_args=_SQLITE if lite else {"timeout": deadline, "command_timeout": deadline},
         )
     except ModuleNotFoundError as error:
         raise ConfigError("store", f"needs the Python package {error.name}, which is not installed") from error
@@ -223,19 +256,33 @@ def _engine(text: str) -> AsyncEngine:
             "store", "expected sqlite+aiosqlite:///<path> or postgresql+asyncpg://<user>:<password>@<host>/<name>"
         ) from error
     if lite:
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:  # noqa: ARG001
+async def _connect_sqlite(path: str, **options: Any) -> aiosqlite.Connection:  # noqa: ANN401 - as sqlite3.connect
+    """As the driver does, but a failure leaves no thread behind that would speak to an event loop that is gone."""
+    connection = aiosqlite.connect(path, **options)
+    thread = connection._thread
+    thread.daemon = True  # one that hangs must not keep the process from ending
+    try:
+        await connection
+        # With WAL, readers and the writer don't wait for each other; FULL: what is committed survives a power cut.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            await connection.execute_fetchall(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        await connection.close()
+        await asyncio.to_thread(thread.join)
+        raise
+    return connection
+
+
+_SQLITE = {
+    "async_creator_fn": _connect_sqlite,
+    "timeout": BUSY_SECONDS,
     # The driver must not begin transactions by itself: it would do so too late, after the first SELECT.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    # With WAL, readers and the writer don't wait for each other; FULL: what is committed survives a power cut.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    "isolation_level": None,
+}
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -244,12 +291,10 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
-def _reason(error: Exception, *, url: URL, deadline: float) -> str:
+def _reason(error: Exception, *, url: URL) -> str:
     where = url.database if url.get_backend_name() == "sqlite" else f"{url.host}:{url.port or 5432}/{url.database}"
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = str(cause).strip().partition("\n")[0] or type(cause).__name__
-    if isinstance(error, TimeoutError):
-        text = f"no answer within {deadline:g} s"
     if url.password:
         text = text.replace(str(url.password), "***")
     return f"store {where}: {text}"

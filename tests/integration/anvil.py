@@ -64,6 +64,7 @@ class AnvilNode:
         await self.kill()
 
     async def start(self) -> None:
+        program = require_program("anvil", HINT)
         arguments = ["--port", self.port, "--chain-id", self.chain_id, "--timestamp", self.genesis_time]
         arguments += ["--no-mining", "--accounts", 2, "--quiet", "--auto-impersonate", "--order", "fifo"]
         arguments += ["--base-fee", 0, "--gas-price", 0, "--disable-min-priority-fee"]

@@ -1,12 +1,13 @@
-"""A real browser for tests: Debian's Chromium, headless, with an empty profile that is thrown away."""
+"""A real browser for tests: Debian's Chromium, headless, each time with an empty profile."""
 
 import asyncio
-import os
-import shutil
 from pathlib import Path
+from typing import Literal
 
-import pytest
+from tests.real import require_program
 
+HINT = "apt-get install chromium, or set PYROMETER_CHROMIUM to the binary"
+DEADLINE = 45.0  # seconds; a page takes one or two
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -21,11 +22,14 @@ FLAGS = (
 
 
 class Chromium:
-    """Loads a page, lets its clock run on by `passed` ms as fast as it can, and gives what then stands there."""
+    """Loads a page, lets `passed` ms go by on its own clock, as fast as it can, and shows what then stands there.
 
-    def __init__(self, program: str, *, profiles: Path) -> None:
-        self._program = program
-        self._profiles = profiles
+    `folder` holds the profiles and what is saved.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._program = require_program("chromium", HINT)
+        self._folder = folder
         self._runs = 0
 
     async def dom(self, url: str, *, passed: int = 1500) -> str:
@@ -33,46 +37,39 @@ class Chromium:
         return (await self._run("--dump-dom", f"--virtual-time-budget={passed}", url)).decode()
 
     async def screenshot(
-        self, url: str, *, to: Path, size: tuple[int, int] = (1100, 1400), dark: bool = False, passed: int = 1500
-    ) -> bytes:
-        """A PNG of `size` CSS pixels, written `to` a file and returned."""
-        scheme = 0 if dark else 1  # Blink's PreferredColorScheme
+        self,
+        url: str,
+        *,
+        to: Path,
+        size: tuple[int, int] = (1100, 1400),
+        scheme: Literal["light", "dark"] = "light",
+        passed: int = 1500,
+    ) -> None:
+        """Writes a PNG of `size` CSS pixels."""
+        preferred = {"dark": 0, "light": 1}[scheme]  # Blink's PreferredColorScheme
         await self._run(
             f"--screenshot={to}",
             f"--window-size={size[0]},{size[1]}",
-            f"--blink-settings=preferredColorScheme={scheme}",
+            f"--blink-settings=preferredColorScheme={preferred}",
             f"--virtual-time-budget={passed}",
             url,
         )
-        return to.read_bytes()
 
     async def _run(self, *arguments: str) -> bytes:
         self._runs += 1
-        profile = self._profiles / f"profile-{self._runs}"
         process = await asyncio.create_subprocess_exec(
             self._program,
             *FLAGS,
-            f"--user-data-dir={profile}",
+            f"--user-data-dir={self._folder / f'profile-{self._runs}'}",
             *arguments,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            output, errors = await asyncio.wait_for(process.communicate(), timeout=45)
+            output, errors = await asyncio.wait_for(process.communicate(), timeout=DEADLINE)
         except TimeoutError:
             process.kill()
             await process.wait()
             raise
         assert process.returncode == 0, errors.decode(errors="replace")[-2000:]
         return output
-
-
-def find_chromium(profiles: Path) -> Chromium:
-    """The machine's Chromium; without one the test is skipped, and fails where CI=true."""
-    program = os.environ.get("PYROMETER_CHROMIUM") or shutil.which("chromium")
-    if program is None:
-        reason = "needs Chromium: apt-get install chromium (or name one in PYROMETER_CHROMIUM)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return Chromium(program, profiles=profiles)

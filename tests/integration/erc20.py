@@ -74,3 +74,7 @@ def erc20_code(*, decimals: int) -> str:
 def transfer_data(to: str, amount: int) -> str:
     """Call data of transfer(to, amount)."""
     return f"0xa9059cbb{to[2:]:0>64}{amount:064x}"
+
+
+def balance_of_data(account: str) -> str:
+    return f"0x70a08231{account[2:]:0>64}"

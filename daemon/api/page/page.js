@@ -32,32 +32,28 @@ async function forever() {
 
 // ---- judging what stands there ------------------------------------------------------------------------------------
 
-function isBlind(entry) {
-  return entry.alert === "PyrometerBlind" || /(^|\/)blind$/.test(entry.policy ?? "");
-}
+const isBlind = (entry) => entry.alert === "PyrometerBlind";
+const isHotShare = (entry) => entry.alert === "PyrometerHotShareHigh";
 
-/** breach wins over unknown, as in the daemon's exit codes; being blind is not knowing, not a limit broken. */
+/** The daemon's own answer. A picture that nothing is judged by answers nothing. */
 function overall(report) {
-  const verdicts = report.verdicts ?? [];
-  const firing = (report.findings ?? []).filter((finding) => finding.state === "firing");
-  if (verdicts.some((verdict) => verdict.verdict === "breach" && !isBlind(verdict))) return "breach";
-  if (firing.some(isBlind) || verdicts.some((verdict) => verdict.verdict !== "ok")) return "unknown";
-  if (firing.length > 0) return "breach";
-  return verdicts.length > 0 ? "ok" : "unknown";
+  const judged = ["ok", "breach", "unknown"].includes(report.verdict) && report.verdicts?.length > 0;
+  return judged ? report.verdict : "unknown";
 }
 
 function reasons(report, state) {
   const verdicts = report.verdicts ?? [];
-  const named = (list) => list.map((verdict) => `${verdict.policy} on ${verdict.subject}`).join(", ");
-  const broken = verdicts.filter((verdict) => verdict.verdict === "breach" && !isBlind(verdict));
-  const unsure = verdicts.filter((verdict) => verdict.verdict === "unknown");
   if (verdicts.length === 0) return "No rule judges anything.";
-  if (state === "ok") return `All ${verdicts.length} verdicts are known and inside their limits.`;
+  const named = (list) => list.map((entry) => `${entry.policy} on ${entry.subject}`).join(", ");
+  const broken = verdicts.filter((entry) => entry.verdict === "breach" && !isBlind(entry));
+  const unsure = verdicts.filter((entry) => entry.verdict === "unknown");
+  const standing = (report.findings ?? []).filter((finding) => finding.state === "firing");
   const parts = [];
-  if (broken.length) parts.push(`Over the limit: ${named(broken)}.`);
+  if (broken.length) parts.push(`Outside its limit: ${named(broken)}.`);
   if (unsure.length) parts.push(`Not known: ${named(unsure)}.`);
-  if (state === "breach" && !broken.length) parts.push("Back inside, but not for long enough to call it over.");
-  return parts.join(" ") || "Something that a verdict rests on has been unknown for too long.";
+  if (state === "ok") parts.push(`All ${verdicts.length} verdicts are known and inside their limits.`);
+  if (state === "ok" && standing.length) parts.push(`Not yet for long enough to call it over: ${named(standing)}.`);
+  return parts.join(" ");
 }
 
 // ---- words and numbers --------------------------------------------------------------------------------------------
@@ -165,16 +161,13 @@ function showReport(report, silence) {
   fill("shares", drawn(bars, 1));
   const findings = report.findings ?? [];
   document.getElementById("findings-section").hidden = findings.length === 0;
-  fill("findings", findings.map((finding) => findingCard(report, finding)));
+  fill("findings", findings.map(findingCard));
   showCoverage(report);
   fill("wallets", TIERS.map((tier) => tierCard(report, tier)).filter((card) => card !== null));
   fill("chains", Object.entries(report.chains ?? {}).map(([name, chain]) => chainCard(name, chain)));
   const feeds = Object.entries(report.feeds ?? {});
+  write("problems", (report.problems ?? []).length ? `Not ready: ${report.problems.join("; ")}.` : "");
   write("feeds", feeds.map(([name, feed]) => `${name}: ${feed.source}, ${span(feed.age_seconds)} old`).join(" · "));
-}
-
-function isHotShare(verdict) {
-  return verdict.alert ? verdict.alert === "PyrometerHotShareHigh" : /hot-share/.test(verdict.policy);
 }
 
 function shareBar(report, scope, interval) {
@@ -201,8 +194,8 @@ function drawBar({ name, interval, limit, state, says }, scale) {
   const track = element("div", "track", ...segments(interval, scale));
   if (known(limit)) track.append(placed("limit", Number(limit) / scale, null));
   track.setAttribute("role", "img");
-  const against = known(limit) ? `, limit ${percent(limit)}` : "";
-  track.setAttribute("aria-label", `${name}: ${between(interval, limit)}${against}, ${says}`);
+  const facts = [`${name}: ${between(interval, limit)}`, known(limit) ? `limit ${percent(limit)}` : "", says];
+  track.setAttribute("aria-label", facts.filter(Boolean).join(", "));
   return element("li", `${state || "no"}-bar`, line, track);
 }
 
@@ -235,18 +228,15 @@ function showCoverage(report) {
   fill("coverage", drawn(bars, Infinity));
 }
 
-function findingCard(report, finding) {
-  const verdict = (report.verdicts ?? []).find((entry) => entry.policy === finding.policy && entry.subject === finding.subject);
-  const share = /HotShare/.test(finding.alert ?? "");
-  const figure = (text) => (share ? percent(text) : coins(text));
-  const value = finding.value ?? verdict?.value;
-  const limit = finding.limit ?? verdict?.limit;
-  const head = element("p", "", element("span", "state", (isBlind(finding) ? "BLIND" : finding.state === "pending" ? "PENDING" : "BREACH")));
+function findingCard(finding) {
+  const figure = (text, beside) => (isHotShare(finding) ? percent(text, beside) : coins(text));
+  const { value, limit } = finding;
+  const head = element("p", "", element("span", "state", label(finding)));
   head.append(` ${finding.severity}, ${finding.policy} on ${finding.subject}, since `, number(`${hour(finding.since)} UTC`));
   const card = element("li", `${finding.state}${isBlind(finding) ? " blind" : ""}`, head);
   if (finding.summary) card.append(element("p", "n", finding.summary));
   if (known(limit)) {
-    const now = known(value) ? figure(value) : "not known";
+    const now = known(value) ? figure(value, limit) : "not known";
     card.append(element("p", "", "now ", number(now), ", limit ", number(figure(limit))));
   }
   for (const move of finding.moves ?? []) {
@@ -254,6 +244,14 @@ function findingCard(report, finding) {
     card.append(element("p", "move", "Move ", number(`${upward.format(Number(move.amount))} ${move.asset}`), ` ${way} ${move.wallet}`));
   }
   return card;
+}
+
+/** What is pending was told to nobody; what is firing and inside its limit again waits to be called over. */
+function label(finding) {
+  if (finding.state === "pending") return "PENDING";
+  if (finding.verdict === "ok") return "CLEARING";
+  if (finding.verdict === "unknown") return "UNRESOLVED";
+  return isBlind(finding) ? "BLIND" : "BREACH";
 }
 
 function tierCard(report, tier) {
@@ -276,11 +274,12 @@ function walletRow(name, wallet, currency) {
     lines.push(element("dd", "", number(`${coins(held.amount)} ${asset}`), element("span", "soft n", value)));
   }
   const lost = Object.entries(wallet.last ?? {}).filter(([asset]) => !(asset in (wallet.holdings ?? {})));
-  for (const [asset, last] of lost) {
-    const amount = number(`last known ${coins(last.amount)} ${asset}`);
-    lines.push(element("dd", "unread", amount, number(`at ${hour(last.at)}`)));
-  }
   if (wallet.unread) head.append(element("span", "unread", " unread"));
+  const was = (text, last) => element("dd", "unread", number(`last ${text}`), number(`at ${hour(last.at)}`));
+  const held = lost.filter(([, last]) => Number(last.amount) !== 0);
+  const none = lost.filter(([, last]) => Number(last.amount) === 0);
+  for (const [asset, last] of held) lines.push(was(`${coins(last.amount)} ${asset}`, last));
+  if (none.length) lines.push(was(none.map(([asset]) => `no ${asset}`).join(", "), none[0][1]));
   if (!lines.length) lines.push(element("dd", "unread", "never read yet"));
   return element("div", "wallet", head, ...lines);
 }

@@ -1,0 +1,172 @@
+"""What the tests of store, outbox and sinks share: findings, reports, a clock by hand, a store that fails when told."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from daemon.errors import StoreError
+from daemon.interval import NOTHING, Interval
+from daemon.model import (
+    Event,
+    Exposure,
+    Finding,
+    Judgement,
+    Move,
+    Notification,
+    Report,
+    Severity,
+    State,
+    Verdict,
+)
+from daemon.outbox import addressed
+from daemon.store import Outcome, Tally
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@dataclass
+class HandClock:
+    """Stands still until a test, or a sleep, moves it."""
+
+    now: datetime = NOON
+    slept: list[float] = field(default_factory=list)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.forward(seconds)
+
+
+def verdict(subject: str = "all", *, severity: Severity = Severity.CRITICAL) -> Verdict:
+    """A breach of the 5 % rule with everything that a verdict can carry."""
+    return Verdict(
+        policy="jp-psa/hot-share",
+        subject=subject,
+        alert="PyrometerHotShareHigh",
+        severity=severity,
+        judgement=Judgement.BREACH,
+        summary="6.25 % of customers' assets are hot, over 5 %",
+        cleared=False,
+        measured=Interval(Decimal("0.0600"), Decimal("0.0625"), None),
+        limit=Decimal("0.05"),
+        causes=("chain:ethereum",),
+        moves=(Move("eth-hot-1", "ETH", Decimal("12.50")),),
+        evidence={"blocks": {"ethereum": {"height": 19, "hash": "0xabc"}}},
+    )
+
+
+def pending(key: str = "f1", *, subject: str = "all", since: datetime = NOON) -> Finding:
+    return Finding(key, State.PENDING, since, verdict(subject))
+
+
+def firing(key: str = "f1", *, subject: str = "all", since: datetime = NOON) -> Finding:
+    return replace(pending(key, subject=subject, since=since), state=State.FIRING, fired=since)
+
+
+def resolved(finding: Finding, *, at: datetime) -> Finding:
+    return replace(finding, state=State.RESOLVED, resolved=at, why_resolved="back within the limit")
+
+
+def told(finding: Finding, *, sink: str = "am", at: datetime | None = None) -> Notification:
+    """The notification of a firing or resolved finding."""
+    event = Event.RESOLVED if finding.state is State.RESOLVED else Event.FIRING
+    return addressed([(event, finding)], sinks=[sink], at=at or finding.resolved or finding.since)[0]
+
+
+def report(*findings: Finding, at: datetime = NOON) -> Report:
+    """A report with nothing but findings in it."""
+    exposure = Exposure(holdings={}, value=NOTHING, hot_share={}, causes={})
+    return Report("Example", "JPY", at, {}, {}, exposure, (), findings, {}, (), ())
+
+
+@dataclass
+class MemoryStore:
+    """The store's contract in plain lists and dicts: the oracle for the real one, and a store that fails when told.
+
+    `faults` is taken from the front, one a call: "before" fails with nothing done, "after" does it and fails, as when a
+    connection breaks while the commit is answered.
+    """
+
+    kept: dict[str, Finding] = field(default_factory=dict)
+    rows: list[Notification] = field(default_factory=list)
+    settled: dict[str, Outcome] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    calls: int = 0
+
+    async def record(
+        self,
+        findings: Sequence[Finding],
+        notifications: Sequence[Notification],
+        *,
+        outcomes: Mapping[str, Outcome] | None = None,
+    ) -> None:
+        after = self._fault()
+        for finding in findings:
+            self.kept[finding.id] = finding
+            if finding.state is State.RESOLVED and finding.fired is None:
+                del self.kept[finding.id]
+        for item in notifications:
+            if item.id not in self._ids():
+                self.rows.append(item)
+        for key, outcome in (outcomes or {}).items():
+            if key in self._ids():
+                self.settled.setdefault(key, outcome)
+        if after:
+            raise StoreError("store memory: told to fail after the commit")
+
+    async def findings(self) -> tuple[Finding, ...]:
+        self._fault()
+        found = [finding for finding in self.kept.values() if finding.state is not State.RESOLVED]
+        return tuple(sorted(found, key=lambda finding: (finding.since, finding.id)))
+
+    async def undelivered(self, sink: str, *, skip: int = 0, limit: int = 500) -> tuple[Notification, ...]:
+        self._fault()
+        waiting = [item for item in self.rows if item.sink == sink and item.id not in self.settled]
+        return tuple(waiting[skip : skip + limit])
+
+    async def tallies(self) -> Mapping[str, Tally]:
+        self._fault()
+        return {sink: self._tally(sink) for sink in {item.sink for item in self.rows}}
+
+    async def resolved_since(self, moment: datetime) -> tuple[Finding, ...]:
+        self._fault()
+        over = [(finding.resolved, key) for key, finding in self.kept.items() if finding.resolved is not None]
+        return tuple(self.kept[key] for at, key in sorted(over) if at >= moment)
+
+    async def prune(self, *, before: datetime) -> int:
+        self._fault()
+        old = {key for key, finding in self.kept.items() if finding.resolved and finding.resolved < before}
+        done = {key for key, outcome in self.settled.items() if outcome.at < before}
+        self.kept = {key: finding for key, finding in self.kept.items() if key not in old}
+        return len(old) + self._forget(done)
+
+    async def drop_sink(self, sink: str) -> int:
+        self._fault()
+        return self._forget({item.id for item in self.rows if item.sink == sink})
+
+    def _forget(self, ids: Collection[str]) -> int:
+        self.rows = [item for item in self.rows if item.id not in ids]
+        self.settled = {key: outcome for key, outcome in self.settled.items() if key not in ids}
+        return len(ids)
+
+    def _ids(self) -> set[str]:
+        return {item.id for item in self.rows}
+
+    def _tally(self, sink: str) -> Tally:
+        mine = {item.id for item in self.rows if item.sink == sink}
+        done = mine & self.settled.keys()
+        no = {key for key in done if self.settled[key].refusal is not None}
+        return Tally(len(mine - done), len(done - no), len(no))
+
+    def _fault(self) -> bool:
+        self.calls += 1
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "before":
+            raise StoreError("store memory: told to fail")
+        return fault == "after"

@@ -1,0 +1,115 @@
+"""Documentation is held to the program: what can be asked, scraped, raised or returned is written down."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.errors import Reason
+from daemon import __main__ as command_line
+from daemon.api.routes import Routes
+from daemon.policy import RuleConfig
+from tests.build import ETH, ETHER, complete
+from tests.unit.test_api import World
+from tests.unit.test_metrics import Clock, metrics, report
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def text(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+async def families() -> dict[str, set[str]]:
+    """Every metric family of a full picture, with its labels."""
+    subject = metrics(Clock())
+    subject.offer(await report(complete(1, {(1, ETH): 6 * ETHER}, unread=[(2, ETH)])))
+    subject.stages.labels("judge").observe(0.1)
+    found = {}
+    for family in subject.registry.collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        found[name] = labels
+    return found
+
+
+async def test_every_metric_and_its_labels_stand_in_the_documentation_and_no_others() -> None:
+    rows = dict(re.findall(r"^\| `(pyrometer_\w+)` \| (.*?) \|", text("metrics.md"), re.M))
+    found = await families()
+    assert set(rows) == set(found)
+    for name, labels in found.items():
+        documented = set(re.findall(r"[a-z_0-9]+", re.sub(r"\(.*?\)", "", rows[name])))
+        assert labels <= documented, name
+
+
+async def test_every_metric_has_help_and_the_prefix() -> None:
+    subject = metrics(Clock())
+    subject.offer(await report(complete(1, {(1, ETH): 1, (2, ETH): 1})))
+    for family in subject.registry.collect():
+        assert family.name.startswith("pyrometer_")
+        assert len(family.documentation) > 10
+
+
+def test_every_reason_is_explained() -> None:
+    assert not [reason for reason in Reason if f"`{reason.value}`" not in text("metrics.md")]
+
+
+def test_every_route_stands_in_the_documentation() -> None:
+    documented = set(re.findall(r"^\| `((?:GET|POST) /\S*)`", text("api.md"), re.M))
+    routes = {f"{route.method} {route.path}" for route in Routes(World().sources()).table()}
+    assets = {"GET /page.css", "GET /page.js"}
+    assert documented == {route.replace("{name}", "W") for route in routes} - assets
+
+
+def test_every_command_and_exit_code_stands_in_the_documentation() -> None:
+    page = text("commands.md")
+    verbs = command_line._parser()._subparsers
+    assert verbs is not None
+    choices = verbs._group_actions[0].choices
+    assert choices is not None
+    assert set(re.findall(r"^\| `(\w+)", page, re.M)) - {"make"} == set(choices)
+    codes = {command_line.OK, command_line.FATAL, command_line.BAD_CONFIGURATION, command_line.BREACH}
+    assert {int(code) for code in re.findall(r"^\| (\d) \|", page, re.M)} == codes | {command_line.UNKNOWN}
+
+
+def alert_names() -> set[str]:
+    sources = [path.read_text() for path in (ROOT / "daemon").rglob("*.py")]
+    return {name for source in sources for name in re.findall(r'"(Pyrometer[A-Z]\w+)"', source)}
+
+
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
+    assert alert_names() == {path.stem for path in (DOCS / "alerts").glob("*.md")}
+    assert len(alert_names()) == 5
+
+
+@pytest.mark.parametrize("name", sorted(alert_names()))
+def test_a_runbook_says_what_it_means_and_opens_with_its_name(name: str) -> None:
+    page = text(f"alerts/{name}.md")
+    assert page.startswith(f"# {name}\n")
+    assert "**Meaning.**" in page
+    if name != "PyrometerWatchdog":
+        for part in ("**Likely causes.**", "**First three steps.**", "**Verify.**", "**Close.**"):
+            assert part in page
+        assert re.findall(r"^\d\.", page, re.M) == ["1.", "2.", "3."]
+
+
+def test_every_kind_of_rule_stands_in_the_configuration_reference() -> None:
+    kinds = {rule.model_fields["kind"].annotation.__args__[0] for rule in RuleConfig.__origin__.__args__}  # type: ignore[attr-defined]
+    assert not [kind for kind in kinds if f"`{kind}`" not in text("configuration.md")]
+
+
+@pytest.mark.parametrize(
+    "page", sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]), ids=str
+)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text())
+    assert not [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+
+
+def test_the_limit_after_which_numbers_are_withheld_is_the_one_that_is_documented() -> None:
+    from daemon.app import CYCLE_LIMIT
+
+    assert timedelta(seconds=10) == CYCLE_LIMIT
+    assert "10 s" in text("metrics.md")

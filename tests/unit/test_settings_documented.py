@@ -1,0 +1,243 @@
+"""The example and the documentation hold every key with its default, and nothing that is not a key."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yaml
+from eth_utils.address import is_checksum_address
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from connectors.config import EndpointConfig, NamedUrl, format_duration, parse_duration
+from connectors.evm.config import EvmConfig
+from daemon import settings as models
+from daemon.document import Document, Keys, read
+from daemon.feeds.prices import FixedPrices
+from daemon.model import Tier
+from daemon.policy import RuleConfig
+from daemon.policy.presets import Preset
+from daemon.settings import Settings, load, schema
+from daemon.tokens import TokenConfig
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "config" / "pyrometer.example.yaml"
+DOCUMENTATION = (ROOT / "docs" / "configuration.md").read_text()
+RULES: tuple[type[BaseModel], ...] = get_args(get_args(RuleConfig)[0])
+KINDS = {str(get_args(rule.model_fields["kind"].annotation)[0]): rule for rule in RULES}
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "": Settings,
+    "chains.<name>.": EvmConfig,
+    "chains.<name>.endpoints[].": EndpointConfig,
+    "assets.<name>.": models.AssetConfig,
+    "assets.<name>.tokens[].": models.TokenConfig,
+    "wallets.<name>.": models.WalletConfig,
+    "feeds.": models.FeedsConfig,
+    "feeds.prices[].": FixedPrices,
+    "alertmanager.": models.AlertmanagerConfig,
+    "alertmanager.endpoints[].": NamedUrl,
+    "api.": models.ApiConfig,
+    "log.": models.LogConfig,
+}
+"""Where in the configuration each model stands, in the words of the documentation."""
+
+
+def default_of(field: FieldInfo, *, name: str, kind: str = "") -> str:
+    """The default as it is written; "" where there is none to write."""
+    default = field.get_default()
+    if name == "name" and kind:
+        return kind.replace("_", "-")
+    if field.is_required() or isinstance(default, BaseModel) or default in (None, "", ()):
+        return ""
+    if isinstance(default, timedelta):
+        return format_duration(default)
+    if isinstance(default, SecretStr):
+        return default.get_secret_value()
+    return default.value if isinstance(default, StrEnum) else str(default)
+
+
+def same(written: str, default: str) -> bool:
+    """Whether two texts mean one value: `60s` is as good as `1m`."""
+    if re.fullmatch(r"\d+(ms|s|m|h|d)", written) and re.fullmatch(r"\d+(ms|s|m|h|d)", default):
+        return parse_duration(written) == parse_duration(default)
+    return written == default
+
+
+# The documentation.
+
+
+@dataclass(frozen=True)
+class Row:
+    key: str
+    default: str
+    meaning: str
+
+
+def rows(text: str) -> Iterator[Row]:
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| `") and len(cells) == 3:
+            yield Row(cells[0].strip("`"), cells[1], cells[2])
+
+
+def chapter(title: str) -> str:
+    """The text from a heading to the next one."""
+    _, _, rest = DOCUMENTATION.partition(f"\n{title}\n")
+    assert rest, f"no heading {title}"
+    return re.split(r"\n#+ ", rest, maxsplit=1)[0]
+
+
+def check(row: Row, field: FieldInfo, *, default: str) -> None:
+    assert row.meaning
+    if field.is_required():
+        assert row.default == "required", row.key
+    elif default:
+        assert row.default == f"`{default}`", row.key
+    else:
+        assert row.default
+        assert row.default != "required", row.key
+
+
+OUTSIDE_THE_RULES = {row.key: row for row in rows(DOCUMENTATION) if not row.key.startswith("policies[]")}
+
+
+@pytest.mark.parametrize("prefix", SECTIONS)
+def test_every_key_is_documented_with_its_default(prefix: str) -> None:
+    for name, field in SECTIONS[prefix].model_fields.items():
+        check(OUTSIDE_THE_RULES[prefix + name], field, default=default_of(field, name=name))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_rule_is_documented_with_all_its_keys(kind: str) -> None:
+    found = {row.key.removeprefix("policies[]."): row for row in rows(chapter(f"### `{kind}`"))}
+    assert found.keys() == KINDS[kind].model_fields.keys()
+    for name, field in KINDS[kind].model_fields.items():
+        check(found[name], field, default=default_of(field, name=name, kind=kind))
+
+
+def test_nothing_is_documented_that_is_not_a_key() -> None:
+    keys = {prefix + name for prefix, model in SECTIONS.items() for name in model.model_fields}
+    keys |= {f"[].{name}" for name in TokenConfig.model_fields} | set(Preset.model_fields)
+    assert OUTSIDE_THE_RULES.keys() == keys
+
+
+def test_every_model_of_the_schema_is_looked_at() -> None:
+    looked_at = {model.__name__ for model in (*SECTIONS.values(), *RULES)} - {"Settings"}
+    found = {name for name, value in schema()["$defs"].items() if value["type"] == "object"}
+    assert {name.rpartition("__")[2] for name in found} == looked_at
+
+
+def test_the_short_example_of_the_documentation_loads(tmp_path: Path) -> None:
+    block = re.search(r"```yaml\n(entity:.*?)```", DOCUMENTATION, re.DOTALL)
+    assert block
+    (tmp_path / "p.yaml").write_text(block[1])
+    loaded = load(tmp_path / "p.yaml", env={"ETH_RPC": "http://127.0.0.1:8545"})
+    assert loaded.warnings() == ()
+
+
+# The example.
+
+
+@pytest.fixture(scope="module")
+def uncommented(tmp_path_factory: pytest.TempPathFactory) -> Document:
+    """The example with its keys behind a `#` brought in, which no one file could have all at once."""
+    text = re.sub(r"^( *)# ([a-z_]+: [^ ])", r"\1\2", EXAMPLE.read_text(), flags=re.MULTILINE)
+    path = tmp_path_factory.mktemp("example") / "all.yaml"
+    path.write_text(text)
+    return read(path)
+
+
+def standing_at(document: Document, prefix: str) -> list[Keys]:
+    """Every place in the document that a prefix of the documentation may mean."""
+    pattern = prefix.removesuffix(".").replace("[]", ".<item>").split(".") if prefix else []
+    places: list[Keys] = [()]
+    for part in pattern:
+        places = [
+            (*keys, step)
+            for keys in places
+            for step in _steps(document, keys=keys)
+            if (part == "<item>" and isinstance(step, int)) or part in ("<name>", step)
+        ]
+    return places
+
+
+def _steps(document: Document, *, keys: Keys) -> list[str | int]:
+    value = document.at(keys)
+    return list(range(len(value))) if isinstance(value, list) else list(value or ()) if isinstance(value, dict) else []
+
+
+def holds(document: Document, places: list[Keys], *, name: str, default: str) -> None:
+    """`name` stands at one of the places, as its default or on a line that says `default: ...`."""
+    found = [(*keys, name) for keys in places if (*keys, name) in document.places]
+    assert found, f"{name} is missing"
+    lines = document.path.read_text().splitlines()
+    if default:
+        assert any(
+            same(str(document.at(keys)), default) or f"default: {default}" in lines[document.line(keys) - 1]
+            for keys in found
+        ), f"{name}: {default}"
+
+
+def test_the_example_loads() -> None:
+    assert load(EXAMPLE, env={}).warnings() == ()
+
+
+@pytest.mark.parametrize("prefix", SECTIONS)
+def test_the_example_has_every_key_with_its_default(prefix: str, uncommented: Document) -> None:
+    places = standing_at(uncommented, prefix)
+    for name, field in SECTIONS[prefix].model_fields.items():
+        holds(uncommented, places, name=name, default=default_of(field, name=name))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_example_has_every_rule_with_all_its_keys(kind: str, uncommented: Document) -> None:
+    places = [keys for keys in standing_at(uncommented, "policies[].") if uncommented.at((*keys, "kind")) == kind]
+    for name, field in KINDS[kind].model_fields.items():
+        default = default_of(field, name=name, kind=kind)
+        holds(uncommented, places, name=name, default="the kind with hyphens" if name == "name" else default)
+
+
+def test_the_example_means_the_same_to_other_readers_of_yaml() -> None:
+    assert yaml.safe_load(EXAMPLE.read_text()).keys() <= Settings.model_fields.keys()
+
+
+def test_every_key_of_the_example_is_explained_where_it_first_stands() -> None:
+    keys = {name for model in (*SECTIONS.values(), *RULES) for name in model.model_fields}
+    explained: set[str] = set()
+    for line in EXAMPLE.read_text().splitlines():
+        key = re.match(r" *(?:- )?(?:# )?([a-z_]+):(?: |$)", line)
+        if key and key[1] in keys - explained:
+            assert re.search(r"\S +# \S", line), line
+            explained.add(key[1])
+    assert explained == keys
+
+
+# The other configurations that come along.
+
+
+def test_the_live_example_names_its_node_in_the_environment() -> None:
+    loaded = load(ROOT / "config" / "mainnet.yaml", env={"ETH_RPC": "https://eth.example/key"})
+    assert loaded.chains["ethereum"].endpoints[0].url.get_secret_value() == "https://eth.example/key"
+    assert {wallet.tier for wallet in loaded.wallets.values()} == {Tier.HOT, Tier.COLD}
+
+
+def test_addresses_of_the_live_example_carry_their_checksum() -> None:
+    loaded = load(ROOT / "config" / "mainnet.yaml", env={"ETH_RPC": "http://h"})
+    addresses = [address for wallet in loaded.wallets.values() for address in wallet.addresses]
+    contracts = [token.contract for asset in loaded.assets.values() for token in asset.tokens if token.contract]
+    assert len(addresses) == 4
+    assert [each for each in (*addresses, *contracts) if not is_checksum_address(each)] == []
+
+
+@pytest.mark.parametrize("folder", ["config", "config/policies"])
+def test_configurations_and_presets_travel_with_the_package(folder: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = [pattern for files in project["tool"]["setuptools"]["data-files"].values() for pattern in files]
+    assert f"{folder}/*.yaml" in patterns
