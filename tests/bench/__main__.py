@@ -10,11 +10,13 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 
 from tests.bench.evm import evm_balances_vs_web3
+from tests.bench.judging import judge_cost
 
 Result = dict[str, object]
 
 BENCHES: Mapping[str, Callable[[], Coroutine[None, None, Result]]] = {
     "evm_balances_vs_web3": evm_balances_vs_web3,
+    "judge_cost": judge_cost,
 }
 
 
