@@ -226,7 +226,6 @@ class Transport:
                 if len(body) > ceiling:
                     break
         if max(len(body), announced) > ceiling:
-            response.close()  # else the rest would be read to keep the connection
             raise self.blame(BadAnswer(f"{self.provider}: the answer is larger than {ceiling} bytes"))
         return bytes(body)
 

@@ -263,6 +263,21 @@ async def test_every_call_failing_is_a_failure_of_the_node_and_not_zeros() -> No
     assert str(caught.value).startswith("node: every one of 6 balances failed, first: ")
 
 
+async def test_a_second_look_at_a_few_accounts_may_fail_for_all_of_them() -> None:
+    script = Script(balance={ACCOUNTS[1]: REFUSED})
+    values = await read_balances(node_of(script), keys=Keys(WATCH, [2]), block=name_of(10))
+    assert reasons(values) == [Reason.NODE_ERROR]
+
+
+async def test_another_block_than_the_one_asked_for_by_hash_is_a_bad_answer() -> None:
+    class Liar(Script):
+        def _block(self, which: str) -> object:
+            return block(8)
+
+    with pytest.raises(BadAnswer, match="for block 0x0"):
+        await balances(Liar())
+
+
 async def test_a_block_that_the_node_lacks_is_unknown() -> None:
     with pytest.raises(UnknownBlock):
         await balances(Script(), block=name_of(11))
@@ -287,6 +302,15 @@ async def test_a_contract_without_decimals_is_accepted(told: object) -> None:
 @pytest.mark.parametrize(("told", "reason"), [(REFUSED, Reason.NODE_ERROR), ("0x12", Reason.BAD_ANSWER)])
 async def test_decimals_that_can_not_be_checked_leave_the_token_unread(told: object, reason: Reason) -> None:
     assert reasons(await balances(Script(decimals=told))) == [5, reason] * 3
+
+
+async def test_decimals_told_only_later_are_still_compared() -> None:
+    script = Script(decimals="0x")
+    node = node_of(script)
+    assert (await read_balances(node, keys=Keys.all_of(WATCH), block=name_of(10)))[1] == 7
+    script.decimals = f"0x{18:064x}"
+    values = await read_balances(node, keys=Keys.all_of(WATCH), block=name_of(10))
+    assert reasons(values) == [5, Reason.MISCONFIGURED] * 3
 
 
 async def test_decimals_are_asked_until_they_are_settled_and_again_after_a_new_connection() -> None:
