@@ -1,5 +1,7 @@
 """The report as a table on a terminal: what `once` prints."""
 
+from decimal import Decimal
+
 from rich.console import Console
 from rich.table import Table
 
@@ -35,7 +37,7 @@ def _cells(state: WalletState, asset: str) -> tuple[str, str]:
         doubtful = state.doubtful[asset]
         return f"[magenta]unknown[/] {_bounds(doubtful.amount, places=6)}", "[magenta]unknown[/]"
     value = held.value.value
-    return plain(held.amount.low, places=18), "[magenta]no price[/]" if value is None else plain(value, places=2)
+    return _grouped(held.amount.low, places=18), "[magenta]no price[/]" if value is None else _grouped(value, places=2)
 
 
 def _verdicts(report: Report) -> Table:
@@ -50,5 +52,11 @@ def _word(verdict: Verdict) -> str:
 
 
 def _bounds(measured: Interval, *, places: int) -> str:
-    high = "?" if measured.high is None else plain(measured.high, places=places)
-    return f"\\[{plain(measured.low, places=places)} – {high}]"
+    high = "?" if measured.high is None else _grouped(measured.high, places=places)
+    return f"\\[{_grouped(measured.low, places=places)} – {high}]"
+
+
+def _grouped(value: Decimal, *, places: int) -> str:
+    """`1,234.5`."""
+    whole, _, rest = plain(value, places=places).partition(".")
+    return f"{int(whole):,}{'.' + rest if rest else ''}"

@@ -161,3 +161,10 @@ def test_a_million_contradictions_fit_in_one_alert() -> None:
 def test_every_rule_that_can_be_configured_has_a_judge() -> None:
     union = RuleConfig.__origin__  # type: ignore[attr-defined]
     assert set(union.__args__) == set(JUDGES)
+
+
+def test_nodes_that_nobody_hears_are_not_said_to_agree() -> None:
+    inv, ledger = two_tiers(ETHER, ETHER)
+    ledger.apply(failed(5))
+    (found,) = judge([("nodes", DisagreementRule(kind="disagreement"))], picture(ledger, inv, seconds=100))
+    assert (found.judgement, found.cleared, found.causes) == (Judgement.UNKNOWN, False, ("chain:ethereum",))
