@@ -11,7 +11,7 @@ import pytest
 from daemon.store import Tally
 from daemon.store.repository import open_store
 from tests.integration.alertmanager import Alertmanager, running_alertmanager, until
-from tests.integration.delivery_process import POINTS
+from tests.integration.delivery_process import POINTS, live
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
 
@@ -22,19 +22,21 @@ async def alertmanager(tmp_path: Path) -> AsyncIterator[Alertmanager]:
         yield alertmanager
 
 
-async def life(database: Path, alertmanager: Alertmanager, *, judgement: str, die: str = "nowhere") -> int:
-    """Runs the daemon in small to its end, and gives its exit code."""
+async def death(database: Path, alertmanager: Alertmanager, *, judgement: str, at: str) -> None:
+    """The daemon in small, in a process of its own, dies there."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.integration.delivery_process",
-        str(database),
-        alertmanager.url,
-        judgement,
-        die,
+        *(str(database), alertmanager.url, judgement, at),
         cwd=Path(__file__).parents[2],
     )
-    return await process.wait()
+    assert await process.wait() == -signal.SIGKILL
+
+
+async def life(database: Path, alertmanager: Alertmanager, *, judgement: str) -> None:
+    """It lives to its end, with nothing but what the database tells it of earlier lives."""
+    await live(str(database), alertmanager.url, judgement=judgement, chosen="nowhere")
 
 
 async def tally(database: Path) -> tuple[int, Tally]:
@@ -47,8 +49,8 @@ async def tally(database: Path) -> tuple[int, Tally]:
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_firing_alert_survives_kill_9(tmp_path: Path, alertmanager: Alertmanager, point: str) -> None:
     database = tmp_path / "pyrometer.db"
-    assert await life(database, alertmanager, judgement="firing", die=point) == -signal.SIGKILL
-    assert await life(database, alertmanager, judgement="firing") == 0
+    await death(database, alertmanager, judgement="firing", at=point)
+    await life(database, alertmanager, judgement="firing")
     [alert] = await alertmanager.alerts()
     assert alert["labels"]["alertname"] == "PyrometerHotShareHigh"
     assert await tally(database) == (1, Tally(delivered=1))
@@ -59,10 +61,10 @@ async def test_a_firing_alert_survives_kill_9(tmp_path: Path, alertmanager: Aler
 @pytest.mark.parametrize("point", POINTS)
 async def test_the_end_of_an_alert_survives_kill_9(tmp_path: Path, alertmanager: Alertmanager, point: str) -> None:
     database = tmp_path / "pyrometer.db"
-    assert await life(database, alertmanager, judgement="firing") == 0
+    await life(database, alertmanager, judgement="firing")
     await until(lambda: alertmanager.heard("firing", subject="all"))
-    assert await life(database, alertmanager, judgement="resolved", die=point) == -signal.SIGKILL
-    assert await life(database, alertmanager, judgement="resolved") == 0
+    await death(database, alertmanager, judgement="resolved", at=point)
+    await life(database, alertmanager, judgement="resolved")
     assert await alertmanager.alerts() == []
     assert await tally(database) == (0, Tally(delivered=2))
     await until(lambda: alertmanager.heard("resolved", subject="all"))
@@ -70,8 +72,8 @@ async def test_the_end_of_an_alert_survives_kill_9(tmp_path: Path, alertmanager:
 
 async def test_lives_that_die_again_and_again_still_deliver_once(tmp_path: Path, alertmanager: Alertmanager) -> None:
     database = tmp_path / "pyrometer.db"
-    for point in (*POINTS[:4], *POINTS[1:4]):
-        assert await life(database, alertmanager, judgement="firing", die=point) in (-signal.SIGKILL, 0)
-    assert await life(database, alertmanager, judgement="firing") == 0
+    for point in ("before the commit", "after the commit", "after sending", "before sending"):
+        await death(database, alertmanager, judgement="firing", at=point)
+    await life(database, alertmanager, judgement="firing")
     assert len(await alertmanager.alerts()) == 1
     assert await tally(database) == (1, Tally(delivered=1))

@@ -511,6 +511,10 @@ def test_an_endpoint_has_a_name_that_may_be_shown(text: str, name: str, url: str
     assert (endpoint.name, endpoint.url) == (name, url)
 
 
+def test_an_endpoint_may_be_given_a_name() -> None:
+    assert Endpoint.parse("http://am.example:9093", name="tokyo-1").name == "tokyo-1"
+
+
 def test_an_endpoint_does_not_print_its_credentials() -> None:
     endpoint = Endpoint.parse("http://user:hunter2@am.example:9093")
     assert "hunter2" not in repr(endpoint)
