@@ -184,8 +184,9 @@ def _causes(holdings: Mapping[tuple[str, Tier], Holding], *, valuation: Valuatio
     found: set[str] = set()
     for (asset, _), held in holdings.items():
         if held.amount.value is None:
-            tokens = valuation.inventory.assets[asset]
-            found.update(f"chain:{token.chain}" for token in tokens if valuation.chains[token.chain].unread)
+            # A chain that an asset lives on but no wallet is not read, and nothing of ours is there.
+            read = (valuation.chains.get(token.chain) for token in valuation.inventory.assets[asset])
+            found.update(f"chain:{state.name}" for state in read if state is not None and state.unread)
         if priced and held.value.value is None and valuation.price(asset).value is None:
             found.add(f"price:{asset}")
     return tuple(sorted(found))

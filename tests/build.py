@@ -36,9 +36,9 @@ def wallet(name: str, tier: Tier, *accounts: int, owner: Owner = Owner.CUSTOMER,
 
 
 def inventory(*wallets: Wallet, assets: Mapping[str, Sequence[Token]] | None = None) -> Inventory:
-    """Wallets on one or more chains; every chain's accounts are asked for every token of the chain."""
+    """Wallets on one or more chains; every account is asked for every token of its chain, a chain without any is not."""
     tokens = {name: tuple(found) for name, found in (assets or {"ETH": [ETH]}).items()}
-    chains = sorted({token.chain for found in tokens.values() for token in found})
+    chains = sorted({item.chain for item in wallets})
     return Inventory(
         wallets={item.name: item for item in wallets},
         assets=tokens,

@@ -145,3 +145,16 @@ def test_a_wallet_with_nothing_in_it_holds_nothing_not_unknown() -> None:
     exposure = picture(ledger, inv).exposure
     assert exposure.hot_share[ALL] == NOTHING
     assert exposure.value == NOTHING
+
+
+def test_an_empty_hot_wallet_on_a_chain_that_went_silent_is_not_a_share_of_zero() -> None:
+    inv, ledger = two_tiers(0, 95 * ETHER)
+    share = picture(ledger, inv, seconds=62).exposure.hot_share
+    assert share[ALL] == share["ETH"] == Interval(Decimal(0), None, Decimal(1))
+
+
+def test_an_asset_that_also_lives_on_a_chain_without_wallets_blames_only_what_is_read() -> None:
+    bridged = Token("polygon", "0x" + "e" * 40, 18)
+    inv = inventory(wallet("hot", Tier.HOT, 1), assets={"ETH": [ETH, bridged]})
+    seen = picture(Ledger(inv), inv)
+    assert seen.exposure.causes == {ALL: ("chain:ethereum",), "ETH": ("chain:ethereum",)}
