@@ -20,7 +20,6 @@ from daemon.emit.alert import Origin
 from daemon.emit.alertmanager import AlertmanagerSink, Endpoint
 from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
 from daemon.errors import ConfigError, Fatal, StoreError
-from daemon.findings import adopt
 from daemon.ledger import Ledger
 from daemon.model import Finding, Report
 from daemon.outbox import Outbox
@@ -69,7 +68,6 @@ class App:
         self._reports: Report | None = None
         self._fresh: dict[str, datetime] = {}
         self._last_cycle = asyncio.get_running_loop().time()
-        self._restored = False
         self._outbox = Outbox(store, sinks=[endpoint.name for endpoint in loaded.endpoints], clock=now)
         self.alertmanagers = tuple(self._alertmanager(endpoint, session=session) for endpoint in loaded.endpoints)
         self.metrics = Metrics(
@@ -110,7 +108,7 @@ class App:
             self._keep("reload", self._reload_on_signal)
             self._keep("prune", self._prune)
             for sink in self.alertmanagers:
-                self._keep(sink.name, sink.deliver)
+                self._keep(f"sink {sink.name}", sink.deliver)
             self._follow(self._loaded.setup.inventory.watches)
             if ready is not None:
                 ready.set()
@@ -156,19 +154,14 @@ class App:
 
     async def _restore(self) -> None:
         """The findings of an earlier run. While the store can't tell, we judge without them; later they are adopted."""
-        stored = await self._outbox.restore()
-        step = adopt(self._pipeline.findings, stored, now=self._now())
-        await self._outbox.record(step.closed, ())
-        self._pipeline.findings = step.open
-        self._restored = True
+        await self._pipeline.adopt(await self._outbox.restore(), now=self._now())
 
     async def _mind_the_store(self) -> None:
         """Offers the store again what it has not taken, and asks it again for what it has not told."""
         await asyncio.sleep(STORE_SECONDS)
-        if not self._restored:
+        await self._outbox.flush()
+        if not self._outbox.restored:
             await self._restore()
-        if self._outbox.problem is not None:
-            await self._outbox.flush()
 
     async def _reload_on_signal(self) -> None:
         await self._hup.wait()

@@ -27,9 +27,12 @@ class Loaded:
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """Every Alertmanager."""
+        """Every Alertmanager. An unnamed one is called by its host and port: its path may be a key."""
         receivers = self.settings.alertmanager.endpoints if self.settings.alertmanager else ()
-        return tuple(Endpoint.parse(receiver.url.get_secret_value(), name=receiver.name) for receiver in receivers)
+        return tuple(
+            Endpoint.parse(receiver.url.get_secret_value(), name=receiver.name or f"alertmanager/{receiver.provider}")
+            for receiver in receivers
+        )
 
 
 FIXED = ("store", "alertmanager", "api")

@@ -114,7 +114,7 @@ class Metrics(Collector):
         yield reorgs
         yield from _delivery(self._counts.delivery())
         yield from _reload(self._counts.reload())
-        store_up = GaugeMetricFamily("pyrometer_store_up", "1 while the database takes what it is given, else 0")
+        store_up = GaugeMetricFamily("pyrometer_store_up", "1 while the database does what it is asked, else 0")
         store_up.add_metric([], self._counts.store_problem() is None)
         yield store_up
 
