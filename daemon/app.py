@@ -255,6 +255,7 @@ class App:
             async with asyncio.timeout(DRAIN_SECONDS), asyncio.TaskGroup() as group:
                 for sink in self.alertmanagers:
                     group.create_task(self._drain_one(sink))
+        await self._outbox.flush()
 
     async def _drain_one(self, sink: AlertmanagerSink) -> None:
         while self._outbox.pending(sink.name):
@@ -286,6 +287,7 @@ class App:
             cycle_limit=CYCLE_LIMIT,
             accounts=self.accounts,
             resolved=self._resolved,
+            receivers=lambda: {sink.name: sink.problem for sink in self.alertmanagers},
             policies=self._policies,
             config=lambda: {"sha256": self._loaded.sha256, **redacted(self._loaded.settings)},
             reload=self.reload,

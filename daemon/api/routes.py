@@ -23,7 +23,8 @@ class Sources:
     """What the routes ask; functions, because a reload changes what is behind them.
 
     `report` is the latest, None before the first; `last_cycle` is when one was last finished, on the loop's clock;
-    `accounts` gives a wallet's units per account and asset; `resolved` the findings resolved since a time.
+    `accounts` gives a wallet's units per account and asset; `resolved` the findings resolved since a time; `receivers`
+    says what is wrong with each Alertmanager, None when it takes what it is sent.
     """
 
     version: str
@@ -35,6 +36,7 @@ class Sources:
     cycle_limit: timedelta
     accounts: Callable[[str], Mapping[str, Mapping[str, str]]]
     resolved: Callable[[datetime], Awaitable[Sequence[Finding]]]
+    receivers: Callable[[], Mapping[str, str | None]]
     policies: Callable[[], Sequence[Mapping[str, Any]]]
     config: Callable[[], Mapping[str, Any]]
     reload: Callable[[str], Awaitable[str]]
@@ -95,6 +97,7 @@ class Routes:
                 "findings": len(report.findings),
                 "ready": not report.problems,
                 "problems": list(report.problems),
+                "receivers": dict(self._sources.receivers()),
                 "at": rendering.moment(report.at),
                 "started": rendering.moment(self._sources.started),
                 "version": self._sources.version,

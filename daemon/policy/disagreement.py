@@ -7,6 +7,8 @@ from connectors.base import Disagreement
 from daemon.model import Verdict
 from daemon.policy.rule import Picture, Rule, judgement
 
+ALERT = "PyrometerDisagreement"
+
 MOST_SHOWN = 20
 """A forging node may contradict the others on a million accounts; an alert carries the first few."""
 
@@ -25,7 +27,7 @@ def judge(rule: DisagreementRule, picture: Picture, *, policy: str) -> Iterator[
         yield Verdict(
             policy=policy,
             subject=chain,
-            alert="PyrometerDisagreement",
+            alert=ALERT,
             severity=rule.severity,
             judgement=judgement(breach=bool(found), ok=current),
             summary=_summary(chain, found) if found or current else f"Nodes of {chain}: nobody can be compared",

@@ -57,6 +57,7 @@ class World:
             cycle_limit=timedelta(seconds=10),
             accounts=lambda name: {f"account of {name}": {"ETH": "5"}},
             resolved=self._resolved,
+            receivers=lambda: {"am-1": "no answer within 10 s"},
             policies=lambda: [{"policy": "jp-psa/hot-share"}],
             config=lambda: {"entity": "Example Exchange KK"},
             reload=self._reload,
@@ -144,6 +145,7 @@ async def test_before_the_first_judgement_figures_are_a_503_problem(path: str) -
 async def test_status_says_the_worst_verdict_first() -> None:
     _, body, _ = await ask(World(report=await judged(READ)), "/api/v1/status")
     assert (body["verdict"], body["verdicts"], body["ready"]) == ("breach", {"ok": 0, "breach": 1, "unknown": 0}, True)
+    assert body["receivers"] == {"am-1": "no answer within 10 s"}
     _, body, _ = await ask(World(report=await judged(READ, seconds=99)), "/api/v1/status")
     assert (body["verdict"], body["ready"]) == ("unknown", False)
 
