@@ -72,20 +72,24 @@ class Valuation:
         return max(token.decimals for token in self.inventory.assets[asset])
 
 
-def chain_state(chain: str, *, book: Book, ages: Ages, now: datetime) -> ChainState:
-    """Whether the chain's reading is current, and if not, why."""
-    reason, detail, since = _why_not_current(book, ages=ages, now=now)
+def chain_state(chain: str, *, book: Book, ages: Ages, began: datetime, now: datetime) -> ChainState:
+    """Whether the chain's reading is current, and if not, why. `began` is when we first asked for one."""
+    reason, detail, since = _why_not_current(book, ages=ages, began=began, now=now)
     everything = len(book.unread.keys() | book.units.keys()) if reason else 0
     unread = {reason: everything} if reason else {why: n for why, n in book.reasons.items() if n}
     return ChainState(chain, ages.reader, book.tip, book.seen, unread, reason, detail, since)
 
 
-def _why_not_current(book: Book, *, ages: Ages, now: datetime) -> tuple[Reason | None, str, datetime | None]:
+def _why_not_current(
+    book: Book, *, ages: Ages, began: datetime, now: datetime
+) -> tuple[Reason | None, str, datetime | None]:
     failed = book.failed
     last_error = f"{failed[0].detail}, since {failed[1]:%H:%M:%S}" if failed else ""
     if book.tip is None or book.seen is None:
         if failed:
             return failed[0].reason, last_error, failed[1]
+        if now - began > ages.reading:
+            return Reason.UNAVAILABLE, "not a word from any node", began
         return Reason.STARTING, "no reading yet", None
     if now - book.seen > ages.reading:
         return (failed[0].reason if failed else Reason.STALE), last_error or "no reading since", book.seen

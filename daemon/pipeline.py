@@ -36,7 +36,10 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What one configuration means; a reload swaps it whole. `growth` is how much unread accounts may have grown."""
+    """What one configuration means; a reload swaps it whole.
+
+    `growth` is how much unread accounts may have grown; `began` when this configuration came into force.
+    """
 
     entity: str
     currency: str
@@ -46,6 +49,7 @@ class Setup:
     feeds: Mapping[str, str]
     growth: Decimal
     ages: Mapping[str, Ages]
+    began: datetime
 
 
 @dataclass(slots=True)
@@ -84,7 +88,8 @@ class Pipeline:
         setup, ledger = self.setup, self.ledger
         totals = ledger.totals()
         chains = {
-            name: chain_state(name, book=book, ages=setup.ages[name], now=now) for name, book in ledger.books.items()
+            name: chain_state(name, book=book, ages=setup.ages[name], began=setup.began, now=now)
+            for name, book in ledger.books.items()
         }
         tiers = classify(setup.inventory.wallets)
         valuation = Valuation(setup.inventory, setup.prices, chains, setup.growth)

@@ -52,6 +52,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         feeds={"prices": "fixed"} if settings.feeds.prices else {},
         growth=settings.unread_growth,
         ages={name: Ages(chain.max_age, chain.max_tip_age, chain.reader) for name, chain in settings.chains.items()},
+        began=now,
     )
     return Loaded(path, settings, setup, hashlib.sha256(path.read_bytes()).hexdigest())
 

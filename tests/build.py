@@ -87,7 +87,10 @@ def price(value: str) -> Price:
 def valuation(
     ledger: Ledger, inv: Inventory, *, prices: Mapping[str, str] | None = None, seconds: float = 0, growth: str = "1"
 ) -> Valuation:
-    chains = {name: chain_state(name, book=book, ages=AGES, now=at(seconds)) for name, book in ledger.books.items()}
+    chains = {
+        name: chain_state(name, book=book, ages=AGES, began=NOON, now=at(seconds))
+        for name, book in ledger.books.items()
+    }
     known = {"ETH": "500000"} if prices is None else prices
     return Valuation(inv, {asset: price(value) for asset, value in known.items()}, chains, Decimal(growth))
 

@@ -127,9 +127,16 @@ def test_a_stale_reading_names_the_failure_behind_it() -> None:
 
 def test_nodes_that_stand_still_are_not_current_although_they_answer() -> None:
     book = Book(tip=tip(0), seen=at(601))
-    state = chain_state("ethereum", book=book, ages=AGES, now=at(601))
+    state = chain_state("ethereum", book=book, ages=AGES, began=at(0), now=at(601))
     assert (state.reason, state.since) == (Reason.STALLED, at(0))
-    assert chain_state("ethereum", book=book, ages=AGES, now=at(600)).reason is None
+    assert chain_state("ethereum", book=book, ages=AGES, began=at(0), now=at(600)).reason is None
+
+
+def test_a_chain_that_is_never_heard_of_is_starting_only_so_long() -> None:
+    inv = inventory(wallet("hot", Tier.HOT, 1))
+    chains = [picture(Ledger(inv), inv, seconds=seconds).chains["ethereum"] for seconds in (60, 61)]
+    assert [state.reason for state in chains] == [Reason.STARTING, Reason.UNAVAILABLE]
+    assert chains[1].since == at(0)
 
 
 @pytest.mark.parametrize("growth", ["0", "0.5", "3"])

@@ -14,7 +14,7 @@ from daemon.model import Finding, Judgement, Notification, Report, State, Tier
 from daemon.pipeline import Pipeline, Setup
 from daemon.policy.hot_share import HotShare
 from daemon.policy.rule import Rule
-from tests.build import AGES, ETH, at, complete, failed, inventory, price, wallet
+from tests.build import AGES, ETH, NOON, at, complete, failed, inventory, price, wallet
 
 INVENTORY = inventory(wallet("hot", Tier.HOT, 1), wallet("cold", Tier.COLD, 2))
 
@@ -65,6 +65,7 @@ class Bench:
             feeds={"prices": "fixed"},
             growth=Decimal(1),
             ages={"ethereum": AGES},
+            began=NOON,
         )
         self.pipeline = Pipeline(self.setup, Ledger(INVENTORY), (), self.journal, ("am-1", "am-2"), self.sinks)
 

@@ -124,6 +124,13 @@ def test_an_unread_account_that_changes_no_verdict_blinds_nobody() -> None:
     assert (found.judgement, found.cleared) == (Judgement.OK, True)
 
 
+def test_a_start_is_no_blindness_until_nothing_is_heard_for_too_long() -> None:
+    inv = inventory(wallet("hot", Tier.HOT, 1), wallet("cold", Tier.COLD, 2))
+    waiting = [blind(picture(Ledger(inv), inv, seconds=seconds))["chain:ethereum"] for seconds in (1, 61)]
+    assert [verdict.judgement for verdict in waiting] == [Judgement.UNKNOWN, Judgement.BREACH]
+    assert not any(verdict.cleared for verdict in waiting)
+
+
 def test_a_missing_price_is_a_cause_of_its_own() -> None:
     inv = inventory(wallet("hot", Tier.HOT, 1), wallet("cold", Tier.COLD, 2), assets={"ETH": [ETH], "USDT": [USDT]})
     ledger = Ledger(inv)
