@@ -39,7 +39,7 @@ RUNBOOKS = "docs/alerts"
 CYCLE_LIMIT = timedelta(seconds=10)
 """A pass of the pipe takes milliseconds; without one for so long the picture counts as dead."""
 JUDGE_AGAIN_SECONDS = 1.0
-"""The longest wait before a pass that failed is tried again: the picture must not die of one that fails now and then."""
+"""The longest wait before a pass that failed is tried again: one that fails now and then must not look like death."""
 STORE_SECONDS = 1.0
 DRAIN_SECONDS = 5.0
 KEPT = timedelta(days=400)

@@ -87,7 +87,8 @@ def _why_not_current(book: Book, *, ages: Ages, now: datetime) -> tuple[Reason |
         if failed:
             return failed[0].reason, last_error, failed[1]
         return Reason.STARTING, "no reading yet", None
-    if now - book.seen > ages.reading:
+    # A time that lies ahead says that our clock was set back: then nobody knows the age either.
+    if abs(now - book.seen) > ages.reading:
         return (failed[0].reason if failed else Reason.STALE), last_error or "no reading since", book.seen
     if now - book.tip.time > ages.tip:
         return Reason.STALLED, f"no block newer than {book.tip.height}", book.tip.time

@@ -14,7 +14,6 @@ from daemon.model import Finding, Report, State
 from daemon.pipeline import Sink
 from daemon.reload import load_whole
 from tests.delivery_cases import MemoryStore
-from tests.integration.alertmanager import serving
 from tests.system.daemon import until
 from tests.system.exchange import config
 
