@@ -136,7 +136,8 @@ async def test_a_dead_node_is_told_with_what_is_known_all_the_same() -> None:
             "UNKNOWN",
             "ethereum has not been read since 17:00 (node-1: Connection refused, since 17:01:00). "
             "The hot share of customers' assets is between 0 % and 100 %, unknown against the limit of 5 %. "
-            "eth-hot-1 holds between 0 and 1228.88 ETH, unknown against its floor of 250.",
+            "eth-hot-1 holds between 0 and 1228.88 ETH, unknown against its floor of 250. "
+            "Nobody knows whether the nodes of ethereum agree.",
         )
     ]
 
