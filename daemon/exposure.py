@@ -75,8 +75,7 @@ class Valuation:
 def chain_state(chain: str, *, book: Book, ages: Ages, now: datetime) -> ChainState:
     """Whether the chain's reading is current, and if not, why."""
     reason, detail, since = _why_not_current(book, ages=ages, now=now)
-    everything = len(book.unread.keys() | book.units.keys()) if reason else 0
-    unread = {reason: everything} if reason else {why: n for why, n in book.reasons.items() if n}
+    unread = {reason: book.pairs} if reason else {why: n for why, n in book.reasons.items() if n}
     return ChainState(chain, ages.reader, book.tip, book.seen, unread, reason, detail, since)
 
 
