@@ -28,7 +28,7 @@ from daemon.reload import Loaded, load_whole, refuse_what_takes_a_restart, uncha
 from daemon.settings import redacted
 from daemon.store import Store
 from daemon.store.repository import open_store
-from daemon.supervisor import keep
+from daemon.supervisor import Backoff, keep
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +38,8 @@ RUNBOOKS = "docs/alerts"
 """Where the runbooks stand, relative to the project."""
 CYCLE_LIMIT = timedelta(seconds=10)
 """A pass of the pipe takes milliseconds; without one for so long the picture counts as dead."""
+JUDGE_AGAIN_SECONDS = 1.0
+"""The longest wait before a pass that failed is tried again: one that fails now and then must not look like death."""
 STORE_SECONDS = 1.0
 DRAIN_SECONDS = 5.0
 KEPT = timedelta(days=400)
@@ -64,6 +66,7 @@ class App:
         self._hup = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stopping = False
         self._workers: dict[str, ChainWorker] = {}
         self._reports: Report | None = None
         self._fresh: dict[str, datetime] = {}
@@ -92,6 +95,7 @@ class App:
 
     def offer(self, report: Report) -> None:
         self._reports = report
+        self._last_cycle = asyncio.get_running_loop().time()
 
     # Life.
 
@@ -104,7 +108,7 @@ class App:
         async with self._served(), asyncio.TaskGroup() as group:
             self._group = group
             self._keep("store", self._mind_the_store)
-            self._keep("judge", self._judge)
+            self._keep("judge", self._judge, backoff=Backoff(most=JUDGE_AGAIN_SECONDS))
             self._keep("reload", self._reload_on_signal)
             self._keep("prune", self._prune)
             for sink in self.alertmanagers:
@@ -114,6 +118,7 @@ class App:
                 ready.set()
             await stop.wait()
             log.info("stopping")
+            self._stopping = True
             for task in self._tasks.values():
                 task.cancel()
         await self._drain()
@@ -148,7 +153,6 @@ class App:
         fresh, self._fresh = self._fresh, {}
         with self.metrics.stages.labels("judge").time():
             await self._pipeline.cycle(self._now())
-        self._last_cycle = asyncio.get_running_loop().time()
         for seen in fresh.values():
             self.metrics.detection.observe(max(0.0, (self._now() - seen).total_seconds()))
 
@@ -183,8 +187,9 @@ class App:
 
     # Building and swapping.
 
-    def _keep(self, name: str, step: Callable[[], Any]) -> None:
-        self._tasks[name] = self._group.create_task(keep(name, step), name=name)
+    def _keep(self, name: str, step: Callable[[], Any], *, backoff: Backoff | None = None) -> None:
+        if not self._stopping:  # a reload that is under way then must not begin what nobody would end
+            self._tasks[name] = self._group.create_task(keep(name, step, backoff=backoff), name=name)
 
     def _follow(self, chains: Mapping[str, object]) -> None:
         for chain in chains:
@@ -250,11 +255,15 @@ class App:
             await runner.cleanup()
 
     async def _drain(self) -> None:
-        """What is queued goes out, as far as the receivers take it within the deadline; the rest waits in the store."""
+        """What is queued goes out, as far as the receivers take it within the deadline; the rest waits in the store.
+
+        A pass that was cut off has left its findings with the outbox, which offers them to the store a last time.
+        """
         with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS), asyncio.TaskGroup() as group:
-                for sink in self.alertmanagers:
-                    group.create_task(self._drain_one(sink))
+            async with asyncio.timeout(DRAIN_SECONDS):
+                ways = (self._drain_one(sink) for sink in self.alertmanagers)
+                for error in filter(None, await asyncio.gather(*ways, return_exceptions=True)):
+                    log.error("not drained", error=f"{type(error).__name__}: {error}")
         await self._outbox.flush()
 
     async def _drain_one(self, sink: AlertmanagerSink) -> None:

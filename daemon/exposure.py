@@ -75,8 +75,7 @@ class Valuation:
 def chain_state(chain: str, *, book: Book, ages: Ages, began: datetime, now: datetime) -> ChainState:
     """Whether the chain's reading is current, and if not, why. `began` is when we first asked for one."""
     reason, detail, since = _why_not_current(book, ages=ages, began=began, now=now)
-    everything = len(book.unread.keys() | book.units.keys()) if reason else 0
-    unread = {reason: everything} if reason else {why: n for why, n in book.reasons.items() if n}
+    unread = {reason: book.pairs} if reason else {why: n for why, n in book.reasons.items() if n}
     return ChainState(chain, ages.reader, book.tip, book.seen, unread, reason, detail, since)
 
 
@@ -91,7 +90,8 @@ def _why_not_current(
         if now - began > ages.reading:
             return Reason.UNAVAILABLE, "not a word from any node", began
         return Reason.STARTING, "no reading yet", None
-    if now - book.seen > ages.reading:
+    # A time that lies ahead says that our clock was set back: then nobody knows the age either.
+    if abs(now - book.seen) > ages.reading:
         return (failed[0].reason if failed else Reason.STALE), last_error or "no reading since", book.seen
     if now - book.tip.time > ages.tip:
         return Reason.STALLED, f"no block newer than {book.tip.height}", book.tip.time

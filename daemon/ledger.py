@@ -62,8 +62,12 @@ class Totals:
 
 @dataclass(slots=True)
 class Book:
-    """What is known of one chain. `failed` is the newest failure with the time of the first in a row."""
+    """What is known of one chain, of `pairs` of account and token.
 
+    `failed` is the newest failure with the time of the first in a row.
+    """
+
+    pairs: int = 0
     tip: Tip | None = None
     seen: datetime | None = None
     failed: tuple[Failure, datetime] | None = None
@@ -92,7 +96,7 @@ class Ledger:
                 for account in watch.accounts:
                     book.unread[(account, token)] = Reason.STARTING
                     self._add((account, token), NEVER_READ)
-            book.reasons[Reason.STARTING] = len(book.unread)
+            book.pairs = book.reasons[Reason.STARTING] = len(book.unread)
 
     def apply(self, update: Update) -> None:
         """Takes what a connector says; raises GapError when it does not continue the last tip.
@@ -154,8 +158,16 @@ class Ledger:
             for key in list(book.unread):
                 if key in source.units:
                     self._hold(book, key, source.units[key])
-                    if key in source.unread:
-                        self._lose(book, key, source.unread[key])
+                if key in source.unread:
+                    self._lose(book, key, source.unread[key])
+                    self._lost_before(key, older)
+
+    def _lost_before(self, key: Key, older: Ledger) -> None:
+        """What was lost stays as old as it is, also where its account belongs to another wallet now."""
+        lost_at = older._lost_at.get(older._wallet_key(key))
+        wallet = self._wallet_key(key)
+        if lost_at is not None and wallet in self._lost_at:
+            self._lost_at[wallet] = min(self._lost_at[wallet], lost_at)
 
     def _forget_unmentioned(self, book: Book, update: Update) -> None:
         """A complete update replaces everything: what it does not mention was not read."""

@@ -36,7 +36,7 @@ def wallet(name: str, tier: Tier, *accounts: int, owner: Owner = Owner.CUSTOMER,
 
 
 def inventory(*wallets: Wallet, assets: Mapping[str, Sequence[Token]] | None = None) -> Inventory:
-    """Wallets on chains; every account is asked for every token of its chain, a chain without wallets for nothing."""
+    """Wallets on one or more chains; every account is asked for every token of its chain, if it has any."""
     tokens = {name: tuple(found) for name, found in (assets or {"ETH": [ETH]}).items()}
     chains = sorted({item.chain for item in wallets})
     return Inventory(

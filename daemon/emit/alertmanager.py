@@ -111,7 +111,8 @@ class AlertmanagerSink:
 
     def offer(self, report: Report) -> None:
         """Takes the newest report for the reminders. Its events must have been recorded in the outbox before."""
-        if self._report is not None and report.at < self._report.at:
+        # One that is much older is none that comes late: the clock was set back, and no newer one comes for as long.
+        if self._report is not None and timedelta(0) < self._report.at - report.at < self._resend:
             return
         self._report = report
         # A report made that long after the end was sent can't be from before it.

@@ -23,23 +23,23 @@ def judge(rule: DisagreementRule, picture: Picture, *, policy: str) -> Iterator[
     """One verdict per chain."""
     for chain, state in picture.chains.items():
         found = [item for item in picture.disagreements if item.token.chain == chain]
-        current = state.reason is None
+        read = state.reason is None
         yield Verdict(
             policy=policy,
             subject=chain,
             alert=ALERT,
             severity=rule.severity,
-            judgement=judgement(breach=bool(found), ok=current),
-            summary=_summary(chain, found) if found or current else f"Nodes of {chain}: nobody can be compared",
-            cleared=current and not found,
-            causes=() if current else (f"chain:{chain}",),
+            judgement=judgement(breach=bool(found), ok=read),
+            summary=_summary(chain, found, read=read),
+            cleared=read and not found,
+            causes=() if read or found else (f"chain:{chain}",),
             evidence=_evidence(found) if found else {},
         )
 
 
-def _summary(chain: str, found: list[Disagreement]) -> str:
+def _summary(chain: str, found: list[Disagreement], *, read: bool) -> str:
     if not found:
-        return f"Nodes of {chain}: no contradiction"
+        return f"No node of {chain} contradicts another" if read else f"Nobody knows whether the nodes of {chain} agree"
     first = found[0]
     answers = ", ".join(f"{provider} says {answer}" for provider, answer in first.answers)
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""

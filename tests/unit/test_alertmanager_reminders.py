@@ -103,6 +103,15 @@ async def test_a_clock_that_is_set_back_delays_no_reminder(bench: Bench) -> None
     assert bench.receiver.subjects() == [["all"]]
 
 
+async def test_what_fires_after_the_clock_was_set_back_is_reminded_of(bench: Bench) -> None:
+    bench.offer()
+    await bench.drain()
+    bench.clock.forward(-7200)
+    bench.offer(firing("f1"))
+    await bench.drain()
+    assert bench.receiver.fires("all")
+
+
 async def test_a_reminder_that_fails_is_tried_again(bench: Bench) -> None:
     bench.receiver.answers = [503]
     bench.offer(firing("f1"))

@@ -165,3 +165,10 @@ def test_an_asset_that_also_lives_on_a_chain_without_wallets_blames_only_what_is
     inv = inventory(wallet("hot", Tier.HOT, 1), assets={"ETH": [ETH, bridged]})
     seen = picture(Ledger(inv), inv)
     assert seen.exposure.causes == {ALL: ("chain:ethereum",), "ETH": ("chain:ethereum",)}
+
+
+def test_a_reading_from_the_future_is_no_current_one() -> None:
+    """The clock was set back by an hour while the node was dying: its reading must not stay current for that hour."""
+    inv, ledger = two_tiers(5 * ETHER, 95 * ETHER)
+    assert picture(ledger, inv, seconds=-30).chains["ethereum"].reason is None
+    assert picture(ledger, inv, seconds=-3600).chains["ethereum"].reason is Reason.STALE
