@@ -20,7 +20,7 @@ from daemon.emit.alert import Origin
 from daemon.emit.alertmanager import AlertmanagerSink, Endpoint
 from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
 from daemon.errors import ConfigError, Fatal, StoreError
-from daemon.ledger import Ledger
+from daemon.ledger import Ledger, Readings
 from daemon.model import Finding, Report
 from daemon.outbox import Outbox
 from daemon.pipeline import Pipeline, Sink
@@ -303,9 +303,10 @@ class App:
             registry=self.metrics.registry,
         )
 
-    def accounts(self, wallet: str) -> dict[str, dict[str, str]]:
-        """Current readings of a wallet's accounts, in units, by account and asset."""
-        return self._pipeline.ledger.readings(wallet)
+    def accounts(self, wallet: str) -> Readings | None:
+        """The newest readings of a wallet's accounts; None when the running configuration has no such wallet."""
+        known = wallet in self._pipeline.setup.inventory.wallets
+        return self._pipeline.ledger.readings(wallet) if known else None
 
     async def _resolved(self, since: datetime) -> Sequence[Finding]:
         try:

@@ -60,6 +60,18 @@ class Totals:
     lost_at: Mapping[WalletKey, datetime]
 
 
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """A wallet's accounts one by one, at one tip: account → asset → units, as text; what is unread is left out.
+
+    An asset with several tokens on the chain is counted per token, named `asset:contract`.
+    """
+
+    tip: Tip | None
+    seen: datetime | None
+    units: Mapping[Address, Mapping[str, str]]
+
+
 @dataclass(slots=True)
 class Book:
     """What is known of one chain, of `pairs` of account and token.
@@ -124,15 +136,12 @@ class Ledger:
     def totals(self) -> Totals:
         return Totals(dict(self._wallets), dict(self._lost_at))
 
-    def readings(self, wallet: str) -> dict[str, dict[str, str]]:
-        """Current readings of a wallet's accounts: account → asset → units, as text; what is unread is left out.
-
-        An asset with several tokens on the chain is counted per token, named `asset:contract`.
-        """
+    def readings(self, wallet: str) -> Readings:
+        """The newest readings of a wallet's accounts; KeyError when there is no such wallet."""
         found = self._inventory.wallets[wallet]
         book = self.books[found.chain]
         tokens = self._inventory.watches[found.chain].tokens
-        return {
+        units = {
             account: {
                 self._label(token): str(book.units[(account, token)])
                 for token in tokens
@@ -140,6 +149,7 @@ class Ledger:
             }
             for account in found.accounts
         }
+        return Readings(book.tip, book.seen, units)
 
     def _label(self, token: Token) -> str:
         asset = self._inventory.asset_of[token]

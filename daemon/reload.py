@@ -35,8 +35,11 @@ class Loaded:
         )
 
 
-FIXED = ("store", "alertmanager", "api")
-"""What is opened once: a change of these takes a restart, and a reload that would need one is refused."""
+FIXED = ("entity", "store", "alertmanager", "api", "log")
+"""What is taken up once: a change of these takes a restart, and a reload that would need one is refused.
+
+`entity` is a part of what Alertmanager knows an alert by.
+"""
 
 
 def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from daemon.interval import Interval, plain
@@ -15,14 +16,14 @@ def print_report(report: Report, *, console: Console) -> None:
     """Blocks, wallets, shares and verdicts; what is unknown says so in words, and shows its bounds."""
     for name, chain in report.chains.items():
         where = f"block {chain.tip.height} {chain.tip.hash}" if chain.tip else "not read"
-        why = f"  [magenta]{chain.reason}: {chain.detail}[/]" if chain.reason else ""
+        why = f"  [magenta]{chain.reason}: {escape(chain.detail)}[/]" if chain.reason else ""
         console.print(f"{name}: {where}{why}")
     console.print(_wallets(report))
     console.print(_verdicts(report))
 
 
 def _wallets(report: Report) -> Table:
-    table = Table("wallet", "tier", "owner", "asset", title=report.entity, title_justify="left")
+    table = Table("wallet", "tier", "owner", "asset", title=escape(report.entity), title_justify="left")
     table.add_column("amount", justify="right")
     table.add_column(f"value ({report.currency})", justify="right")
     for name, state in report.wallets.items():
@@ -43,7 +44,7 @@ def _cells(state: WalletState, asset: str) -> tuple[str, str]:
 def _verdicts(report: Report) -> Table:
     table = Table("verdict", "policy", "subject", "what")
     for verdict in report.verdicts:
-        table.add_row(_word(verdict), verdict.policy, verdict.subject, verdict.summary)
+        table.add_row(_word(verdict), verdict.policy, verdict.subject, escape(verdict.summary))
     return table
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 import yaml
 
 from daemon.app import App, utc_now
+from daemon.errors import ConfigError
 from daemon.model import Finding, Report, State
 from daemon.pipeline import Sink
 from daemon.reload import load_whole
@@ -133,3 +135,23 @@ async def test_a_reload_under_way_when_it_is_stopped_leaves_nothing_running(tmp_
         await asyncio.sleep(0)
         await subject.ended()
         await reloading
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"entity": "Another KK"}, "entity"),
+        ({"log": {"level": "debug"}}, "log"),
+        ({"store": "sqlite+aiosqlite:///elsewhere.db"}, "store"),
+        ({"api": {"listen": "127.0.0.1:1"}}, "api.listen"),
+        ({"alertmanager": {"endpoints": [DEAD]}}, "alertmanager"),
+    ],
+)
+async def test_what_is_taken_up_once_is_refused_by_a_reload_and_not_half_done(
+    tmp_path: Path, change: dict[str, Any], name: str
+) -> None:
+    async with running(tmp_path, store=MemoryStore()) as subject:
+        await subject.reported()
+        written(tmp_path, **change)
+        with pytest.raises(ConfigError, match=f"{name} differs from the running configuration; restart to change it"):
+            await subject.app.reload("a test")

@@ -1,9 +1,13 @@
 """The table that `once` prints: unknown says so in words, with its bounds."""
 
+from dataclasses import replace
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
+from connectors.base import Failure, Update
+from connectors.errors import Reason
 from daemon.model import Report
 from daemon.table import print_report
 from tests.build import ETH, ETHER, at, complete, failed
@@ -11,7 +15,7 @@ from tests.unit.test_pipeline import Bench
 
 
 async def printed(report: Report) -> str:
-    console = Console(file=StringIO(), width=160, color_system=None)
+    console = Console(file=StringIO(), width=160, color_system=None, highlight=False)
     print_report(report, console=console)
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
@@ -45,3 +49,15 @@ async def test_what_is_not_read_is_unknown_with_bounds_and_a_reason_and_never_ze
 
 async def test_before_any_reading_nobody_knows_how_high() -> None:
     assert "unknown [0 – ?]" in await printed(await Bench().pipeline.cycle(at(0)))
+
+
+@pytest.mark.parametrize("entity", ["[/bar]", "Example [red] KK", "[link=http://x]"])
+async def test_an_entity_is_printed_as_it_is_written(entity: str) -> None:
+    assert entity in await printed(replace(await Bench().pipeline.cycle(at(0)), entity=entity))
+
+
+async def test_the_words_of_a_node_are_printed_as_they_came() -> None:
+    words = "node-1: [/x] can't connect [Errno 111] to [::1]:8545"
+    failure = Update(chain="ethereum", seen=at(0), failure=Failure(Reason.UNAVAILABLE, words))
+    text = await printed(await Bench().see(failure, seconds=1))
+    assert words in text
