@@ -52,7 +52,7 @@ class Daemon:
         )
         self._reader = asyncio.create_task(self._read())
         self._session = aiohttp.ClientSession()
-        event = await self.logged("listening", seconds=15)
+        event = await self.logged("listening", seconds=30)
         self.url = event["url"].rstrip("/")
 
     async def _read(self) -> None:
