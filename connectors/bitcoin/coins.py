@@ -1,0 +1,210 @@
+"""The unspent coins of what is watched: loaded once, then carried forward and back block by block, to the unit.
+
+A block costs what it touches, however much is watched. Going back needs no block: each step keeps what stood before it.
+"""
+
+import struct
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from connectors.base import Tip
+from connectors.bitcoin.block import BlockEvents
+from connectors.errors import BadAnswer
+
+DEPTH = 144  # blocks that can be undone: about a day of Bitcoin
+
+_packed_head = struct.Struct("<QI")  # value in units; twice the height, plus one for a coinbase
+
+
+class Coin(NamedTuple):
+    """An unspent output: whom it pays, units, the height of its block, whether a coinbase made it."""
+
+    script: bytes
+    value: int
+    height: int
+    coinbase: bool
+
+    def pack(self) -> bytes:
+        """A third of the tuple's memory, and nothing for the garbage collector to walk over."""
+        return _packed_head.pack(self.value, self.height * 2 + self.coinbase) + self.script
+
+
+def unpack(packed: bytes) -> Coin:
+    """The coin that `Coin.pack` packed."""
+    value, origin = _packed_head.unpack_from(packed)
+    return Coin(packed[_packed_head.size :], value, origin >> 1, bool(origin & 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one step did. `balances` holds the balance after it, in units, of every account that it touched.
+
+    `spent` are the coins that a block took away, by outpoint, those that it had itself created among them. It is empty
+    for a step back.
+    """
+
+    tip: Tip
+    balances: Mapping[int, int]
+    spent: Mapping[bytes, Coin]
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How to take a block back: the tip before it, and the packed coin that stood at each outpoint it touched."""
+
+    tip: Tip
+    coins: Mapping[bytes, bytes | None]
+
+
+class CoinSet:
+    """The coins of the watched scripts as of one block. Every method does all of what it says, or raises and does none.
+
+    `scripts` gives each watched scriptPubKey the number of its account; many scripts may share one.
+    """
+
+    def __init__(self, scripts: Mapping[bytes, int], *, depth: int = DEPTH) -> None:
+        """`depth` is how many blocks can be undone."""
+        self._scripts = dict(scripts)
+        self._coins: dict[bytes, bytes] = {}
+        self._balances: dict[int, int] = {}
+        self._tip: Tip | None = None
+        self._undo: deque[Undo] = deque(maxlen=depth)
+
+    @property
+    def tip(self) -> Tip | None:
+        """The block as of which everything here stands; None before the first load."""
+        return self._tip
+
+    @property
+    def scripts(self) -> Mapping[bytes, int]:
+        """The account of every watched script: what `read_block` is given. To be read only."""
+        return self._scripts
+
+    @property
+    def outpoints(self) -> Mapping[bytes, bytes]:
+        """The packed coin at every unspent outpoint: what `read_block` is given. To be read only."""
+        return self._coins
+
+    @property
+    def history(self) -> tuple[Undo, ...]:
+        """What the last blocks are undone with, the oldest first: for `load` after a restart."""
+        return tuple(self._undo)
+
+    def balance(self, account: int) -> int:
+        """What an account holds at the tip, in units."""
+        return self._balances.get(account, 0)
+
+    def coins(self) -> Iterator[tuple[bytes, Coin]]:
+        """Every coin with its outpoint."""
+        return ((outpoint, unpack(packed)) for outpoint, packed in self._coins.items())
+
+    def load(self, tip: Tip, coins: Iterable[tuple[bytes, Coin]], *, history: Iterable[Undo] = ()) -> None:
+        """Puts in place of everything what a scan found as of `tip`.
+
+        Raises BadAnswer for a coin that is listed twice or pays no watched script.
+        """
+        found, balances = self._tally(coins)
+        self._coins, self._balances, self._tip = found, balances, tip
+        self._undo = deque(history, maxlen=self._undo.maxlen)
+
+    def watch(self, scripts: Mapping[bytes, int]) -> None:
+        """Watches more scripts, which hold nothing and held nothing in the blocks that can still be undone.
+
+        Raises ValueError for a script that already belongs to another account.
+        """
+        if any(self._scripts.get(script, account) != account for script, account in scripts.items()):
+            raise ValueError("a script can't belong to two accounts")
+        self._scripts.update(scripts)
+
+    def adopt(self, coins: Iterable[tuple[bytes, Coin]]) -> None:
+        """Adds the coins that newly watched scripts hold at the tip. No block before it can then be undone.
+
+        Raises BadAnswer for a coin that is already here, is listed twice or pays no watched script.
+        """
+        found, balances = self._tally(coins)
+        if not found.keys().isdisjoint(self._coins):
+            raise BadAnswer("a scan found a coin that was already known under another script")
+        self._coins.update(found)
+        for account, units in balances.items():
+            self._balances[account] = self.balance(account) + units
+        self._undo.clear()
+
+    def apply(self, events: BlockEvents, tip: Tip) -> Changes:
+        """Carries everything over the next block, which becomes the tip.
+
+        Raises ValueError when `events` isn't the block after the tip, read for these scripts and coins; BadAnswer when
+        the block and the set contradict each other, so that one of them is wrong: load again.
+        """
+        before_tip = self._check_next(events, tip)
+        before: dict[bytes, bytes | None] = {}
+        after: dict[bytes, bytes | None] = {}
+        spent: dict[bytes, Coin] = {}
+        for made in events.created:
+            before[made.outpoint] = self._coins.get(made.outpoint)
+            # Two coinbases of 2010 bear the ids of earlier ones, whose coins they replaced (BIP 30).
+            if before[made.outpoint] is not None and not made.coinbase:
+                raise BadAnswer("a block creates a coin that is already there")
+            after[made.outpoint] = Coin(made.script, made.value, tip.height, made.coinbase).pack()
+        for outpoint, _, _ in events.spent:
+            packed = after.get(outpoint) or self._coins.get(outpoint)
+            if packed is None:
+                raise BadAnswer("a block spends a coin that is not there")
+            before.setdefault(outpoint, packed)
+            after[outpoint] = None
+            spent[outpoint] = unpack(packed)
+        self._undo.append(Undo(before_tip, before))
+        return self._step(tip, after, spent=spent)
+
+    def undo(self) -> Changes:
+        """Takes the newest block back, exactly. Raises LookupError when no block is left that could be."""
+        if not self._undo:
+            raise LookupError("no block can be undone any more: load again")
+        last = self._undo.pop()
+        return self._step(last.tip, last.coins, spent={})
+
+    def _check_next(self, events: BlockEvents, tip: Tip) -> Tip:
+        header = events.header
+        if self._tip is None or header.parent[::-1].hex() != self._tip.hash:
+            raise ValueError("the block does not follow the tip")
+        if tip.hash != header.hash[::-1].hex() or tip.height != self._tip.height + 1:
+            raise ValueError("the new tip is not that block")
+        if not all(made.script in self._scripts for made in events.created):
+            raise ValueError("the block was read for other scripts")
+        return self._tip
+
+    def _step(self, tip: Tip, after: Mapping[bytes, bytes | None], *, spent: Mapping[bytes, Coin]) -> Changes:
+        balances: dict[int, int] = {}
+        for outpoint, packed in after.items():
+            gone = self._coins.pop(outpoint, None)
+            if packed is not None:
+                self._coins[outpoint] = packed
+            for coin, sign in ((gone, -1), (packed, 1)):
+                if coin is not None:
+                    script, value, _, _ = unpack(coin)
+                    account = self._scripts[script]
+                    balances[account] = balances.get(account, self.balance(account)) + sign * value
+        for coin in spent.values():  # a coin that came and went in one block touches its account, too
+            account = self._scripts[coin.script]
+            balances.setdefault(account, self.balance(account))
+        for account, units in balances.items():
+            if units:
+                self._balances[account] = units
+            else:
+                self._balances.pop(account, None)
+        self._tip = tip
+        return Changes(tip, balances, spent)
+
+    def _tally(self, coins: Iterable[tuple[bytes, Coin]]) -> tuple[dict[bytes, bytes], dict[int, int]]:
+        found: dict[bytes, bytes] = {}
+        balances: dict[int, int] = {}
+        for outpoint, coin in coins:
+            account = self._scripts.get(coin.script)
+            if account is None:
+                raise BadAnswer("a scan found a coin of a script that is not watched")
+            if outpoint in found:
+                raise BadAnswer("a scan found the same coin twice")
+            found[outpoint] = coin.pack()
+            balances[account] = balances.get(account, 0) + coin.value
+        return found, {account: units for account, units in balances.items() if units}
