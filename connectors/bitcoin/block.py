@@ -1,12 +1,12 @@
 """Reads a raw block: which watched coins it spends, which it creates, and the transactions that do it.
 
-Layouts and limits: Bitcoin Core (serialize.h, primitives/, consensus/tx_check.cpp, CheckBlock in validation.cpp), BIP 144.
+Layouts and limits: Bitcoin Core (serialize.h, primitives/, tx_check.cpp, CheckBlock in validation.cpp), BIP 144.
 Only what concerns us is judged: signatures, proof of work and the amounts that others spend are the node's business.
 Hashes are 32 bytes in internal byte order; hex in reversed order appears at the edges alone.
 """
 
 from bisect import bisect_right
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -20,25 +20,25 @@ from connectors.bitcoin.transaction import NOTHING, OUTPOINT, Transaction, walke
 from connectors.bitcoin.wire import Walk
 
 HEADER = 80
-MERKLE_NODE = 64  # bytes of an inner node of the merkle tree: two hashes
+COINBASE_SCRIPT = range(2, 101)
 
 
 class Spend(NamedTuple):
-    """A watched coin is spent by transaction `txid`, the `index`th of its block."""
+    """A watched coin is spent by transaction `txid`, at `position` in its block."""
 
     outpoint: bytes
     txid: bytes
-    index: int
+    position: int
 
 
 class Created(NamedTuple):
-    """A watched script is paid: a coin of `value` units, made by the `index`th transaction of its block."""
+    """A watched script is paid: a coin of `value` units, made by the transaction at `position` in its block."""
 
     outpoint: bytes
     script: bytes
     value: int
     coinbase: bool
-    index: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def read_block(
     walk = Walk(raw, form=form, scripts=scripts)
     with reading("a block"):
         _walk(walk, raw, form=form)
-    if verify and _merkle_root([double_sha256(stripped) for stripped in _committed(walk)]) != header.root:
+    if verify and _merkle_root(_txids(walk)) != header.root:
         refuse("its transactions are not those of its header")
     return _events(walk, header, outpoints=outpoints)
 
@@ -109,7 +109,7 @@ def _walk(walk: Walk, raw: bytes, *, form: BlockForm) -> None:
     end = walk.transactions(at)
     walk.starts.append(end)
     last = len(walk.starts) - 2
-    if last < 0 or raw[walk.inputs[0] : walk.inputs[0] + OUTPOINT] != NOTHING:
+    if last < 0 or not _is_coinbase(walk):
         refuse("it does not begin with a coinbase")
     if walk.hogex:
         if walk.hogex != [last] or last == 0:
@@ -119,13 +119,20 @@ def _walk(walk: Walk, raw: bytes, *, form: BlockForm) -> None:
         refuse("it does not end where the bytes do")
 
 
+def _is_coinbase(walk: Walk) -> bool:
+    """Whether the first transaction has one input, which spends nothing and holds 2 to 100 bytes (tx_check.cpp)."""
+    script = walk.inputs[0] + OUTPOINT
+    alone = len(walk.inputs) == 1 or walk.inputs[1] >= walk.starts[1]
+    return alone and walk.raw[script - OUTPOINT : script] == NOTHING and walk.raw[script] in COINBASE_SCRIPT
+
+
 def _events(walk: Walk, header: Header, *, outpoints: Container[bytes]) -> BlockEvents:
     touched: dict[int, Transaction] = {}
 
-    def transaction(index: int) -> Transaction:
-        known = touched.get(index)
+    def transaction(position: int) -> Transaction:
+        known = touched.get(position)
         if known is None:
-            known = touched[index] = walked(walk, index)
+            known = touched[position] = walked(walk, position)
         return known
 
     created: dict[bytes, Created] = {}
@@ -137,13 +144,13 @@ def _events(walk: Walk, header: Header, *, outpoints: Container[bytes]) -> Block
     spent: dict[bytes, Spend] = {}
     for at in _watched_inputs(walk, outpoints=outpoints, created=created):
         outpoint = walk.raw[at : at + OUTPOINT]
-        index = bisect_right(walk.starts, at) - 1
+        position = bisect_right(walk.starts, at) - 1
         if outpoint in spent:
             refuse("it spends one coin twice")
-        if outpoint in created and created[outpoint].index >= index and not walk.form.sorted_by_txid:
+        if outpoint in created and created[outpoint].position >= position and not walk.form.sorted_by_txid:
             refuse("it spends a coin before it creates it")
-        spent[outpoint] = Spend(outpoint, transaction(index).txid, index)
-    transactions = tuple(touched[index] for index in sorted(touched))
+        spent[outpoint] = Spend(outpoint, transaction(position).txid, position)
+    transactions = tuple(touched[position] for position in sorted(touched))
     return BlockEvents(header, transactions, tuple(spent.values()), tuple(created.values()))
 
 
@@ -160,8 +167,8 @@ def _watched_inputs(walk: Walk, *, outpoints: Container[bytes], created: Contain
     return found
 
 
-def _committed(walk: Walk) -> Sequence[bytes]:
-    return [walk.stripped(index) for index in range(len(walk.starts) - 1)]
+def _txids(walk: Walk) -> list[bytes]:
+    return [double_sha256(walk.stripped(position)) for position in range(len(walk.starts) - 1)]
 
 
 def _merkle_root(level: list[bytes]) -> bytes:

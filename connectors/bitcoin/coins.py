@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from connectors.base import Tip
 from connectors.bitcoin.block import BlockEvents
+from connectors.bitcoin.transaction import OUTPOINT
 from connectors.errors import BadAnswer
 
 DEPTH = 144  # blocks that can be undone: about a day of Bitcoin
+UNITS, HEIGHTS = 2**63, 2**31  # what a coin's value and height stay below
 
 _packed_head = struct.Struct("<QI")  # value in units; twice the height, plus one for a coinbase
 
@@ -101,9 +103,10 @@ class CoinSet:
         return ((outpoint, unpack(packed)) for outpoint, packed in self._coins.items())
 
     def load(self, tip: Tip, coins: Iterable[tuple[bytes, Coin]], *, history: Iterable[Undo] = ()) -> None:
-        """Puts in place of everything what a scan found as of `tip`.
+        """Puts in place of everything what a scan found as of `tip`, or what was kept before a restart.
 
-        Raises BadAnswer for a coin that is listed twice or pays no watched script.
+        `history` must come from a set that watched the same scripts.
+        Raises BadAnswer for a coin that is listed twice, pays no watched script or can't be.
         """
         found, balances = self._tally(coins)
         self._coins, self._balances, self._tip = found, balances, tip
@@ -121,7 +124,7 @@ class CoinSet:
     def adopt(self, coins: Iterable[tuple[bytes, Coin]]) -> None:
         """Adds the coins that newly watched scripts hold at the tip. No block before it can then be undone.
 
-        Raises BadAnswer for a coin that is already here, is listed twice or pays no watched script.
+        Raises BadAnswer for a coin that is already here, is listed twice, pays no watched script or can't be.
         """
         found, balances = self._tally(coins)
         if not found.keys().isdisjoint(self._coins):
@@ -175,19 +178,16 @@ class CoinSet:
         return self._tip
 
     def _step(self, tip: Tip, after: Mapping[bytes, bytes | None], *, spent: Mapping[bytes, Coin]) -> Changes:
-        balances: dict[int, int] = {}
+        """Puts `after` in place; a coin that came and went within the block still touches its account."""
+        moved = {self._scripts[coin.script]: 0 for coin in spent.values()}
         for outpoint, packed in after.items():
             gone = self._coins.pop(outpoint, None)
+            if gone is not None:
+                self._count(gone, into=moved, sign=-1)
             if packed is not None:
                 self._coins[outpoint] = packed
-            for coin, sign in ((gone, -1), (packed, 1)):
-                if coin is not None:
-                    script, value, _, _ = unpack(coin)
-                    account = self._scripts[script]
-                    balances[account] = balances.get(account, self.balance(account)) + sign * value
-        for coin in spent.values():  # a coin that came and went in one block touches its account, too
-            account = self._scripts[coin.script]
-            balances.setdefault(account, self.balance(account))
+                self._count(packed, into=moved, sign=1)
+        balances = {account: self.balance(account) + units for account, units in moved.items()}
         for account, units in balances.items():
             if units:
                 self._balances[account] = units
@@ -195,6 +195,11 @@ class CoinSet:
                 self._balances.pop(account, None)
         self._tip = tip
         return Changes(tip, balances, spent)
+
+    def _count(self, packed: bytes, *, into: dict[int, int], sign: int) -> None:
+        coin = unpack(packed)
+        account = self._scripts[coin.script]
+        into[account] = into.get(account, 0) + sign * coin.value
 
     def _tally(self, coins: Iterable[tuple[bytes, Coin]]) -> tuple[dict[bytes, bytes], dict[int, int]]:
         found: dict[bytes, bytes] = {}
@@ -205,6 +210,8 @@ class CoinSet:
                 raise BadAnswer("a scan found a coin of a script that is not watched")
             if outpoint in found:
                 raise BadAnswer("a scan found the same coin twice")
+            if not (len(outpoint) == OUTPOINT and 0 <= coin.value < UNITS and 0 <= coin.height < HEIGHTS):
+                raise BadAnswer("a scan found a coin with an outpoint, a value or a height that no coin has")
             found[outpoint] = coin.pack()
             balances[account] = balances.get(account, 0) + coin.value
         return found, {account: units for account, units in balances.items() if units}

@@ -26,13 +26,13 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A transaction, the `index`th of its block. `vsize` is in virtual bytes (BIP 141).
+    """A transaction, at `position` in its block (0 outside one). `vsize` is in virtual bytes (BIP 141).
 
     `txid` is in internal byte order. Inputs and outputs are read when asked for: a payout to thousands costs nothing
     until somebody wants to know.
     """
 
-    index: int
+    position: int
     txid: bytes
     vsize: int
     stripped: bytes = field(repr=False)
@@ -82,11 +82,11 @@ def read_transaction(raw: bytes | memoryview, *, form: BlockForm) -> Transaction
     return walked(walk, 0)
 
 
-def walked(walk: Walk, index: int) -> Transaction:
-    """The `index`th transaction of a finished walk, whose `starts` also say where the last one ends."""
-    stripped = walk.stripped(index)
-    size = walk.starts[index + 1] - walk.starts[index]
-    return Transaction(index, double_sha256(stripped), (3 * len(stripped) + size + 3) // 4, stripped, walk.form)
+def walked(walk: Walk, position: int) -> Transaction:
+    """The transaction at `position` of a finished walk, whose `starts` also say where the last one ends."""
+    stripped = walk.stripped(position)
+    vsize = len(stripped) + (walk.witness_size(position) + 3) // 4
+    return Transaction(position, double_sha256(stripped), vsize, stripped, walk.form)
 
 
 def _after_input(raw: bytes, at: int) -> int:

@@ -79,16 +79,23 @@ class Walk:
             at = self._mweb(at)
         return at + 4
 
-    def stripped(self, index: int) -> bytes:
-        """A walked transaction as its txid is computed: without marker, flags and witnesses."""
-        raw, start, body = self.raw, self.starts[index], self.bodies[index]
-        end = self.end(index)
+    def stripped(self, position: int) -> bytes:
+        """A walked transaction as its txid is computed: without marker, flags and witnesses.
+
+        The last one needs its end in `starts`, too.
+        """
+        raw, start, body, end = self.raw, self.starts[position], self.bodies[position], self.starts[position + 1]
         first = start + (6 if raw[start + 4] == 0 else 4)
         return raw[start : start + 4] + raw[first:body] + raw[end - 4 : end]
 
-    def end(self, index: int) -> int:
-        """Where a walked transaction ends; the last one's end must be in `starts` too."""
-        return self.starts[index + 1]
+    def witness_size(self, position: int) -> int:
+        """How many bytes of a walked transaction are marker, flags and witnesses: those that count a quarter (BIP 141).
+
+        Litecoin's MWEB data has a weight of its own; where both are, the byte that marks the HogEx is counted too.
+        """
+        start, body, end = self.starts[position], self.bodies[position], self.starts[position + 1]
+        has_witness = self.raw[start + 4] == 0 and self.raw[start + 5] & WITNESS
+        return 2 + end - 4 - body if has_witness else 0
 
     def _flags(self, at: int) -> int:
         flags = self.raw[at + 1]
