@@ -19,7 +19,7 @@ from connectors.bitcoin.serial import double_sha256, reading, refuse
 from connectors.bitcoin.transaction import NOTHING, OUTPOINT, Transaction, walked
 from connectors.bitcoin.wire import Walk
 
-HEADER = 80
+HEADER, HASH = 80, 32
 COINBASE_SCRIPT = range(2, 101)
 
 
@@ -91,7 +91,7 @@ def read_block(
     walk = Walk(raw, form=form, scripts=scripts)
     with reading("a block"):
         _walk(walk, raw, form=form)
-    if verify and _merkle_root(_txids(walk)) != header.root:
+    if verify and _merkle_root(walk) != header.root:
         refuse("its transactions are not those of its header")
     return _events(walk, header, outpoints=outpoints)
 
@@ -167,16 +167,17 @@ def _watched_inputs(walk: Walk, *, outpoints: Container[bytes], created: Contain
     return found
 
 
-def _txids(walk: Walk) -> list[bytes]:
-    return [double_sha256(walk.stripped(position)) for position in range(len(walk.starts) - 1)]
-
-
-def _merkle_root(level: list[bytes]) -> bytes:
+def _merkle_root(walk: Walk) -> bytes:
     """Refuses a level with equal neighbours: two lists of transactions share such a root (CVE-2012-2459)."""
-    while len(level) > 1:
-        if any(map(bytes.__eq__, level[::2], level[1::2])):
-            refuse("it has one transaction twice")
-        if len(level) % 2:
-            level.append(level[-1])
-        level = [double_sha256(left + right) for left, right in zip(level[::2], level[1::2], strict=True)]
-    return level[0]
+    level = bytearray()  # of hashes, end to end
+    for position in range(len(walk.starts) - 1):
+        level += walk.txid(position)
+    while len(level) > HASH:
+        above = bytearray()
+        for at in range(0, len(level), 2 * HASH):
+            left, right = level[at : at + HASH], level[at + HASH : at + 2 * HASH]
+            if left == right:
+                refuse("it has one transaction twice")
+            above += double_sha256(left + (right or left))
+        level = above
+    return bytes(level)

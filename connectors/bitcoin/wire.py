@@ -8,6 +8,7 @@ bytes left could not hold.
 import struct
 from array import array
 from collections.abc import Container
+from hashlib import sha256
 from typing import NamedTuple
 
 from connectors.bitcoin import mweb
@@ -41,11 +42,12 @@ class Walk:
     - `hogex`: positions of the transactions that are flagged as Litecoin's HogEx.
     """
 
-    __slots__ = ("_pool", "_scripts", "bodies", "form", "hogex", "inputs", "matches", "raw", "starts")
+    __slots__ = ("_pool", "_scripts", "_view", "bodies", "form", "hogex", "inputs", "matches", "raw", "starts")
 
     def __init__(self, raw: bytes, *, form: BlockForm, scripts: Container[bytes] = (), pool: bool = False) -> None:
         """`pool`: the transactions are not in a block, so that they may carry what Litecoin's blocks keep elsewhere."""
         self.raw = raw
+        self._view = memoryview(raw)
         self.form = form
         self._scripts = scripts
         self._pool = pool
@@ -79,14 +81,22 @@ class Walk:
             at = self._mweb(at)
         return at + 4
 
-    def stripped(self, position: int) -> bytes:
-        """A walked transaction as its txid is computed: without marker, flags and witnesses.
+    def txid(self, position: int) -> bytes:
+        """The id of a walked transaction: the hash of `stripped`, without a copy of it."""
+        digest = sha256()
+        for part in self._without_witness(position):
+            digest.update(part)
+        return sha256(digest.digest()).digest()
 
-        The last one needs its end in `starts`, too.
-        """
-        raw, start, body, end = self.raw, self.starts[position], self.bodies[position], self.starts[position + 1]
-        first = start + (6 if raw[start + 4] == 0 else 4)
-        return raw[start : start + 4] + raw[first:body] + raw[end - 4 : end]
+    def stripped(self, position: int) -> bytes:
+        """A walked transaction without marker, flags and witnesses. The last one needs its end in `starts`, too."""
+        return b"".join(self._without_witness(position))
+
+    def _without_witness(self, position: int) -> tuple[memoryview, ...]:
+        view, start, body, end = self._view, self.starts[position], self.bodies[position], self.starts[position + 1]
+        if view[start + 4]:
+            return (view[start:end],)
+        return view[start : start + 4], view[start + 6 : body], view[end - 4 : end]
 
     def witness_size(self, position: int) -> int:
         """How many bytes of a walked transaction are marker, flags and witnesses: those that count a quarter (BIP 141).
