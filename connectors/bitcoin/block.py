@@ -178,6 +178,6 @@ def _merkle_root(walk: Walk) -> bytes:
             left, right = level[at : at + HASH], level[at + HASH : at + 2 * HASH]
             if left == right:
                 refuse("it has one transaction twice")
-            above += double_sha256(left + (right or left))
+            above += double_sha256(bytes(left + (right or left)))
         level = above
     return bytes(level)

@@ -5,7 +5,7 @@ A block costs what it touches, however much is watched. Going back needs no bloc
 
 import struct
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -68,8 +68,11 @@ class CoinSet:
 
     def __init__(self, scripts: Mapping[bytes, int], *, depth: int = DEPTH) -> None:
         """`depth` is how many blocks can be undone."""
-        self._scripts = dict(scripts)
+        self._accounts = dict(scripts)
         self._coins: dict[bytes, bytes] = {}
+        # A look-up that finds nothing, as most do in a block, touches less memory in a large set than in a large dict.
+        self._scripts = set(self._accounts)
+        self._outpoints: set[bytes] = set()
         self._balances: dict[int, int] = {}
         self._tip: Tip | None = None
         self._undo: deque[Undo] = deque(maxlen=depth)
@@ -80,19 +83,23 @@ class CoinSet:
         return self._tip
 
     @property
-    def scripts(self) -> Mapping[bytes, int]:
-        """The account of every watched script: what `read_block` is given. To be read only."""
+    def scripts(self) -> Set[bytes]:
+        """Every watched script: what `read_block` is given. To be read only."""
         return self._scripts
 
     @property
-    def outpoints(self) -> Mapping[bytes, bytes]:
-        """The packed coin at every unspent outpoint: what `read_block` is given. To be read only."""
-        return self._coins
+    def outpoints(self) -> Set[bytes]:
+        """Where the coins are: what `read_block` is given. To be read only."""
+        return self._outpoints
 
     @property
     def history(self) -> tuple[Undo, ...]:
         """What the last blocks are undone with, the oldest first: for `load` after a restart."""
         return tuple(self._undo)
+
+    def account(self, script: bytes) -> int | None:
+        """The account that a script belongs to; None for one that is not watched."""
+        return self._accounts.get(script)
 
     def balance(self, account: int) -> int:
         """What an account holds at the tip, in units."""
@@ -109,7 +116,7 @@ class CoinSet:
         Raises BadAnswer for a coin that is listed twice, pays no watched script or can't be.
         """
         found, balances = self._tally(coins)
-        self._coins, self._balances, self._tip = found, balances, tip
+        self._coins, self._outpoints, self._balances, self._tip = found, set(found), balances, tip
         self._undo = deque(history, maxlen=self._undo.maxlen)
 
     def watch(self, scripts: Mapping[bytes, int]) -> None:
@@ -117,8 +124,9 @@ class CoinSet:
 
         Raises ValueError for a script that already belongs to another account.
         """
-        if any(self._scripts.get(script, account) != account for script, account in scripts.items()):
+        if any(self._accounts.get(script, account) != account for script, account in scripts.items()):
             raise ValueError("a script can't belong to two accounts")
+        self._accounts.update(scripts)
         self._scripts.update(scripts)
 
     def adopt(self, coins: Iterable[tuple[bytes, Coin]]) -> None:
@@ -130,6 +138,7 @@ class CoinSet:
         if not found.keys().isdisjoint(self._coins):
             raise BadAnswer("a scan found a coin that was already known under another script")
         self._coins.update(found)
+        self._outpoints.update(found)
         for account, units in balances.items():
             self._balances[account] = self.balance(account) + units
         self._undo.clear()
@@ -179,13 +188,15 @@ class CoinSet:
 
     def _step(self, tip: Tip, after: Mapping[bytes, bytes | None], *, spent: Mapping[bytes, Coin]) -> Changes:
         """Puts `after` in place; a coin that came and went within the block still touches its account."""
-        moved = {self._scripts[coin.script]: 0 for coin in spent.values()}
+        moved = {self._accounts[coin.script]: 0 for coin in spent.values()}
         for outpoint, packed in after.items():
             gone = self._coins.pop(outpoint, None)
             if gone is not None:
+                self._outpoints.remove(outpoint)
                 self._count(gone, into=moved, sign=-1)
             if packed is not None:
                 self._coins[outpoint] = packed
+                self._outpoints.add(outpoint)
                 self._count(packed, into=moved, sign=1)
         balances = {account: self.balance(account) + units for account, units in moved.items()}
         for account, units in balances.items():
@@ -198,14 +209,14 @@ class CoinSet:
 
     def _count(self, packed: bytes, *, into: dict[int, int], sign: int) -> None:
         coin = unpack(packed)
-        account = self._scripts[coin.script]
+        account = self._accounts[coin.script]
         into[account] = into.get(account, 0) + sign * coin.value
 
     def _tally(self, coins: Iterable[tuple[bytes, Coin]]) -> tuple[dict[bytes, bytes], dict[int, int]]:
         found: dict[bytes, bytes] = {}
         balances: dict[int, int] = {}
         for outpoint, coin in coins:
-            account = self._scripts.get(coin.script)
+            account = self._accounts.get(coin.script)
             if account is None:
                 raise BadAnswer("a scan found a coin of a script that is not watched")
             if outpoint in found:

@@ -9,11 +9,16 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
+from tests.bench.bitcoin_blocks import btc_block_cost, btc_block_verified, btc_block_vs_bitcoinlib, btc_memory
 from tests.bench.evm import evm_balances_vs_web3
 
 Result = dict[str, object]
 
 BENCHES: Mapping[str, Callable[[], Awaitable[Result]]] = {
+    "btc_block_cost": btc_block_cost,
+    "btc_block_verified": btc_block_verified,
+    "btc_block_vs_bitcoinlib": btc_block_vs_bitcoinlib,
+    "btc_memory": btc_memory,
     "evm_balances_vs_web3": evm_balances_vs_web3,
 }
 
