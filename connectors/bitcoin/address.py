@@ -1,4 +1,4 @@
-"""Addresses of Bitcoin's family: what people write, the one form that everything else compares, and the script it means.
+"""Addresses of Bitcoin's family: what people write, the one form that everything else compares, and its script.
 
 Witness versions: 0 (P2WPKH, P2WSH) and 1 of 32 bytes (P2TR) can be watched. Bitcoin Core also takes later versions and
 other lengths as addresses to pay to (BIP-350), but they have no rules yet, anyone could spend from them: `canonical`
@@ -8,7 +8,7 @@ refuses them by name, while `address_of` names them, so that a payment to one ca
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -24,7 +24,8 @@ HEXADECIMAL = re.compile(r"(?:0x)?(?:[0-9a-fA-F]{64}|[0-9a-fA-F]{128})", re.ASCI
 EXTENDED_PRIVATE = re.compile(r"(?:[xyzYZtuvUV]prv|[LMt]tpv|dgpv)[1-9A-HJ-NP-Za-km-z]{20,}")
 WALLET_IMPORT = re.compile(r"[569cKLQT][1-9A-HJ-NP-Za-km-z]{50,51}")
 ENCRYPTED = re.compile(r"6P[1-9A-HJ-NP-Za-km-z]{56}")
-EXTENDED_PUBLIC = re.compile(r"(?:[xyzYZtuvUV]|[LMtd][tg])pub|[LMt]tub|dgub")
+EXTENDED_PUBLIC = re.compile(r"[xyzYZtuvUV]pub|[LMt]tub|dgub")
+MWEB = ("ltcmweb1", "tmweb1")
 
 CASH_KEY, CASH_SCRIPT, CASH_LONG_SCRIPT = 0, 8, 11
 TOKEN_AWARE = 16
@@ -105,7 +106,8 @@ def _parse_base58(text: str, *, network: Network) -> tuple[bytes, str]:
     version, digest = payload[0], payload[1:]
     if version != network.p2pkh and version not in network.p2sh:
         owners = [other.name for other in NETWORKS.values() if version in (other.p2pkh, *other.p2sh)]
-        raise _stranger(owners, network=network, what=f"version byte {version}")
+        unknown = f"has version byte {version}, which is no network's here; expected {network.name} ({network.looks})"
+        raise BadAddress(_stranger(owners, network=network) if owners else unknown)
     script = p2pkh(digest) if version == network.p2pkh else p2sh(digest)
     if network.cashaddr is None and version in (network.p2pkh, network.p2sh[0]):
         return script, text
@@ -124,14 +126,8 @@ def _parse_cash(text: str, *, network: Network) -> tuple[bytes, str]:
     return script, bech32.encode_cash(plain, digest, prefix=prefix)
 
 
-def _clearer(text: str, *, network: Network) -> BadAddress | None:
-    """What the text is instead of an address of this network, None when that can't be said."""
-    found = _key(text) or _lookalike(text, network=network)
-    return None if found is None else BadAddress(found)
-
-
-def _key(text: str) -> str | None:
-    """What sort of key a text looks like, told without a character of it; extended public ones among them."""
+def private_key(text: str) -> str | None:
+    """What sort of private key a text looks like, said without a character of it; None for anything else."""
     if HEXADECIMAL.fullmatch(text):
         return f"64 or 128 hex digits look like a private key, {NOT_REPEATED}"
     if EXTENDED_PRIVATE.match(text):
@@ -140,40 +136,42 @@ def _key(text: str) -> str | None:
         return f"looks like an encrypted private key (BIP-38), {NOT_REPEATED}"
     if WALLET_IMPORT.fullmatch(text):
         return f"looks like a private key in wallet import format, {NOT_REPEATED}"
-    if EXTENDED_PUBLIC.match(text):
-        return "is an extended public key, not an address; give it as xpub or descriptor of the wallet"
     return None
+
+
+def _clearer(text: str, *, network: Network) -> BadAddress | None:
+    """What the text is instead of an address of this network, None when that can't be said."""
+    found = private_key(text) or _lookalike(text, network=network)
+    return None if found is None else BadAddress(found)
 
 
 def _lookalike(text: str, *, network: Network) -> str | None:
+    """What a text that is no address of this network is instead, None when that can't be said."""
     folded = text.lower()
-    if len(text) > LONGEST:
-        return f"is longer than {LONGEST} characters"
-    if any(character.isspace() for character in text):
-        return "holds white space; expected one address"
-    if "(" in text:
-        return "is a descriptor, not an address; give it as descriptor of the wallet"
-    if folded.startswith("0x"):
-        return f"begins with 0x as an Ethereum address does; expected one of {network.name} ({network.looks})"
-    if folded.startswith(("ltcmweb1", "tmweb1")):
-        return "is an MWEB address: what it holds is hidden in the extension block and can't be read"
-    if folded.startswith(f"{network.name}:") and network.cashaddr is None:
-        return f"expected the address alone, without {network.name}: in front"
-    owners = [other.name for other in NETWORKS.values() if _begins_as(other, folded)]
-    if owners and network.name not in owners:
-        return str(_stranger(owners, network=network, what=""))
-    if network.hrp is not None and _begins_as(network, folded[:4].replace("l", "1").replace("i", "1")) and not owners:
-        return f"begins with a letter in the place of the digit 1; expected {network.hrp}1…"
-    return None
+    here = f"{network.name} ({network.looks})"
+    strangers = [other.name for other in NETWORKS.values() if _begins_as(other, folded)]
+    sights = (
+        (len(text) > LONGEST, f"is longer than {LONGEST} characters"),
+        (any(map(str.isspace, text)), "holds white space; expected one address"),
+        (EXTENDED_PUBLIC.match(text), "is an extended public key, not an address; give it as xpub of the wallet"),
+        ("(" in text, "is a descriptor, not an address; give it as descriptor of the wallet"),
+        (folded.startswith("0x"), f"begins with 0x as an Ethereum address does; expected one of {here}"),
+        (folded.startswith(MWEB), "is an MWEB address: what it holds is hidden in the extension block"),
+        (network.name not in strangers and strangers, _stranger(strangers, network=network)),
+        (folded.startswith(f"{network.name}:") and not network.cashaddr, f"has {network.name}: in front; leave it out"),
+    )
+    return next((message for seen, message in sights if seen), None)
 
 
 def _begins_as(network: Network, folded: str) -> bool:
-    ways = [way for way in (network.hrp and f"{network.hrp}1", network.cashaddr and f"{network.cashaddr}:") if way]
-    return folded.startswith(tuple(ways))
+    segwit, cash = f"{network.hrp}1", f"{network.cashaddr}:"
+    return (network.segwit and folded.startswith(segwit)) or (bool(network.cashaddr) and folded.startswith(cash))
 
 
-def _stranger(owners: list[str], *, network: Network, what: str) -> BadAddress:
-    if not owners:
-        return BadAddress(f"has {what}, which is no network's here; expected one of {network.name} ({network.looks})")
-    some = f"{', '.join(owners[:-1])} or {owners[-1]}" if len(owners) > 1 else owners[0]
-    return BadAddress(f"is an address of {some}; expected one of {network.name} ({network.looks})")
+def _stranger(owners: list[str], *, network: Network) -> str:
+    return f"is an address of {either(owners)}; expected one of {network.name} ({network.looks})"
+
+
+def either(names: Sequence[str]) -> str:
+    """`a, b or c`."""
+    return " or ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)

@@ -1,6 +1,6 @@
 """Base 32 with a BCH code as checksum: bech32 (BIP-173), bech32m (BIP-350) and CashAddr."""
 
-from base64 import b32encode
+from collections.abc import Iterable
 from functools import cache, reduce
 from operator import getitem, xor
 from typing import NamedTuple
@@ -14,7 +14,6 @@ BECH32, BECH32M = 1, 0x2BC830A3
 INVALID = 0xFF
 VALUES = bytes(CHARSET.index(chr(code)) if chr(code) in CHARSET else INVALID for code in range(256))
 CHARACTERS = CHARSET.encode().ljust(256, b"?")
-FROM_RFC4648 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", bytes(range(32)))
 TO_DIGITS = str.maketrans(CHARSET, "0123456789abcdefghijklmnopqrstuv")
 
 
@@ -57,7 +56,7 @@ def encode(version: int, program: bytes, *, hrp: str) -> str:
     """The segwit address of a witness program."""
     data = bytes((version,)) + _fives(program)
     register = _checksum(data + bytes(6), prefix=_expanded(hrp), code=SEGWIT) ^ (BECH32M if version else BECH32)
-    return f"{hrp}1{_text(data + _split(register, count=6))}"
+    return f"{hrp}1{_text(data + split(register, count=6))}"
 
 
 def decode_cash(text: str, *, prefix: str) -> tuple[int, bytes]:
@@ -75,7 +74,7 @@ def encode_cash(kind: int, content: bytes, *, prefix: str) -> str:
     """The CashAddr of a type byte and a hash."""
     data = _fives(bytes((kind,)) + content)
     register = _checksum(data + bytes(8), prefix=_low_bits(prefix), code=CASH) ^ 1
-    return f"{prefix}:{_text(data + _split(register, count=8))}"
+    return f"{prefix}:{_text(data + split(register, count=8))}"
 
 
 def _one_case(text: str) -> str:
@@ -111,8 +110,13 @@ def _weights(count: int, code: Code) -> tuple[tuple[int, ...], ...]:
 
 @cache
 def _after_zeros(prefix: bytes, count: int, code: Code) -> int:
+    return register_after(prefix + bytes(count), code)
+
+
+def register_after(values: Iterable[int], code: Code) -> int:
+    """The register of a code, which begins at 1, after values of five bits."""
     register = 1
-    for value in prefix + bytes(count):
+    for value in values:
         register = _shifted(register, code) ^ value
     return register
 
@@ -147,12 +151,18 @@ def _bytes(digits: str) -> bytes:
 
 def _fives(content: bytes) -> bytes:
     """Whole bytes to five bits each, the last filled up with zeros."""
-    return b32encode(content).rstrip(b"=").translate(FROM_RFC4648)
+    count = (len(content) * 8 + 4) // 5
+    return split(int.from_bytes(content, "big") << count * 5 - len(content) * 8, count=count)
 
 
-def _split(register: int, *, count: int) -> bytes:
-    """The last `count` values of five bits in a register."""
-    return bytes(register >> 5 * place & 31 for place in reversed(range(count)))
+def split(number: int, *, count: int) -> bytes:
+    """The last `count` values of five bits in a number."""
+    return bytes([number >> shift & 31 for shift in _shifts(count)])
+
+
+@cache
+def _shifts(count: int) -> range:
+    return range(5 * count - 5, -1, -5)
 
 
 def _text(data: bytes) -> str:

@@ -1,7 +1,7 @@
 """The parameters of each network of Bitcoin's family, as a literal table.
 
-Sources: `chainparams.cpp` of Bitcoin Core, Litecoin Core, Dogecoin Core and Bitcoin Cash Node; SLIP-132 for the versions
-of extended public keys; BIP-173 and SLIP-173 for the prefixes of segwit addresses; the CashAddr specification.
+Sources: `chainparams.cpp` of Bitcoin Core, Litecoin Core, Dogecoin Core and Bitcoin Cash Node; SLIP-132 for the
+versions of extended public keys; BIP-173 and SLIP-173 for the prefixes of segwit addresses; the CashAddr specification.
 Bitcoinlib's table agrees but for what a test names.
 """
 
@@ -29,9 +29,9 @@ class BlockForm(StrEnum):
 class Network:
     """One network.
 
-    - `genesis`: hash of block 0, as people write it. `fork` is a later (height, hash) for networks that share a genesis.
+    - `genesis`: hash of block 0, as people write it. `fork`: a later (height, hash), for networks that share a genesis.
     - `p2pkh`, `p2sh`: version bytes of base58 addresses; the first of `p2sh` is how one is written, others are read.
-    - `hrp`: prefix of segwit addresses, None without segwit. `cashaddr`: prefix of CashAddr, None where that is unknown.
+    - `hrp`: prefix of segwit addresses, None without segwit. `cashaddr`: prefix of CashAddr, None where it is not used.
     - `extended`: version of an extended public key → the descriptor functions around one that stands alone; the first
       version is how a key is written, and says nothing about the script.
     - `max_money`: no single output can hold more, in units.
