@@ -13,6 +13,7 @@ BECH32, BECH32M = 1, 0x2BC830A3
 
 INVALID = 0xFF
 VALUES = bytes(CHARSET.index(chr(code)) if chr(code) in CHARSET else INVALID for code in range(256))
+PAIRS = [bytes((two >> 5, two & 31)) for two in range(1024)]
 CHARACTERS = CHARSET.encode().ljust(256, b"?")
 TO_DIGITS = str.maketrans(CHARSET, "0123456789abcdefghijklmnopqrstuv")
 
@@ -157,12 +158,15 @@ def _fives(content: bytes) -> bytes:
 
 def split(number: int, *, count: int) -> bytes:
     """The last `count` values of five bits in a number."""
-    return bytes([number >> shift & 31 for shift in _shifts(count)])
+    odd = count % 2
+    pairs = [PAIRS[number << 5 * odd >> shift & 1023] for shift in _shifts(count + odd)]
+    return b"".join(pairs)[:count]
 
 
 @cache
 def _shifts(count: int) -> range:
-    return range(5 * count - 5, -1, -5)
+    """How far each two of `count` values of five bits are from the end."""
+    return range(5 * count - 10, -1, -10)
 
 
 def _text(data: bytes) -> str:

@@ -5,10 +5,9 @@ Only public keys: nothing here takes or makes a private one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from hmac import digest as hmac_digest
+from hashlib import sha256, sha512
 
 from coincurve import PublicKey, PublicKeyXOnly
 
@@ -74,13 +73,27 @@ class ExtendedKey:
         """
         if not 0 <= start <= stop <= HARDENED:
             raise ValueError(f"expected indices from 0 to {HARDENED}, found {start} to {stop}")
-        point, chain_code, key = PublicKey(self.key), self.chain_code, self.key
+        point, mac = PublicKey(self.key), _keyed(self.chain_code)
         derived = []
         for index in range(start, stop):
-            mixed = hmac_digest(chain_code, key + index.to_bytes(4, "big"), "sha512")
+            mixed = mac(self.key + index.to_bytes(4, "big"))
             child = PublicKey.combine_keys([point, PublicKey.from_valid_secret(mixed[:32])])
             derived.append((child.format(), mixed[32:]))
         return derived
+
+
+def _keyed(key: bytes) -> Callable[[bytes], bytes]:
+    """HMAC-SHA512 under one key (RFC 2104), of which a call costs half of hmac.digest's: the key is hashed once."""
+    padded = key.ljust(128, b"\0")
+    inner, outer = sha512(bytes(byte ^ 0x36 for byte in padded)), sha512(bytes(byte ^ 0x5C for byte in padded))
+
+    def digest(message: bytes) -> bytes:
+        inside, outside = inner.copy(), outer.copy()
+        inside.update(message)
+        outside.update(inside.digest())
+        return outside.digest()
+
+    return digest
 
 
 def is_public_key(key: bytes) -> bool:

@@ -7,10 +7,13 @@ canonical form has h for hardened steps of origins, the network's own version on
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial, reduce
+from itertools import chain
 
 from connectors.base import Address
 from connectors.bitcoin import keys
@@ -21,6 +24,8 @@ from connectors.bitcoin.networks import Network, named
 from connectors.errors import BadAddress
 
 LONGEST = 8000
+PART = 500
+"""Scripts that one thread derives at a time."""
 MOST_KEYS = {"": 3, "sh": 15, "wsh": 20}
 """Of a multisig, by what it stands in (BIP-383)."""
 LARGEST_REDEEM_SCRIPT = 520
@@ -112,7 +117,16 @@ class Descriptor:
         """
         if not self.ranged:
             start, stop = min(start, 1), min(stop, 1)
-        return [script for branch in self.branches for script in branch.expression.scripts(start, stop)]
+        return [script for branch in self.branches for script in _scripts(branch.expression, start, stop)]
+
+
+def _scripts(expression: Expression, start: int, stop: int) -> Iterable[bytes]:
+    """By as many threads as there are processors: libsecp256k1 does nearly all of it without the interpreter's lock."""
+    if stop - start <= PART:
+        return expression.scripts(start, stop)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        starts = range(start, stop, PART)
+        return chain.from_iterable(pool.map(lambda at: expression.scripts(at, min(at + PART, stop)), starts))
 
 
 def descriptor_on(config: OnNetwork) -> Callable[[str], Address]:

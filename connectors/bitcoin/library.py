@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 import tempfile
@@ -15,6 +16,29 @@ from pathlib import Path
 from types import ModuleType
 
 FOLDER_VARIABLE = "BCL_DATA_DIR"
+LONGEST_SCRIPT = 1000
+NAMES = {
+    "p2pk": "p2pk",
+    "multisig": "multisig",
+    "nulldata": "nulldata",
+    "nulldata_1": "nulldata",
+    "nulldata_2": "nulldata",
+}
+
+
+def script_type(script: bytes) -> str:
+    """What an output script without an address is, for reports: `p2pk`, `multisig`, `nulldata` or `unknown`.
+
+    About 0.2 ms a script: for the few that people are told of, never for a whole block.
+    """
+    if len(script) > LONGEST_SCRIPT:
+        return "unknown"
+    scripts = bitcoinlib("scripts")
+    try:
+        types = scripts.Script.parse_bytes(script).script_types
+    except scripts.ScriptError:
+        return "unknown"
+    return NAMES.get(types[0], "unknown") if len(types) == 1 else "unknown"
 
 
 def bitcoinlib(module: str) -> ModuleType:
@@ -27,6 +51,8 @@ def bitcoinlib(module: str) -> ModuleType:
         with _environment(FOLDER_VARIABLE, _folder().name), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it calls deprecated parts of SQLAlchemy and leaves a file to be collected
             import_module("bitcoinlib")
+        logging.getLogger("bitcoinlib").propagate = False  # it logs whatever it raises
+        logging.getLogger("bitcoinlib").addHandler(logging.NullHandler())
     return import_module(f"bitcoinlib.{module}")
 
 

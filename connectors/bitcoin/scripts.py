@@ -14,11 +14,18 @@ SMALLEST = 0x50
 
 def ripemd160_from(available: Collection[str]) -> Digest:
     """RIPEMD-160 by OpenSSL where it has that (some builds leave it out), else by pycryptodome."""
-    if "ripemd160" in available:
-        return lambda data: hashlib.new("ripemd160", data, usedforsecurity=False).digest()
-    from Crypto.Hash import RIPEMD160
+    if "ripemd160" not in available:
+        from Crypto.Hash import RIPEMD160
 
-    return lambda data: RIPEMD160.new(data).digest()
+        return lambda data: RIPEMD160.new(data).digest()
+    empty = hashlib.new("ripemd160", usedforsecurity=False)
+
+    def digest(data: bytes) -> bytes:
+        hasher = empty.copy()  # half the time of looking the algorithm up each time
+        hasher.update(data)
+        return hasher.digest()
+
+    return digest
 
 
 _ripemd160 = ripemd160_from(hashlib.algorithms_available)

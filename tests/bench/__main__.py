@@ -9,11 +9,13 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
+from tests.bench.bitcoin_derive import btc_derive
 from tests.bench.evm import evm_balances_vs_web3
 
 Result = dict[str, object]
 
 BENCHES: Mapping[str, Callable[[], Awaitable[Result]]] = {
+    "btc_derive": btc_derive,
     "evm_balances_vs_web3": evm_balances_vs_web3,
 }
 
