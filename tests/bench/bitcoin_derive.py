@@ -21,7 +21,7 @@ ACCOUNT = (
 async def btc_derive() -> dict[str, object]:
     """Microseconds per P2WPKH address: 100,000 of ours, scripts and addresses, against bitcoinlib.
 
-    `peer` is `account.subkey_for_path("0/i").address()`, as its documentation derives; `peer_child` holds the key of the
+    `peer` is `account.key_for_path("0/i").address()`, as its documentation derives; `peer_child` holds the key of the
     branch and calls `child_public(i).address()`, the quickest it can do. All take turns in rounds of about half a
     second, and the best round of each counts. Ours uses every processor, bitcoinlib can't; its 100,000 would take
     minutes, so that its rounds derive fewer.
@@ -48,7 +48,7 @@ def _ours(start: int, count: int) -> float:
     receiving = parse(ACCOUNT, network=network).branches[0]
     addresses = [address_of(script, network=network) for script in receiving.scripts(start, start + count)]
     seconds = time.perf_counter() - began
-    if addresses[-1] != _account().subkey_for_path(f"0/{start + count - 1}").address():
+    if addresses[-1] != _account().key_for_path(f"0/{start + count - 1}").address():
         raise RuntimeError("another address than bitcoinlib's")
     return seconds / count * 1e6
 
@@ -57,7 +57,7 @@ def _peer(indices: range) -> float:
     account = _account()
     began = time.perf_counter()
     for index in indices:
-        account.subkey_for_path(f"0/{index}").address()
+        account.key_for_path(f"0/{index}").address()
     return (time.perf_counter() - began) / len(indices) * 1e6
 
 
