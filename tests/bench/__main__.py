@@ -16,7 +16,6 @@ from tests.bench.judging import judge_cost
 Result = dict[str, object]
 
 BENCHES: Mapping[str, Callable[[], Coroutine[None, None, Result]]] = {
-BENCHES: Mapping[str, Callable[[], Awaitable[Result]]] = {
     "btc_block_cost": btc_block_cost,
     "btc_block_verified": btc_block_verified,
     "btc_block_vs_bitcoinlib": btc_block_vs_bitcoinlib,
