@@ -26,7 +26,7 @@ def addressed(
     """One notification per event and sink, in the order of the events. The same event always gets the same ids."""
     names = tuple(sinks)
     return tuple(
-        Notification(f"{finding.id}/{event.value}/{sink}", sink, event, at, finding)
+        Notification(f"{finding.id}:{event.value}:{sink}", sink, event, at, finding)
         for event, finding in events
         for sink in names
     )

@@ -138,7 +138,8 @@ class AlertmanagerSink:
     async def _something_due(self) -> None:
         if self._outbox.pending(self.name) or self._round_due():
             return
-        ways = asyncio.ensure_future(self._outbox.arrival(self.name)), asyncio.ensure_future(self._sleep(IDLE_SECONDS))
+        idle = self._sleep(min(IDLE_SECONDS, self._resend.total_seconds()))
+        ways = asyncio.ensure_future(self._outbox.arrival(self.name)), asyncio.ensure_future(idle)
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:

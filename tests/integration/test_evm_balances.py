@@ -100,7 +100,7 @@ async def test_transfers_between_watched_accounts_never_change_a_total() -> None
             changes = 0
             for _ in range(25):
                 update = await next_tip(updates)
-                known = held(first) if not known else known
+                known = known or held(first)
                 changes += len(update.held)
                 known |= held(update)
                 assert totals(known) == totals(held(first))

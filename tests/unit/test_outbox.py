@@ -36,7 +36,7 @@ FIRST, SECOND = told(firing("f1")), told(firing("f2"))
 def test_every_event_goes_to_every_sink_with_ids_that_stay() -> None:
     events = [(Event.FIRING, firing("f1")), (Event.RESOLVED, resolved(firing("f2"), at=NOON))]
     items = addressed(events, sinks=["a", "b"], at=NOON)
-    assert [item.id for item in items] == ["f1/firing/a", "f1/firing/b", "f2/resolved/a", "f2/resolved/b"]
+    assert [item.id for item in items] == ["f1:firing:a", "f1:firing:b", "f2:resolved:a", "f2:resolved:b"]
     assert items == addressed(iter(events), sinks=iter(["a", "b"]), at=NOON)
 
 
