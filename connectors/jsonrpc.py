@@ -27,12 +27,16 @@ class _TooMuchAtOnce(Exception):
 class Node:
     """One JSON-RPC node. `call` raises ConnectorError; `batch` raises it only where the exchange as a whole failed.
 
-    With `decimals`, numbers in answers that are not whole are Decimal: amounts of money in coins.
+    With `decimals`, numbers in answers that are not whole are Decimal: amounts of money in coins. `ceiling_per_call`:
+    bytes that each call adds to what an answer may have.
     """
 
-    def __init__(self, transport: Transport, *, decimals: bool = False) -> None:
+    def __init__(
+        self, transport: Transport, *, decimals: bool = False, ceiling_per_call: int = CEILING_PER_CALL
+    ) -> None:
         self.transport = transport
         self._decimals = decimals
+        self._ceiling_per_call = ceiling_per_call
         self._most = 1_000_000
         """Calls that this node takes at once, as far as it has told us."""
 
@@ -41,12 +45,12 @@ class Node:
 
     async def call(self, method: str, params: Sequence[object] = ()) -> Result:
         """The result of one call. Raises NodeError for the node's refusal, else as Transport.request."""
-        return await self.long_call(method, params, ceiling=CEILING + CEILING_PER_CALL)
+        return await self.long_call(method, params, ceiling=CEILING + self._ceiling_per_call)
 
     async def long_call(
         self, method: str, params: Sequence[object], *, ceiling: int, deadline: float | None = None
     ) -> Result:
-        """As `call`, for what is known to be large and long: `ceiling` in bytes of the answer, `deadline` in seconds."""
+        """As `call`, where much is known to come, and late: `ceiling` in bytes of the answer, `deadline` in seconds."""
         answer = await self._post(_request(0, call=(method, params)), calls=1, ceiling=ceiling, deadline=deadline)
         item = self._parse(answer)
         if not isinstance(item, dict):
@@ -83,7 +87,7 @@ class Node:
         answer = await self._post(
             [_request(index, call=call) for index, call in enumerate(calls)],
             calls=len(calls),
-            ceiling=CEILING + len(calls) * CEILING_PER_CALL,
+            ceiling=CEILING + len(calls) * self._ceiling_per_call,
         )
         if answer.status == 413:
             raise _TooMuchAtOnce
