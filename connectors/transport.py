@@ -44,6 +44,24 @@ class Timing:
     rng: Callable[[], float] = random.random
 
 
+class Pace:
+    """Gives everybody a turn, so many a second at most; None is no limit."""
+
+    def __init__(self, per_second: float | None, *, timing: Timing) -> None:
+        self._interval = 1 / per_second if per_second else 0.0
+        self._timing = timing
+        self._next_slot = -math.inf
+
+    async def turn(self) -> None:
+        if not self._interval:
+            return
+        now = self._timing.clock()
+        slot = max(now, self._next_slot)
+        self._next_slot = slot + self._interval
+        if slot > now:
+            await self._timing.sleep(slot - now)
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """Attempts at one idempotent request. The n-th pause is uniform in [0, min(cap, base * 2**n)] s (full jitter).
@@ -101,8 +119,7 @@ class Transport(Standing):
         self._headers = _headers(url)
         self._timeout = timeout.total_seconds()
         self._retry = retry or Retry()
-        self._interval = 1 / endpoint.requests_per_second if endpoint.requests_per_second else 0.0
-        self._next_slot = -math.inf
+        self._pace = Pace(endpoint.requests_per_second, timing=timing)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -175,7 +192,7 @@ class Transport(Standing):
         session = self._session
         if session is None:
             raise RuntimeError("a Transport is used inside `async with`")
-        await self._pace()
+        await self._pace.turn()
         self.asked()
         try:
             async with (
@@ -229,15 +246,6 @@ class Transport(Standing):
         if isinstance(error, RateLimited):
             return error.retry_after if error.retry_after <= self._retry.cap else None
         return self.timing.rng() * min(self._retry.cap, self._retry.base * 2.0**attempt)
-
-    async def _pace(self) -> None:
-        if not self._interval:
-            return
-        now = self.timing.clock()
-        slot = max(now, self._next_slot)
-        self._next_slot = slot + self._interval
-        if slot > now:
-            await self.timing.sleep(slot - now)
 
     async def _count_connection(
         self,
