@@ -156,7 +156,7 @@ class ElectrumSource:
     # ── coins and pending transactions ──────────────────────────────────────────────────────────────────────────────
 
     async def coins(self, scripts: Collection[bytes]) -> Sequence[Snapshot]:
-        """One part, at the server's newest block. Asks for every status, and reads the scripts whose status has changed."""
+        """One part, at the server's newest block. Asks for every status, reads those that have another."""
         await self._prove()
         wanted = list(dict.fromkeys(scripts))
         for _ in range(RESTARTS):
@@ -262,7 +262,7 @@ class ElectrumSource:
     # ── notices ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def changes(self, scripts: Collection[bytes]) -> AsyncGenerator[Change, None]:
-        """NewBlock and Touched as the server notifies; a Doubt when listening begins, and when the connection is lost."""
+        """NewBlock and Touched as notified; a Doubt when listening begins, and when the connection is lost."""
         watched = set(scripts)
         connection, failures = -1, 0
         while True:

@@ -46,6 +46,9 @@ class Identity:
             return
         for height, expected in sorted(self._asked.anchors.items()):
             header = await header_at(height)
+            if header is None and height == 0:
+                text = f"{self._standing.provider}: knows no genesis block; is its URL right?"
+                raise self._standing.blame(Misconfigured(text))
             if header is None:
                 text = f"{self._standing.provider}: has not come as far as block {height}"
                 raise self._standing.blame(Unavailable(text))

@@ -95,6 +95,11 @@ class NodeSource:
     def transport(self) -> Transport:
         return self._node.transport
 
+    @property
+    def scan_progress(self) -> float | None:
+        """Percent of the scan that runs now, None while none runs or the node has not told yet."""
+        return self._scanner.progress
+
     async def head(self) -> Header:
         """The block that we read at. Raises Unavailable while the node downloads the chain or warms up."""
         await self._prove()

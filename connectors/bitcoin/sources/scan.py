@@ -23,8 +23,6 @@ log = structlog.get_logger()
 
 BUSY = -8
 NO_METHOD = -32601
-PROGRESS_EVERY = 5.0
-"""Seconds between two looks at how far a scan has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,7 @@ class ScanLimits:
     ceiling: int = 256 * 1024 * 1024
     deadline: timedelta = timedelta(minutes=30)
     look_again: timedelta = timedelta(seconds=2)
+    progress_every: timedelta = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ class Scanner:
 
     async def _watch_progress(self) -> None:
         while True:
-            await self._node.transport.timing.sleep(PROGRESS_EVERY)
+            await self._node.transport.timing.sleep(self._limits.progress_every.total_seconds())
             try:
                 answer = await self._node.call("scantxoutset", ["status"])
                 status = understood(answer, STATUS, by=self._node.transport, of="scantxoutset status")
