@@ -29,7 +29,16 @@ def config(url: str) -> dict[str, Any]:
         asset: {"tokens": [{"chain": "ethereum", "contract": contract, "decimals": decimals}]}
         for asset, (contract, decimals) in CONTRACTS.items()
     }
-    chain = {"kind": "evm", "chain_id": 1, "endpoints": [url], "poll": "100ms", "max_tip_age": "30d"}
+    chain = {
+        "kind": "evm",
+        "chain_id": 1,
+        "endpoints": [url],
+        "poll": "100ms",
+        "max_tip_age": "30d",
+        # Of its newest block anvil answers from the state on which it executes the next one: asked again for the same
+        # hash, it says something else. One block below it answers from its history.
+        "confirmations": 2,
+    }
     return {
         "chains": {"ethereum": chain},
         "assets": {"ETH": {"tokens": [{"chain": "ethereum"}]}, **tokens},
