@@ -1,11 +1,9 @@
 """Law 4, from the outside: wherever key material stands, the start is refused and nothing of it is repeated."""
 
 import json
-import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import gettempdir
 
 import pytest
 from hypothesis import given, settings
@@ -74,14 +72,11 @@ def complaint(attempt: Callable[[Path], object], content: str) -> str:
         text += f"{error}\n{error!r}\n"
         error = error.__cause__ if error.__suppress_context__ else error.__cause__ or error.__context__
     assert str(caught.value).count("\n") == 0
-    return text
+    return text.replace(folder, "")  # its name is chance, and may spell a word
 
 
 def repeats(text: str, secret: str) -> list[str]:
-    """Pieces of the secret in the text, whose temporary folder has a name of chance that may spell a word."""
-    told = text.replace(gettempdir(), "")
-    told = re.sub(r"^/\w+", "", told)
-    return [piece for piece in forms.pieces(secret) if piece in told]
+    return [piece for piece in forms.pieces(secret) if piece in text]
 
 
 @given(forms.any_form, st.sampled_from(PLACES), st.sampled_from(DAMAGE))
