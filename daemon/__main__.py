@@ -29,6 +29,9 @@ from daemon.table import print_report
 
 OK, FATAL, BAD_CONFIGURATION, BREACH, UNKNOWN = 0, 1, 2, 3, 4
 
+FASTEST = 86_400.0
+"""Story seconds a second: the demo's whole day in one."""
+
 LIBRARIES = ("web3", "aiohttp", "SQLAlchemy", "aiosqlite", "prometheus-client", "pydantic", "structlog", "uvloop")
 
 out = Console(highlight=False)
@@ -149,11 +152,18 @@ def _parser() -> argparse.ArgumentParser:
     check = verbs.add_parser("check", parents=[_configured(_check)], help="validate a configuration")
     check.add_argument("--live", action="store_true", help="also ask every node, the store and every Alertmanager")
     demo = verbs.add_parser("demo", help="a replayed day of an invented exchange, in 90 seconds")
-    demo.add_argument("--speed", type=float, default=960.0, metavar="N", help="story seconds a second (960)")
+    demo.add_argument("--speed", type=_speed, default=960.0, metavar="N", help="story seconds a second (960)")
     demo.set_defaults(command=_demo)
     verbs.add_parser("schema", help="JSON Schema of the configuration").set_defaults(command=_schema)
     verbs.add_parser("version", help="versions of the program and its main libraries").set_defaults(command=_version)
     return parser
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0 < speed <= FASTEST:
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and at most {FASTEST:g}, found {text}")
+    return speed
 
 
 def _configured(command: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:

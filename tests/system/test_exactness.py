@@ -12,7 +12,7 @@ from tests.integration.anvil import AnvilNode
 from tests.integration.erc20 import balance_of_data
 from tests.system.daemon import Daemon, run_command, running_daemon
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 ACCOUNTS = [f"0x{0xACC0000000 + number:040x}" for number in range(1000)]
 COARSE, FINE = "0x" + "c0" * 20, "0x" + "f1" * 20
@@ -29,7 +29,16 @@ def config(url: str) -> dict[str, Any]:
         asset: {"tokens": [{"chain": "ethereum", "contract": contract, "decimals": decimals}]}
         for asset, (contract, decimals) in CONTRACTS.items()
     }
-    chain = {"kind": "evm", "chain_id": 1, "endpoints": [url], "poll": "100ms", "max_tip_age": "30d"}
+    chain = {
+        "kind": "evm",
+        "chain_id": 1,
+        "endpoints": [url],
+        "poll": "100ms",
+        "max_tip_age": "30d",
+        # Of its newest block anvil answers from the state on which it executes the next one: asked again for the same
+        # hash, it says something else. One block below it answers from its history.
+        "confirmations": 2,
+    }
     return {
         "chains": {"ethereum": chain},
         "assets": {"ETH": {"tokens": [{"chain": "ethereum"}]}, **tokens},

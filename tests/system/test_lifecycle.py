@@ -11,7 +11,7 @@ from tests.integration.anvil import AnvilNode
 from tests.system.daemon import Daemon, run_command, running_daemon
 from tests.system.exchange import OUTSIDE, config, fund
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 
 
 async def started(daemon: Daemon) -> None:
@@ -143,6 +143,14 @@ async def test_check_counts_what_it_found_and_live_asks_everything(tmp_path: Pat
         assert words["chain ethereum, node node-2"] == "FAILED"
         assert words["store"] == "ok"
         assert words["alertmanager/127.0.0.1"] == "FAILED"
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "nan", "1e9", "fast"])
+async def test_a_demo_at_an_impossible_speed_is_one_line_and_2(tmp_path: Path, speed: str) -> None:
+    code, out, err = await run_command("demo", "--speed", speed, cwd=tmp_path)
+    assert (code, out) == (2, "")
+    assert "--speed: " in err
+    assert "Traceback" not in err
 
 
 async def test_schema_and_version_need_nothing(tmp_path: Path) -> None:

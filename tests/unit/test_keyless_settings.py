@@ -72,7 +72,7 @@ def complaint(attempt: Callable[[Path], object], content: str) -> str:
         text += f"{error}\n{error!r}\n"
         error = error.__cause__ if error.__suppress_context__ else error.__cause__ or error.__context__
     assert str(caught.value).count("\n") == 0
-    return text
+    return text.replace(folder, "")  # its name is chance, and may spell a word
 
 
 def repeats(text: str, secret: str) -> list[str]:
