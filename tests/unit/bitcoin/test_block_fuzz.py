@@ -7,7 +7,6 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import pytest
 
@@ -150,9 +149,8 @@ def a_few_real_transactions() -> bytes:
     """A block of the coinbase and every two-hundredth transaction of the full one, short enough to try all of it."""
     raw = real_block(FULL)
     walk = Walk(raw, form=BITCOIN)
-    end = walk.transactions(80)
-    bounds = [*walk.starts, end]
-    pieces = [raw[start:end] for start, end in pairwise(bounds)][::200]
+    walk.transactions(80)
+    pieces = [raw[start:end] for start, end in zip(walk.starts, walk.ends, strict=True)][::200]
     return raw[:80] + size(len(pieces)) + b"".join(pieces)
 
 
