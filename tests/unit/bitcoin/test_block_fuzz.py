@@ -23,6 +23,8 @@ SHARES = {OLD: 0.9, FULL: 0.05, HEAVY: 0.05}
 OURS = script(1)
 COIN = bytes(range(36))
 
+pytestmark = pytest.mark.timeout(60 + HOW_MANY // 10)
+
 Damage = Callable[[bytearray, random.Random], None]
 
 
@@ -116,7 +118,6 @@ def damage(raw: bytes, chance: random.Random) -> bytes:
     return bytes(damaged)
 
 
-@pytest.mark.timeout(60 + HOW_MANY // 10)
 @pytest.mark.parametrize("name", ALL)
 def test_a_damaged_mainnet_block_is_refused_or_read_correctly(name: str) -> None:
     """What still is a block after the damage is compared with the plain reader, one in so many of the large ones."""
