@@ -44,6 +44,7 @@ class LineServer:
     calls: Counter[str] = field(default_factory=Counter)
     requests: list[Request] = field(default_factory=list)
     sessions: set[asyncio.Task[None]] = field(default_factory=set)
+    writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[LineServer]:
@@ -64,6 +65,7 @@ class LineServer:
         session = asyncio.current_task()
         assert session is not None
         self.sessions.add(session)
+        self.writers.add(writer)
         try:
             while text := await reader.readline():
                 request = json.loads(text)
@@ -76,6 +78,7 @@ class LineServer:
         finally:
             writer.transport.abort()
             self.sessions.discard(session)
+            self.writers.discard(writer)
 
 
 class ElectrumChain:
