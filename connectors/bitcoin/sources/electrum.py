@@ -163,11 +163,7 @@ class ElectrumSource:
             tip = await self._newest()
             histories = await self._all_at(tip, scripts=wanted)
             if histories is not None:
-                coins = (
-                    coin for history in histories.values() if isinstance(history, History) for coin in history.coins
-                )
-                refused = {script: told for script, told in histories.items() if isinstance(told, NodeError)}
-                return [Snapshot(tip, wanted, tuple(coins), refused)]
+                return [self._snapshot(tip, histories=histories)]
             await self._wire.timing.sleep(LOOK_AGAIN)
         raise Unavailable(f"{self._wire.provider}: its newest block has changed {RESTARTS} times during one reading")
 
@@ -208,9 +204,8 @@ class ElectrumSource:
             found = await self._look_at(chunk)
             if not await self._stands_at(tip):
                 return None
-            self._known.update(
-                (script, one) for script, one in found.items() if isinstance(one, History) and one.status
-            )
+            used = {script: one for script, one in found.items() if isinstance(one, History) and one.status}
+            self._known |= used
             histories |= found
         return histories
 
@@ -338,7 +333,7 @@ class ElectrumSource:
             raise Misconfigured(f"{self._wire.provider}: names scripts by {self._wire.quote(features.hash_function)}")
 
     async def _prove(self) -> None:
-        await self._identity.prove(self.header_at, connection=self._wire.connections)
+        await self._identity.prove(self.header_at, connections=lambda: self._wire.connections)
 
     async def _newest(self) -> Header:
         answer = await self._wire.request("blockchain.headers.subscribe")
