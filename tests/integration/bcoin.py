@@ -83,7 +83,7 @@ class BcoinNode:
             stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + START_DEADLINE
-        while not _listens(self.port):
+        while not listens(self.port):
             ended = self._process.poll()
             if ended is not None or time.monotonic() > deadline:
                 self.stop()
@@ -153,6 +153,6 @@ def satoshis(amount: object) -> int:
     return int(Decimal(amount).scaleb(8))
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -16,7 +16,8 @@ from tests.integration.purse import REPLACEABLE, Lock, Money, transaction, txid_
 
 ASKED = Asked(anchors={0: GENESIS})
 FAUCET = Lock("p2wpkh", 0)
-FEE = 2_000
+FEE = 20_000
+"""Satoshis; what pays less than 1,000 per kilobyte stays out of bcoin's blocks."""
 
 Outputs = Sequence[tuple[bytes, int]]
 

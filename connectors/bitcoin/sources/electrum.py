@@ -338,7 +338,7 @@ class ElectrumSource:
             raise Misconfigured(f"{self._wire.provider}: names scripts by {self._wire.quote(features.hash_function)}")
 
     async def _prove(self) -> None:
-        await self._identity.prove(self.header_at, connection=self._wire.connections)
+        await self._identity.prove(self.header_at, connections=lambda: self._wire.connections)
 
     async def _newest(self) -> Header:
         answer = await self._wire.request("blockchain.headers.subscribe")

@@ -273,7 +273,7 @@ class EsploraSource:
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _prove(self) -> None:
-        await self._identity.prove(self.header_at, connection=self._transport.connections)
+        await self._identity.prove(self.header_at, connections=lambda: self._transport.connections)
 
     async def _newest(self) -> Header:
         answer = await self._get("blocks/tip/hash")

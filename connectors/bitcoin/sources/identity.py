@@ -37,12 +37,14 @@ class Identity:
         self._now = now
         self._proven_on: int | None = None
 
-    async def prove(self, header_at: Callable[[int], Awaitable[Header | None]], *, connection: int) -> None:
+    async def prove(
+        self, header_at: Callable[[int], Awaitable[Header | None]], *, connections: Callable[[], int]
+    ) -> None:
         """Raises Misconfigured for another chain, Unavailable while the provider has not come as far as an anchor.
 
-        `connection` numbers the provider's connections: a new one may end at another machine.
+        `connections` counts the provider's connections so far: a new one may end at another machine.
         """
-        if self._proven_on == connection and self._standing.circuit.error is None:
+        if self._proven_on == connections() and self._standing.circuit.error is None:
             return
         for height, expected in sorted(self._asked.anchors.items()):
             header = await header_at(height)
@@ -57,7 +59,7 @@ class Identity:
                     f"{self._standing.provider}: is on another chain: block {height} is {header.hash}, not {expected}"
                 )
                 raise self._standing.blame(Misconfigured(text))
-        self._proven_on = connection
+        self._proven_on = connections()
 
     def header(self, raw: bytes, *, height: int, expected: str | None = None) -> Header:
         """The header that `raw` is. Raises BadAnswer when it is too short, from the future, or not `expected`."""

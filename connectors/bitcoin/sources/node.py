@@ -191,7 +191,7 @@ class NodeSource:
         return polled(self, every=self._listening.every, timing=self.transport.timing)
 
     async def _prove(self) -> None:
-        await self._identity.prove(self.header_at, connection=self.transport.connections)
+        await self._identity.prove(self.header_at, connections=lambda: self.transport.connections)
 
     async def _header(self, block: str, *, height: int) -> Header:
         raw = self._bytes(await self._call("getblockheader", [block, False]), of="getblockheader")

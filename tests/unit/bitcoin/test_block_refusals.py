@@ -60,9 +60,9 @@ def test_more_than_the_bytes_left_can_hold_is_refused(at: int, number: int) -> N
     assert "bytes left" in refused(with_size(size(number), at=at)) or number == 0xFC
 
 
-@pytest.mark.parametrize("missing", range(1, len(GOOD)))
-def test_every_prefix_is_refused(missing: int) -> None:
-    assert refused(GOOD[:-missing])
+def test_every_prefix_is_refused() -> None:
+    for length in range(len(GOOD)):
+        assert refused(GOOD[:length])
 
 
 @pytest.mark.parametrize("more", [b"\x00", b"\xff", GOOD])
