@@ -167,7 +167,8 @@ class ElectrumSource:
                     coin for history in histories.values() if isinstance(history, History) for coin in history.coins
                 )
                 refused = {script: told for script, told in histories.items() if isinstance(told, NodeError)}
-                return [Snapshot(tip, wanted, tuple(coins), refused)]
+                used = [script for script, told in histories.items() if isinstance(told, History) and told.status]
+                return [Snapshot(tip, wanted, tuple(coins), refused, used)]
             await self._wire.timing.sleep(LOOK_AGAIN)
         raise Unavailable(f"{self._wire.provider}: its newest block has changed {RESTARTS} times during one reading")
 
