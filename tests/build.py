@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from connectors.evm.config import EvmConfig
 from connectors.base import Address, Disagreement, Failure, Held, Tip, Token, Unread, Update, Watch
 from connectors.errors import Reason
 from daemon.exposure import Ages, Valuation, chain_state, expose, wallet_states
@@ -118,3 +119,10 @@ def two_tiers(hot: int, cold: int) -> tuple[Inventory, Ledger]:
 def read_units(book: Book) -> dict[tuple[Address, Token], int]:
     """The book's current readings."""
     return {key: units for key, units in book.units.items() if key not in book.unread}
+
+
+def evm(settings: Settings, chain: str = "ethereum") -> EvmConfig:
+    """What the settings say of an EVM chain."""
+    config = settings.chains[chain]
+    assert isinstance(config, EvmConfig)
+    return config

@@ -35,7 +35,7 @@ def test_every_kind_of_configuration_has_its_connector() -> None:
     assert kinds == set(CONNECTORS)
 
 
-SMALLEST = {
+SMALLEST: dict[str, dict[str, object]] = {
     "bitcoin": {"network": "bitcoin", "esplora": ["http://h"]},
     "evm": {"chain_id": 1, "endpoints": ["http://h"]},
 }
