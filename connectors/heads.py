@@ -10,7 +10,7 @@ from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from connectors.errors import BadAnswer, ConnectorError, Reason, Unavailable
-from connectors.panel import Answers, Member, ask, in_order, shortfall
+from connectors.panel import Answers, Member, ask, shortfall
 from connectors.quorum import Candidate, Course, Header, HeadVerdict, Record, View, agree_on_head, common_ancestor
 from connectors.transport import Timing
 
@@ -105,7 +105,7 @@ class Heads(Generic[W]):
     async def _more_looks(self, looks: Answers[_Look]) -> Answers[_Look]:
         """Asks the nodes that were not needed at first: one of them may know better."""
         asked = looks.given.keys() | looks.failed.keys()
-        rest = in_order([node for name, node in self._nodes.items() if name not in asked])
+        rest = [node for name, node in self._nodes.items() if name not in asked and node.transport.circuit.ready]
         if not rest:
             return looks
         more = await ask(rest, self._look, need=len(rest), timing=self._timing)

@@ -74,8 +74,6 @@ class Record:
         """The branch grew to `tip`, over the blocks `between`."""
         self._hashes.update((header.height, header.hash) for header in between)
         self._hashes[tip.height] = tip.hash
-        if tip.height:
-            self._hashes[tip.height - 1] = tip.parent
         self.genesis = self._hashes.get(0, self.genesis)
         self.tip = tip
         for height in [height for height in self._hashes if height <= tip.height - REMEMBERED]:

@@ -20,6 +20,7 @@ from typing import NamedTuple, NoReturn, Self, TypeVar
 import aiohttp
 from yarl import URL
 
+from connectors import strictjson
 from connectors.base import ProviderStats
 from connectors.circuit import Circuit
 from connectors.config import EndpointConfig
@@ -168,12 +169,11 @@ class Transport:
         return self.parse((await self.request("POST", path=path, body=body, ceiling=ceiling)).body)
 
     def parse(self, body: bytes) -> object:
-        """The JSON value in `body`; BadAnswer for anything else, NaN and infinities and endless nesting included."""
+        """The JSON value in `body`; BadAnswer for anything else, see strictjson."""
         try:
-            value: object = json.loads(body, parse_constant=_no_constant)
-        except (ValueError, RecursionError):
+            return strictjson.loads(body)
+        except ValueError:
             raise self.blame(BadAnswer(f"{self.provider}: the answer is not JSON: {self.quote(body[:80])}")) from None
-        return value
 
     def blame(self, error: E) -> E:
         """Counts the error against this node and gives it back to be raised."""
@@ -226,7 +226,6 @@ class Transport:
                 if len(body) > ceiling:
                     break
         if max(len(body), announced) > ceiling:
-            response.close()  # else the rest would be read to keep the connection
             raise self.blame(BadAnswer(f"{self.provider}: the answer is larger than {ceiling} bytes"))
         return bytes(body)
 
@@ -288,10 +287,6 @@ def _secrets(url: URL) -> tuple[str, ...]:
     """What a node could echo of our URL: user, password, and long path and query parts (they are often API keys)."""
     parts = [url.user or "", url.password or "", *url.parts, *url.query.values()]
     return tuple(sorted({part for part in parts if len(part) >= 4}, key=len, reverse=True))
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _why(error: Exception) -> str:

@@ -64,7 +64,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _once(arguments: argparse.Namespace) -> int:
     loaded = _loaded(arguments)
-    logs.configure(level="warning", as_json=False)
+    logs.configure(level="error", as_json=False)
     seen = uvloop.run(look(loaded, now=utc_now))
     if arguments.json:
         body = rendering.report(seen.report, now=utc_now())

@@ -20,8 +20,7 @@ from daemon.emit.alert import Origin
 from daemon.emit.alertmanager import AlertmanagerSink, Endpoint
 from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
 from daemon.errors import ConfigError, Fatal, StoreError
-from daemon.findings import adopt
-from daemon.ledger import Ledger
+from daemon.ledger import Ledger, Readings
 from daemon.model import Finding, Report
 from daemon.outbox import Outbox
 from daemon.pipeline import Pipeline, Sink
@@ -29,7 +28,7 @@ from daemon.reload import Loaded, load_whole, refuse_what_takes_a_restart, uncha
 from daemon.settings import redacted
 from daemon.store import Store
 from daemon.store.repository import open_store
-from daemon.supervisor import keep
+from daemon.supervisor import Backoff, keep
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +38,8 @@ RUNBOOKS = "docs/alerts"
 """Where the runbooks stand, relative to the project."""
 CYCLE_LIMIT = timedelta(seconds=10)
 """A pass of the pipe takes milliseconds; without one for so long the picture counts as dead."""
+JUDGE_AGAIN_SECONDS = 1.0
+"""The longest wait before a pass that failed is tried again: one that fails now and then must not look like death."""
 STORE_SECONDS = 1.0
 DRAIN_SECONDS = 5.0
 KEPT = timedelta(days=400)
@@ -65,11 +66,11 @@ class App:
         self._hup = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stopping = False
         self._workers: dict[str, ChainWorker] = {}
         self._reports: Report | None = None
         self._fresh: dict[str, datetime] = {}
         self._last_cycle = asyncio.get_running_loop().time()
-        self._restored = False
         self._outbox = Outbox(store, sinks=[endpoint.name for endpoint in loaded.endpoints], clock=now)
         self.alertmanagers = tuple(self._alertmanager(endpoint, session=session) for endpoint in loaded.endpoints)
         self.metrics = Metrics(
@@ -94,6 +95,7 @@ class App:
 
     def offer(self, report: Report) -> None:
         self._reports = report
+        self._last_cycle = asyncio.get_running_loop().time()
 
     # Life.
 
@@ -106,16 +108,17 @@ class App:
         async with self._served(), asyncio.TaskGroup() as group:
             self._group = group
             self._keep("store", self._mind_the_store)
-            self._keep("judge", self._judge)
+            self._keep("judge", self._judge, backoff=Backoff(most=JUDGE_AGAIN_SECONDS))
             self._keep("reload", self._reload_on_signal)
             self._keep("prune", self._prune)
             for sink in self.alertmanagers:
-                self._keep(sink.name, sink.deliver)
+                self._keep(f"sink {sink.name}", sink.deliver)
             self._follow(self._loaded.setup.inventory.watches)
             if ready is not None:
                 ready.set()
             await stop.wait()
             log.info("stopping")
+            self._stopping = True
             for task in self._tasks.values():
                 task.cancel()
         await self._drain()
@@ -150,25 +153,22 @@ class App:
         fresh, self._fresh = self._fresh, {}
         with self.metrics.stages.labels("judge").time():
             await self._pipeline.cycle(self._now())
-        self._last_cycle = asyncio.get_running_loop().time()
         for seen in fresh.values():
             self.metrics.detection.observe(max(0.0, (self._now() - seen).total_seconds()))
 
     async def _restore(self) -> None:
         """The findings of an earlier run. While the store can't tell, we judge without them; later they are adopted."""
-        stored = await self._outbox.restore()
-        step = adopt(self._pipeline.findings, stored, now=self._now())
-        await self._outbox.record(step.closed, ())
-        self._pipeline.findings = step.open
-        self._restored = True
+        await self._pipeline.adopt(await self._outbox.restore(), now=self._now())
+        for sink in (await self._store.tallies()).keys() - {sink.name for sink in self.alertmanagers}:
+            log.info("a receiver is not configured any more, what it was owed is dropped", sink=sink)
+            await self._store.drop_sink(sink)
 
     async def _mind_the_store(self) -> None:
         """Offers the store again what it has not taken, and asks it again for what it has not told."""
         await asyncio.sleep(STORE_SECONDS)
-        if not self._restored:
+        await self._outbox.flush()
+        if not self._outbox.restored:
             await self._restore()
-        if self._outbox.problem is not None:
-            await self._outbox.flush()
 
     async def _reload_on_signal(self) -> None:
         await self._hup.wait()
@@ -190,8 +190,9 @@ class App:
 
     # Building and swapping.
 
-    def _keep(self, name: str, step: Callable[[], Any]) -> None:
-        self._tasks[name] = self._group.create_task(keep(name, step), name=name)
+    def _keep(self, name: str, step: Callable[[], Any], *, backoff: Backoff | None = None) -> None:
+        if not self._stopping:  # a reload that is under way then must not begin what nobody would end
+            self._tasks[name] = self._group.create_task(keep(name, step, backoff=backoff), name=name)
 
     def _follow(self, chains: Mapping[str, object]) -> None:
         for chain in chains:
@@ -257,11 +258,16 @@ class App:
             await runner.cleanup()
 
     async def _drain(self) -> None:
-        """What is queued goes out, as far as the receivers take it within the deadline; the rest waits in the store."""
+        """What is queued goes out, as far as the receivers take it within the deadline; the rest waits in the store.
+
+        A pass that was cut off has left its findings with the outbox, which offers them to the store a last time.
+        """
         with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS), asyncio.TaskGroup() as group:
-                for sink in self.alertmanagers:
-                    group.create_task(self._drain_one(sink))
+            async with asyncio.timeout(DRAIN_SECONDS):
+                ways = (self._drain_one(sink) for sink in self.alertmanagers)
+                for error in filter(None, await asyncio.gather(*ways, return_exceptions=True)):
+                    log.error("not drained", error=f"{type(error).__name__}: {error}")
+        await self._outbox.flush()
 
     async def _drain_one(self, sink: AlertmanagerSink) -> None:
         while self._outbox.pending(sink.name):
@@ -293,15 +299,17 @@ class App:
             cycle_limit=CYCLE_LIMIT,
             accounts=self.accounts,
             resolved=self._resolved,
+            receivers=lambda: {sink.name: sink.problem for sink in self.alertmanagers},
             policies=self._policies,
             config=lambda: {"sha256": self._loaded.sha256, **redacted(self._loaded.settings)},
             reload=self.reload,
             registry=self.metrics.registry,
         )
 
-    def accounts(self, wallet: str) -> dict[str, dict[str, str]]:
-        """Current readings of a wallet's accounts, in units, by account and asset."""
-        return self._pipeline.ledger.readings(wallet)
+    def accounts(self, wallet: str) -> Readings | None:
+        """The newest readings of a wallet's accounts; None when the running configuration has no such wallet."""
+        known = wallet in self._pipeline.setup.inventory.wallets
+        return self._pipeline.ledger.readings(wallet) if known else None
 
     async def _resolved(self, since: datetime) -> Sequence[Finding]:
         try:

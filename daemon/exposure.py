@@ -72,22 +72,26 @@ class Valuation:
         return max(token.decimals for token in self.inventory.assets[asset])
 
 
-def chain_state(chain: str, *, book: Book, ages: Ages, now: datetime) -> ChainState:
-    """Whether the chain's reading is current, and if not, why."""
-    reason, detail, since = _why_not_current(book, ages=ages, now=now)
-    everything = len(book.unread.keys() | book.units.keys()) if reason else 0
-    unread = {reason: everything} if reason else {why: n for why, n in book.reasons.items() if n}
+def chain_state(chain: str, *, book: Book, ages: Ages, began: datetime, now: datetime) -> ChainState:
+    """Whether the chain's reading is current, and if not, why. `began` is when we first asked for one."""
+    reason, detail, since = _why_not_current(book, ages=ages, began=began, now=now)
+    unread = {reason: book.pairs} if reason else {why: n for why, n in book.reasons.items() if n}
     return ChainState(chain, ages.reader, book.tip, book.seen, unread, reason, detail, since)
 
 
-def _why_not_current(book: Book, *, ages: Ages, now: datetime) -> tuple[Reason | None, str, datetime | None]:
+def _why_not_current(
+    book: Book, *, ages: Ages, began: datetime, now: datetime
+) -> tuple[Reason | None, str, datetime | None]:
     failed = book.failed
     last_error = f"{failed[0].detail}, since {failed[1]:%H:%M:%S}" if failed else ""
     if book.tip is None or book.seen is None:
         if failed:
             return failed[0].reason, last_error, failed[1]
+        if now - began > ages.reading:
+            return Reason.UNAVAILABLE, "not a word from any node", began
         return Reason.STARTING, "no reading yet", None
-    if now - book.seen > ages.reading:
+    # A time that lies ahead says that our clock was set back: then nobody knows the age either.
+    if abs(now - book.seen) > ages.reading:
         return (failed[0].reason if failed else Reason.STALE), last_error or "no reading since", book.seen
     if now - book.tip.time > ages.tip:
         return Reason.STALLED, f"no block newer than {book.tip.height}", book.tip.time
@@ -184,8 +188,9 @@ def _causes(holdings: Mapping[tuple[str, Tier], Holding], *, valuation: Valuatio
     found: set[str] = set()
     for (asset, _), held in holdings.items():
         if held.amount.value is None:
-            tokens = valuation.inventory.assets[asset]
-            found.update(f"chain:{token.chain}" for token in tokens if valuation.chains[token.chain].unread)
+            # A chain that an asset lives on but no wallet is not read, and nothing of ours is there.
+            read = (valuation.chains.get(token.chain) for token in valuation.inventory.assets[asset])
+            found.update(f"chain:{state.name}" for state in read if state is not None and state.unread)
         if priced and held.value.value is None and valuation.price(asset).value is None:
             found.add(f"price:{asset}")
     return tuple(sorted(found))

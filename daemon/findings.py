@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from daemon.model import Event, Finding, Judgement, State, Verdict
+from daemon.model import Event, Finding, Judgement, Severity, State, Verdict
 from daemon.policy.rule import Rule
 
 
@@ -63,26 +63,50 @@ def adopt(current: Sequence[Finding], stored: Sequence[Finding], *, now: datetim
 def _step(finding: Finding | None, verdict: Verdict, *, rule: Rule, now: datetime) -> list[Finding]:
     if finding is None:
         return [_begin(verdict, rule=rule, now=now)] if verdict.judgement is Judgement.BREACH else []
+    if finding.state is State.FIRING:
+        return _step_firing(finding, verdict, rule=rule, now=now)
     finding = replace(finding, verdict=verdict)
-    if finding.state is State.PENDING:
-        if verdict.judgement is Judgement.OK:
-            return [_close(finding, now=now, why="back before its hold time was over")]
-        return [_fire_when_due(finding, rule=rule, now=now)]
+    if verdict.judgement is Judgement.OK:
+        return [_close(finding, now=now, why="back before its hold time was over")]
+    return [_fire_when_due(finding, rule=rule, now=now)]
+
+
+def _step_firing(finding: Finding, verdict: Verdict, *, rule: Rule, now: datetime) -> list[Finding]:
+    if _told_as(finding.verdict) != _told_as(verdict):
+        return _tell_anew(finding, verdict, now=now)
+    finding = replace(finding, verdict=verdict)
     if not verdict.cleared:
         return [replace(finding, clear_since=None)]
-    clear_since = finding.clear_since or now
+    clear_since = min(finding.clear_since or now, now)  # a clock that was set back must not keep it open
+    finding = replace(finding, clear_since=clear_since)
     if now - clear_since >= rule.clear_after:
-        return [_close(replace(finding, clear_since=clear_since), now=now, why="back within the limit")]
-    return [replace(finding, clear_since=clear_since)]
+        return [_close(finding, now=now, why="back within the limit")]
+    return [finding]
 
 
 def _begin(verdict: Verdict, *, rule: Rule, now: datetime) -> Finding:
-    text = "\n".join((verdict.policy, verdict.subject, now.isoformat()))
-    finding = Finding(hashlib.sha256(text.encode()).hexdigest()[:16], State.PENDING, since=now, verdict=verdict)
+    finding = Finding(_identity(verdict, now=now), State.PENDING, since=now, verdict=verdict)
     return _fire_when_due(finding, rule=rule, now=now)
 
 
+def _identity(verdict: Verdict, *, now: datetime) -> str:
+    text = "\n".join((verdict.policy, verdict.subject, now.isoformat()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _told_as(verdict: Verdict) -> tuple[str, Severity]:
+    """What else people know a finding by, beside policy and subject: another severity is another alert to them."""
+    return verdict.alert, verdict.severity
+
+
+def _tell_anew(finding: Finding, verdict: Verdict, *, now: datetime) -> list[Finding]:
+    """The configuration gave the rule another severity: the old alert ends, and the same breach fires as a new one."""
+    successor = replace(finding, id=_identity(verdict, now=now), verdict=verdict, fired=now)
+    return [_close(finding, now=now, why=f"goes on with severity {verdict.severity}"), successor]
+
+
 def _fire_when_due(finding: Finding, *, rule: Rule, now: datetime) -> Finding:
+    finding = replace(finding, since=min(finding.since, now))  # a clock that was set back must not stop its hold time
     if finding.verdict.judgement is Judgement.BREACH and now - finding.since >= rule.hold:
         return replace(finding, state=State.FIRING, fired=now)
     return finding

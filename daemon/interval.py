@@ -52,12 +52,18 @@ class Interval:
         )
 
     def share_with(self, rest: Interval) -> Interval:
-        """self / (self + rest), each bound taken where it is worst; the share of nothing in nothing is 0."""
+        """self / (self + rest), each bound taken where it is worst; the share of nothing in nothing is 0.
+
+        An unread part of an unread whole may be all of it, even when what was read last was nothing: no growth of zero
+        says otherwise.
+        """
         value = None
         if self.value is not None and rest.value is not None:
             value = _share(self.value, rest.value)
         low = ZERO if rest.high is None else _share(self.low, rest.high)
-        high = ONE if self.high is None else _share(self.high, rest.low)
+        high = ONE
+        if self.high is not None and not (self.value is None and self.high == rest.low == ZERO):
+            high = _share(self.high, rest.low)
         return Interval(low, value, high)
 
     def above(self, limit: Decimal) -> bool:

@@ -60,10 +60,26 @@ class Totals:
     lost_at: Mapping[WalletKey, datetime]
 
 
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """A wallet's accounts one by one, at one tip: account → asset → units, as text; what is unread is left out.
+
+    An asset with several tokens on the chain is counted per token, named `asset:contract`.
+    """
+
+    tip: Tip | None
+    seen: datetime | None
+    units: Mapping[Address, Mapping[str, str]]
+
+
 @dataclass(slots=True)
 class Book:
-    """What is known of one chain. `failed` is the newest failure with the time of the first in a row."""
+    """What is known of one chain, of `pairs` of account and token.
 
+    `failed` is the newest failure with the time of the first in a row.
+    """
+
+    pairs: int = 0
     tip: Tip | None = None
     seen: datetime | None = None
     failed: tuple[Failure, datetime] | None = None
@@ -92,7 +108,7 @@ class Ledger:
                 for account in watch.accounts:
                     book.unread[(account, token)] = Reason.STARTING
                     self._add((account, token), NEVER_READ)
-            book.reasons[Reason.STARTING] = len(book.unread)
+            book.pairs = book.reasons[Reason.STARTING] = len(book.unread)
 
     def apply(self, update: Update) -> None:
         """Takes what a connector says; raises GapError when it does not continue the last tip.
@@ -120,15 +136,12 @@ class Ledger:
     def totals(self) -> Totals:
         return Totals(dict(self._wallets), dict(self._lost_at))
 
-    def readings(self, wallet: str) -> dict[str, dict[str, str]]:
-        """Current readings of a wallet's accounts: account → asset → units, as text; what is unread is left out.
-
-        An asset with several tokens on the chain is counted per token, named `asset:contract`.
-        """
+    def readings(self, wallet: str) -> Readings:
+        """The newest readings of a wallet's accounts; KeyError when there is no such wallet."""
         found = self._inventory.wallets[wallet]
         book = self.books[found.chain]
         tokens = self._inventory.watches[found.chain].tokens
-        return {
+        units = {
             account: {
                 self._label(token): str(book.units[(account, token)])
                 for token in tokens
@@ -136,6 +149,7 @@ class Ledger:
             }
             for account in found.accounts
         }
+        return Readings(book.tip, book.seen, units)
 
     def _label(self, token: Token) -> str:
         asset = self._inventory.asset_of[token]
@@ -154,8 +168,16 @@ class Ledger:
             for key in list(book.unread):
                 if key in source.units:
                     self._hold(book, key, source.units[key])
-                    if key in source.unread:
-                        self._lose(book, key, source.unread[key])
+                if key in source.unread:
+                    self._lose(book, key, source.unread[key])
+                    self._lost_before(key, older)
+
+    def _lost_before(self, key: Key, older: Ledger) -> None:
+        """What was lost stays as old as it is, also where its account belongs to another wallet now."""
+        lost_at = older._lost_at.get(older._wallet_key(key))
+        wallet = self._wallet_key(key)
+        if lost_at is not None and wallet in self._lost_at:
+            self._lost_at[wallet] = min(self._lost_at[wallet], lost_at)
 
     def _forget_unmentioned(self, book: Book, update: Update) -> None:
         """A complete update replaces everything: what it does not mention was not read."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from connectors import CONNECTORS
-from connectors.base import Update, Watch
+from connectors.base import Address, Update, Watch
 from daemon.ledger import Ledger
 from daemon.model import Report
 from daemon.pipeline import Pipeline
@@ -27,7 +27,7 @@ class Look:
     """What one look gave: the report, and per wallet every account's units by asset."""
 
     report: Report
-    accounts: Mapping[str, Mapping[str, Mapping[str, str]]]
+    accounts: Mapping[str, Mapping[Address, Mapping[str, str]]]
 
 
 async def look(loaded: Loaded, *, now: Callable[[], datetime]) -> Look:
@@ -39,7 +39,7 @@ async def look(loaded: Loaded, *, now: Callable[[], datetime]) -> Look:
         ledger.apply(update)
     pipeline = Pipeline(loaded.setup, ledger, (), Unrecorded(), (), ())
     report = await pipeline.cycle(now())
-    return Look(report, {wallet: ledger.readings(wallet) for wallet in loaded.setup.inventory.wallets})
+    return Look(report, {wallet: ledger.readings(wallet).units for wallet in loaded.setup.inventory.wallets})
 
 
 async def _read(loaded: Loaded, *, watch: Watch, now: Callable[[], datetime]) -> Update:

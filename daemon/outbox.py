@@ -26,7 +26,7 @@ def addressed(
     """One notification per event and sink, in the order of the events. The same event always gets the same ids."""
     names = tuple(sinks)
     return tuple(
-        Notification(f"{finding.id}/{event.value}/{sink}", sink, event, at, finding)
+        Notification(f"{finding.id}:{event.value}:{sink}", sink, event, at, finding)
         for event, finding in events
         for sink in names
     )
@@ -50,6 +50,10 @@ class Outbox:
         self._unsaved = _Unsaved()
         self._saving = asyncio.Lock()
         self._error: StoreError | None = None
+        self._unread: StoreError | None = None
+        self._own: set[str] = set()
+        self.restored = False
+        """Whether the store has told what an earlier life left in it."""
 
     @property
     def unsaved(self) -> int:
@@ -58,19 +62,27 @@ class Outbox:
 
     @property
     def problem(self) -> str | None:
-        """Why what we hold would not survive a crash (for readiness), None when it would."""
-        return None if self._error is None else f"{self.unsaved} changes are in memory alone: {self._error}"
+        """Why what we hold would not survive a crash, or lacks what did (for readiness); None when all is well."""
+        if self._error is not None:
+            return f"{self.unsaved} changes are in memory alone: {self._error}"
+        return None if self._unread is None else f"what an earlier run left can't be read: {self._unread}"
 
     async def restore(self) -> tuple[Finding, ...]:
         """The open findings of the previous life, with its undelivered notifications queued before all newer ones.
 
-        StoreError when the store can't tell; asking again later is safe.
+        StoreError when the store can't tell; asking again later is safe. What was recorded meanwhile is of this life.
         """
-        async with self._saving:  # nothing is settled in the store while we page through it
-            findings = await self._store.findings()
-            for sink in self._queues:
-                self._requeue(sink, await self._undelivered(sink))
-        return findings
+        try:
+            async with self._saving:  # nothing is settled in the store while we page through it
+                findings = await self._store.findings()
+                for sink in self._queues:
+                    self._requeue(sink, await self._undelivered(sink))
+        except StoreError as error:
+            self._unread = error
+            raise
+        own, self._own = self._own, set()
+        self._unread, self.restored = None, True
+        return tuple(finding for finding in findings if finding.id not in own)
 
     async def record(self, findings: Sequence[Finding], notifications: Sequence[Notification]) -> None:
         """Stores what one judgement changed, then hands the notifications to their sinks.
@@ -79,6 +91,8 @@ class Outbox:
         paged also when a disk is full. Then a crash may lose it; `problem` says so.
         """
         new = [item for item in notifications if item.id not in self._settled]
+        if not self.restored:
+            self._own.update(finding.id for finding in findings)
         self._unsaved.add(findings, new)
         try:
             await self._save()

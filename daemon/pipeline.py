@@ -1,7 +1,9 @@
 """The pipe: what the chains said → classify → exposure → policy → findings → emit, in this order and on this screen."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain as concatenated
@@ -9,7 +11,7 @@ from typing import Protocol
 
 from daemon.classify import classify
 from daemon.exposure import Ages, Valuation, chain_state, expose, wallet_states
-from daemon.findings import Advance, advance
+from daemon.findings import Advance, adopt, advance
 from daemon.ledger import Ledger
 from daemon.model import ChainState, Feed, Finding, Inventory, Notification, Price, Report
 from daemon.outbox import addressed
@@ -34,7 +36,10 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What one configuration means; a reload swaps it whole. `growth` is how much unread accounts may have grown."""
+    """What one configuration means; a reload swaps it whole.
+
+    `growth` is how much unread accounts may have grown; `began` when this configuration came into force.
+    """
 
     entity: str
     currency: str
@@ -44,6 +49,7 @@ class Setup:
     feeds: Mapping[str, str]
     growth: Decimal
     ages: Mapping[str, Ages]
+    began: datetime
 
 
 @dataclass(slots=True)
@@ -56,23 +62,34 @@ class Pipeline:
     recorder: Recorder
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     async def cycle(self, now: datetime) -> Report:
-        """One pass: a judgement, made durable, then handed to every sink."""
-        step, report = self._judge(now)
-        changed = step.changed(self.findings)
-        if changed or step.events:
-            await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
-        self.findings = step.open
-        for sink in self.sinks:
-            sink.offer(report)
+        """One pass: a judgement, made durable, then handed to every sink, also behind one that breaks its promise."""
+        async with self._turn:
+            step, report = self._judge(now)
+            changed = step.changed(self.findings)
+            if changed or step.events:
+                await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
+            self.findings = step.open
+        with ExitStack() as offers:  # calls all of them, then raises what one of them raised
+            for sink in reversed(self.sinks):
+                offers.callback(sink.offer, report)
         return report
+
+    async def adopt(self, stored: Sequence[Finding], *, now: datetime) -> None:
+        """Goes on with the findings of an earlier run, between two passes."""
+        async with self._turn:
+            step = adopt(self.findings, stored, now=now)
+            await self.recorder.record(step.closed, ())
+            self.findings = step.open
 
     def _judge(self, now: datetime) -> tuple[Advance, Report]:
         setup, ledger = self.setup, self.ledger
         totals = ledger.totals()
         chains = {
-            name: chain_state(name, book=book, ages=setup.ages[name], now=now) for name, book in ledger.books.items()
+            name: chain_state(name, book=book, ages=setup.ages[name], began=setup.began, now=now)
+            for name, book in ledger.books.items()
         }
         tiers = classify(setup.inventory.wallets)
         valuation = Valuation(setup.inventory, setup.prices, chains, setup.growth)

@@ -27,13 +27,19 @@ class Loaded:
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """Every Alertmanager."""
+        """Every Alertmanager. An unnamed one is called by its host and port: its path may be a key."""
         receivers = self.settings.alertmanager.endpoints if self.settings.alertmanager else ()
-        return tuple(Endpoint.parse(receiver.url.get_secret_value(), name=receiver.name) for receiver in receivers)
+        return tuple(
+            Endpoint.parse(receiver.url.get_secret_value(), name=receiver.name or f"alertmanager/{receiver.provider}")
+            for receiver in receivers
+        )
 
 
-FIXED = ("store", "alertmanager", "api")
-"""What is opened once: a change of these takes a restart, and a reload that would need one is refused."""
+FIXED = ("entity", "store", "alertmanager", "api", "log")
+"""What is taken up once: a change of these takes a restart, and a reload that would need one is refused.
+
+`entity` is a part of what Alertmanager knows an alert by.
+"""
 
 
 def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
@@ -49,6 +55,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         feeds={"prices": "fixed"} if settings.feeds.prices else {},
         growth=settings.unread_growth,
         ages={name: Ages(chain.max_age, chain.max_tip_age, chain.reader) for name, chain in settings.chains.items()},
+        began=now,
     )
     return Loaded(path, settings, setup, hashlib.sha256(path.read_bytes()).hexdigest())
 

@@ -118,6 +118,15 @@ class AlertmanagerConfig(Strict):
     )
     external_url: str | None = Field(None, description="URL of this daemon for the links in alerts; default: none")
 
+    @field_validator("endpoints")
+    @classmethod
+    def _told_apart(cls, value: tuple[Receiver, ...]) -> tuple[Receiver, ...]:
+        names = [receiver.provider for receiver in value]
+        doubled = next((name for name in names if names.count(name) > 1), None)
+        if doubled is not None:
+            raise ValueError(f"two endpoints are called {doubled}; give each a `name` of its own")
+        return value
+
     @field_validator("external_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
@@ -201,7 +210,10 @@ class Settings(Strict):
     alertmanager: AlertmanagerConfig | None = Field(None, description="where alerts go; default: nowhere")
     api: ApiConfig = Field(ApiConfig(), description="the HTTP server")
     tick: Duration = Field(
-        timedelta(seconds=1), gt=AN_INSTANT, description="how often everything is judged when no block comes"
+        timedelta(seconds=1),
+        gt=AN_INSTANT,
+        le=timedelta(seconds=5),
+        description="how often everything is judged when no block comes, at most 5s: 10s without look like death",
     )
     unread_growth: Decimal = Field(
         Decimal("1.0"),

@@ -53,7 +53,9 @@ async def keep(
                 await step()
         except Fatal:
             raise
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if _ours(error):
+                raise
             if not down:
                 what = f"{type(error).__name__}: {error}"
                 log.error("worker down", worker=name, error=what, exc_info=_unexpected(error))  # noqa: TRY400
@@ -66,7 +68,13 @@ async def keep(
             backoff.reset()
 
 
-def _unexpected(error: Exception) -> Exception | None:
+def _ours(error: BaseException) -> bool:
+    """Whether we are the ones to end; something inside a step that was cancelled by somebody else is its failure."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
+
+
+def _unexpected(error: BaseException) -> BaseException | None:
     """A traceback is for errors that nobody foresaw."""
     foreseen = type(error).__module__.partition(".")[0] in ("daemon", "connectors") or isinstance(error, OSError)
     return None if foreseen else error

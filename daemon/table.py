@@ -1,6 +1,9 @@
 """The report as a table on a terminal: what `once` prints."""
 
+from decimal import Decimal
+
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from daemon.interval import Interval, plain
@@ -13,14 +16,14 @@ def print_report(report: Report, *, console: Console) -> None:
     """Blocks, wallets, shares and verdicts; what is unknown says so in words, and shows its bounds."""
     for name, chain in report.chains.items():
         where = f"block {chain.tip.height} {chain.tip.hash}" if chain.tip else "not read"
-        why = f"  [magenta]{chain.reason}: {chain.detail}[/]" if chain.reason else ""
+        why = f"  [magenta]{chain.reason}: {escape(chain.detail)}[/]" if chain.reason else ""
         console.print(f"{name}: {where}{why}")
     console.print(_wallets(report))
     console.print(_verdicts(report))
 
 
 def _wallets(report: Report) -> Table:
-    table = Table("wallet", "tier", "owner", "asset", title=report.entity, title_justify="left")
+    table = Table("wallet", "tier", "owner", "asset", title=escape(report.entity), title_justify="left")
     table.add_column("amount", justify="right")
     table.add_column(f"value ({report.currency})", justify="right")
     for name, state in report.wallets.items():
@@ -35,13 +38,13 @@ def _cells(state: WalletState, asset: str) -> tuple[str, str]:
         doubtful = state.doubtful[asset]
         return f"[magenta]unknown[/] {_bounds(doubtful.amount, places=6)}", "[magenta]unknown[/]"
     value = held.value.value
-    return plain(held.amount.low, places=18), "[magenta]no price[/]" if value is None else plain(value, places=2)
+    return _grouped(held.amount.low, places=18), "[magenta]no price[/]" if value is None else _grouped(value, places=2)
 
 
 def _verdicts(report: Report) -> Table:
     table = Table("verdict", "policy", "subject", "what")
     for verdict in report.verdicts:
-        table.add_row(_word(verdict), verdict.policy, verdict.subject, verdict.summary)
+        table.add_row(_word(verdict), verdict.policy, verdict.subject, escape(verdict.summary))
     return table
 
 
@@ -50,5 +53,11 @@ def _word(verdict: Verdict) -> str:
 
 
 def _bounds(measured: Interval, *, places: int) -> str:
-    high = "?" if measured.high is None else plain(measured.high, places=places)
-    return f"\\[{plain(measured.low, places=places)} – {high}]"
+    high = "?" if measured.high is None else _grouped(measured.high, places=places)
+    return f"\\[{_grouped(measured.low, places=places)} – {high}]"
+
+
+def _grouped(value: Decimal, *, places: int) -> str:
+    """`1,234.5`."""
+    whole, _, rest = plain(value, places=places).partition(".")
+    return f"{int(whole):,}{'.' + rest if rest else ''}"

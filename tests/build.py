@@ -36,9 +36,9 @@ def wallet(name: str, tier: Tier, *accounts: int, owner: Owner = Owner.CUSTOMER,
 
 
 def inventory(*wallets: Wallet, assets: Mapping[str, Sequence[Token]] | None = None) -> Inventory:
-    """Wallets on one or more chains; every chain's accounts are asked for every token of the chain."""
+    """Wallets on one or more chains; every account is asked for every token of its chain, if it has any."""
     tokens = {name: tuple(found) for name, found in (assets or {"ETH": [ETH]}).items()}
-    chains = sorted({token.chain for found in tokens.values() for token in found})
+    chains = sorted({item.chain for item in wallets})
     return Inventory(
         wallets={item.name: item for item in wallets},
         assets=tokens,
@@ -87,7 +87,10 @@ def price(value: str) -> Price:
 def valuation(
     ledger: Ledger, inv: Inventory, *, prices: Mapping[str, str] | None = None, seconds: float = 0, growth: str = "1"
 ) -> Valuation:
-    chains = {name: chain_state(name, book=book, ages=AGES, now=at(seconds)) for name, book in ledger.books.items()}
+    chains = {
+        name: chain_state(name, book=book, ages=AGES, began=NOON, now=at(seconds))
+        for name, book in ledger.books.items()
+    }
     known = {"ETH": "500000"} if prices is None else prices
     return Valuation(inv, {asset: price(value) for asset, value in known.items()}, chains, Decimal(growth))
 

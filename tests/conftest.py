@@ -4,6 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
+
+# How long an example takes says nothing on a machine that does other things too; the time limit of a test does.
+settings.register_profile("pyrometer", deadline=None)
+settings.load_profile("pyrometer")
 
 
 @pytest.fixture(autouse=True)

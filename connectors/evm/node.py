@@ -24,6 +24,10 @@ from connectors.transport import Transport
 FUTURE = timedelta(seconds=60)
 """How far a block's time may be ahead of ours: clocks differ, and validators allow each other a few seconds."""
 
+UNSTEADY = "anvil/"
+"""How the version of a development node begins that, while it makes a block, answers questions about the block before
+out of the state that it is changing, though asked by hash (anvil 1.7: a few of a hundred readings taken meanwhile)."""
+
 MALFORMED = (Web3Exception, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What web3's formatters raise on answers of the wrong shape."""
 
@@ -50,6 +54,7 @@ class EvmNode:
         self._now = now
         self._web3 = AsyncWeb3(NodeProvider(node), middleware=[(ExtraDataToPOAMiddleware, "poa")])
         self._identified_at: int | None = None
+        self._unsteady = False
 
     @property
     def transport(self) -> Transport:
@@ -98,8 +103,15 @@ class EvmNode:
             raise self._bad(f"gave block {header.hash} for block {block}")
         return header is not None
 
+    async def may_change(self, block: str) -> bool:
+        """Whether the node may still change what it says of this block: never, but for a development node's newest."""
+        if not self._unsteady:
+            return False
+        newest = await self._header("latest")
+        return newest is not None and newest.hash == block
+
     async def identify(self) -> None:
-        """Asks for the chain id, unless it has been asked since the last new connection and the last failure.
+        """Asks who the node is, unless it has been asked since the last new connection and the last failure.
 
         Raises Misconfigured when it is another chain's.
         """
@@ -113,7 +125,15 @@ class EvmNode:
         if chain_id != self.asked.chain_id:
             text = f"{self.transport.provider}: is on chain {chain_id}, configured is chain {self.asked.chain_id}"
             raise self.transport.blame(Misconfigured(text))
+        self._unsteady = (await self._version()).startswith(UNSTEADY)
         self._identified_at = connections
+
+    async def _version(self) -> str:
+        """The client's name and version; empty from a node that does not tell."""
+        try:
+            return str(await self.node.call("web3_clientVersion"))
+        except NodeError:
+            return ""
 
     async def _header(self, block: BlockIdentifier) -> Header | None:
         try:

@@ -32,7 +32,10 @@ async def read_balances(node: EvmNode, *, keys: Keys, block: str) -> list[Value]
     if not keys.indices:
         return []
     flawed = await _check_decimals(node, tokens=keys.watch.tokens, block=block)
+    changeable = await node.may_change(block)
     values = await _ask_all(node, keys=keys, block=block)
+    if changeable and not await node.may_change(block):
+        values = await _ask_all(node, keys=keys, block=block)  # now the block is history, which keeps still
     for place, index in enumerate(keys.indices):
         flaw = flawed.get(keys.pair(index)[1]) if flawed else None
         if flaw is not None:

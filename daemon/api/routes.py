@@ -1,7 +1,7 @@
 """The routes, each a few lines over the latest report; the table at the end is the interface."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from daemon.api.auth import CALLER, PUBLIC, Gatekeeper
 from daemon.api.problem import Handler, problem, problems
 from daemon.emit import rendering
 from daemon.errors import ConfigError
+from daemon.ledger import Readings
 from daemon.model import Finding, Judgement, Report
 from daemon.policy import worst
 
@@ -23,7 +24,9 @@ class Sources:
     """What the routes ask; functions, because a reload changes what is behind them.
 
     `report` is the latest, None before the first; `last_cycle` is when one was last finished, on the loop's clock;
-    `accounts` gives a wallet's units per account and asset; `resolved` the findings resolved since a time.
+    `accounts` gives a wallet's units per account and asset, and may be a block ahead of the report; `resolved` the
+    findings resolved since a time; `receivers` says what is wrong with each Alertmanager, None when it takes what it is
+    sent.
     """
 
     version: str
@@ -33,8 +36,9 @@ class Sources:
     report: Callable[[], Report | None]
     last_cycle: Callable[[], float]
     cycle_limit: timedelta
-    accounts: Callable[[str], Mapping[str, Mapping[str, str]]]
+    accounts: Callable[[str], Readings | None]
     resolved: Callable[[datetime], Awaitable[Sequence[Finding]]]
+    receivers: Callable[[], Mapping[str, str | None]]
     policies: Callable[[], Sequence[Mapping[str, Any]]]
     config: Callable[[], Mapping[str, Any]]
     reload: Callable[[str], Awaitable[str]]
@@ -95,6 +99,7 @@ class Routes:
                 "findings": len(report.findings),
                 "ready": not report.problems,
                 "problems": list(report.problems),
+                "receivers": dict(self._sources.receivers()),
                 "at": rendering.moment(report.at),
                 "started": rendering.moment(self._sources.started),
                 "version": self._sources.version,
@@ -111,14 +116,14 @@ class Routes:
         return web.json_response(rendering.wallets(self._report()))
 
     async def wallet(self, request: web.Request) -> web.Response:
-        """One wallet, with its accounts' newest readings in units."""
+        """One wallet as judged, and its accounts' newest readings in units with the block that those belong to."""
         report, name = self._report(), request.match_info["name"]
-        state = report.wallets.get(name)
-        if state is None:
+        state, found = report.wallets.get(name), self._sources.accounts(name)
+        if state is None or found is None:
             raise web.HTTPNotFound(text=f"there is no wallet {name}")
-        chain = rendering.chains(report, now=self._sources.now())[state.wallet.chain]
-        body = {**rendering.wallet(state, report=report), "readings": self._sources.accounts(name), "block": chain}
-        return web.json_response(body)
+        read_at = replace(report.chains[state.wallet.chain], tip=found.tip, seen=found.seen)
+        block = rendering.chain(read_at, now=self._sources.now())
+        return web.json_response({**rendering.wallet(state, report=report), "readings": found.units, "block": block})
 
     async def chains(self, _request: web.Request) -> web.Response:
         return web.json_response(rendering.chains(self._report(), now=self._sources.now()))

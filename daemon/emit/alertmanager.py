@@ -111,7 +111,8 @@ class AlertmanagerSink:
 
     def offer(self, report: Report) -> None:
         """Takes the newest report for the reminders. Its events must have been recorded in the outbox before."""
-        if self._report is not None and report.at < self._report.at:
+        # One that is much older is none that comes late: the clock was set back, and no newer one comes for as long.
+        if self._report is not None and timedelta(0) < self._report.at - report.at < self._resend:
             return
         self._report = report
         # A report made that long after the end was sent can't be from before it.
@@ -138,7 +139,8 @@ class AlertmanagerSink:
     async def _something_due(self) -> None:
         if self._outbox.pending(self.name) or self._round_due():
             return
-        ways = asyncio.ensure_future(self._outbox.arrival(self.name)), asyncio.ensure_future(self._sleep(IDLE_SECONDS))
+        idle = self._sleep(min(IDLE_SECONDS, self._resend.total_seconds()))
+        ways = asyncio.ensure_future(self._outbox.arrival(self.name)), asyncio.ensure_future(idle)
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:

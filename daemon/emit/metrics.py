@@ -72,7 +72,7 @@ class Metrics(Collector):
         self.registry = CollectorRegistry()
         self.stages = Histogram(
             "pyrometer_stage_seconds",
-            "Time spent in a stage of the pipe: read, judge, emit",
+            "Time spent in a stage of the pipe",
             ["stage"],
             buckets=STAGE_BUCKETS,
             registry=self.registry,
@@ -102,6 +102,7 @@ class Metrics(Collector):
         yield from _ages(report, now=self._now())
         yield _report_age(silent)
         if silent <= self._stale_after.total_seconds():
+            yield from _reading(report)
             yield from _holdings(report)
             yield from _shares(report)
             yield from _judgements(report)
@@ -114,36 +115,41 @@ class Metrics(Collector):
         yield reorgs
         yield from _delivery(self._counts.delivery())
         yield from _reload(self._counts.reload())
-        store_up = GaugeMetricFamily("pyrometer_store_up", "1 while the database takes what it is given, else 0")
+        store_up = GaugeMetricFamily("pyrometer_store_up", "1 while the database does what it is asked, else 0")
         store_up.add_metric([], self._counts.store_problem() is None)
         yield store_up
 
 
 def _ages(report: Report, *, now: datetime) -> Families:
-    height = GaugeMetricFamily("pyrometer_chain_height", "Height of the block that was read", labels=["chain"])
     tip_age = GaugeMetricFamily(
         "pyrometer_chain_tip_age_seconds", "Age of the block that was read, by its own clock", labels=["chain"]
     )
     reading_age = GaugeMetricFamily(
         "pyrometer_chain_reading_age_seconds", "Time since a node last reported that block as its tip", labels=["chain"]
     )
+    for name, chain in report.chains.items():
+        if chain.tip is not None and chain.seen is not None:
+            tip_age.add_metric([name], (now - chain.tip.time).total_seconds())
+            reading_age.add_metric([name], (now - chain.seen).total_seconds())
+    feeds = GaugeMetricFamily("pyrometer_feed_age_seconds", "Age of a feed's values", labels=["feed", "source"])
+    for name, feed in report.feeds.items():
+        feeds.add_metric([name, feed.source], (now - feed.at).total_seconds())
+    yield from (tip_age, reading_age, feeds)
+
+
+def _reading(report: Report) -> Families:
+    height = GaugeMetricFamily("pyrometer_chain_height", "Height of the block that was read", labels=["chain"])
     unread = GaugeMetricFamily(
         "pyrometer_unread_accounts",
         "Accounts (times tokens) without a current reading",
         labels=["chain", "reason"],
     )
     for name, chain in report.chains.items():
-        if chain.tip is not None and chain.seen is not None:
-            if chain.reason is None:
-                height.add_metric([name], chain.tip.height)
-            tip_age.add_metric([name], (now - chain.tip.time).total_seconds())
-            reading_age.add_metric([name], (now - chain.seen).total_seconds())
+        if chain.tip is not None and chain.reason is None:
+            height.add_metric([name], chain.tip.height)
         for reason, count in chain.unread.items():
             unread.add_metric([name, reason.value], count)
-    feeds = GaugeMetricFamily("pyrometer_feed_age_seconds", "Age of a feed's values", labels=["feed", "source"])
-    for name, feed in report.feeds.items():
-        feeds.add_metric([name, feed.source], (now - feed.at).total_seconds())
-    yield from (height, tip_age, reading_age, unread, feeds)
+    yield from (height, unread)
 
 
 def _report_age(seconds: float) -> GaugeMetricFamily:

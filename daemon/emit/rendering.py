@@ -43,7 +43,25 @@ def report(found: Report, *, now: datetime) -> JSON:
 
 
 def chains(report: Report, *, now: datetime) -> JSON:
-    return {name: _chain(state, now=now) for name, state in report.chains.items()}
+    return {name: chain(state, now=now) for name, state in report.chains.items()}
+
+
+def chain(state: ChainState, *, now: datetime) -> JSON:
+    """How a chain stands; ages are as of `now`."""
+    tip = state.tip
+    return {
+        "height": tip.height if tip else None,
+        "hash": tip.hash if tip else None,
+        "time": moment(tip.time) if tip else None,
+        "tip_age_seconds": _age(tip.time, now) if tip else None,
+        "age_seconds": _age(state.seen, now) if state.seen else None,
+        "unread": sum(state.unread.values()),
+        "unread_reasons": {reason.value: count for reason, count in state.unread.items()},
+        "reader": state.reader,
+        "reason": state.reason.value if state.reason else None,
+        "detail": state.detail,
+        "since": moment(state.since) if state.since else None,
+    }
 
 
 def wallets(report: Report) -> JSON:
@@ -52,7 +70,7 @@ def wallets(report: Report) -> JSON:
 
 def wallet(state: WalletState, *, report: Report) -> JSON:
     """What a wallet can vouch for, in `holdings`; of the rest the bounds in `doubtful`, the last reading in `last`."""
-    chain = report.chains[state.wallet.chain]
+    tip = report.chains[state.wallet.chain].tip
     return {
         "chain": state.wallet.chain,
         "tier": state.wallet.tier.value,
@@ -61,8 +79,8 @@ def wallet(state: WalletState, *, report: Report) -> JSON:
         "custodian": state.wallet.custodian,
         "accounts": len(state.wallet.accounts),
         "unread": state.unread,
-        "height": chain.tip.height if chain.tip else None,
-        "hash": chain.tip.hash if chain.tip else None,
+        "height": tip.height if tip else None,
+        "hash": tip.hash if tip else None,
         "holdings": {asset: _holding(held) for asset, held in state.holdings.items()},
         "doubtful": {asset: _doubtful(held) for asset, held in state.doubtful.items()},
         "last": {asset: _last(known) for asset, known in state.last.items()},
@@ -141,23 +159,6 @@ def money(value: Decimal) -> str:
 def moment(at: datetime) -> str:
     """RFC 3339 in UTC, with milliseconds only where there are any."""
     return at.isoformat(timespec="milliseconds" if at.microsecond else "seconds").replace("+00:00", "Z")
-
-
-def _chain(state: ChainState, *, now: datetime) -> JSON:
-    tip = state.tip
-    return {
-        "height": tip.height if tip else None,
-        "hash": tip.hash if tip else None,
-        "time": moment(tip.time) if tip else None,
-        "tip_age_seconds": _age(tip.time, now) if tip else None,
-        "age_seconds": _age(state.seen, now) if state.seen else None,
-        "unread": sum(state.unread.values()),
-        "unread_reasons": {reason.value: count for reason, count in state.unread.items()},
-        "reader": state.reader,
-        "reason": state.reason.value if state.reason else None,
-        "detail": state.detail,
-        "since": moment(state.since) if state.since else None,
-    }
 
 
 def _holding(held: Holding) -> JSON:

@@ -8,14 +8,18 @@ from typing import Literal
 from pydantic import Field
 
 from connectors.config import Duration
+from connectors.errors import Reason
 from daemon.model import Judgement, Verdict
-from daemon.policy.rule import Picture, Rule
+from daemon.policy.rule import Picture, Rule, judgement
 
 ALERT = "PyrometerBlind"
 
 
 class Blind(Rule):
-    """Breach, per cause (a chain, a price), while another verdict is unknown because of it; `hold` is the grace."""
+    """Breach, per cause (a chain, a price), while another verdict is unknown because of it; `hold` is the grace.
+
+    A chain whose first answer is still awaited is unknown itself: every start would be a breach otherwise.
+    """
 
     kind: Literal["blind"]
     hold: Duration = Field(timedelta(minutes=2), description="grace: how long a verdict may stay unknown")
@@ -33,6 +37,7 @@ def judge(rule: Blind, picture: Picture, *, policy: str) -> Iterator[Verdict]:
 
 def _verdict(rule: Blind, picture: Picture, *, policy: str, cause: str, blinded: list[str]) -> Verdict:
     what, name = cause.split(":", 1)
+    awaited = what == "chain" and picture.chains[name].reason is Reason.STARTING
     summary = f"{what} {name} can be judged"
     evidence: dict[str, object] = {}
     if blinded:
@@ -50,7 +55,7 @@ def _verdict(rule: Blind, picture: Picture, *, policy: str, cause: str, blinded:
         subject=cause,
         alert=ALERT,
         severity=rule.severity,
-        judgement=Judgement.BREACH if blinded else Judgement.OK,
+        judgement=judgement(breach=bool(blinded) and not awaited, ok=not blinded),
         summary=summary,
         cleared=not blinded,
         evidence=evidence,

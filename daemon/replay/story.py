@@ -10,6 +10,7 @@ from connectors.errors import Reason
 from daemon.exposure import ALL
 from daemon.interval import EXACT, Interval, plain, total
 from daemon.model import ChainState, Exposure, Finding, Judgement, Move, Owner, Report, Severity, State, Verdict
+from daemon.policy import disagreement
 from daemon.policy.blind import ALERT as BLIND_ALERT
 from daemon.policy.rule import percent
 
@@ -105,7 +106,9 @@ def _blindness(previous: Report | None, current: Report) -> Iterator[Line]:
     lost = [chain for chain in current.chains.values() if chain.reason and not _was_lost(previous, chain.name)]
     if lost or unknown:
         causes = " ".join(map(_lost, lost)) or _because(unknown)
-        what = "".join(f" {verdict.summary.rstrip('.')}." for verdict in unknown) or " Every verdict still holds."
+        # That nobody can be compared is no news beside the dead node itself.
+        told = [verdict.summary.rstrip(".") for verdict in unknown if verdict.alert != disagreement.ALERT]
+        what = "".join(f" {summary}." for summary in told) if unknown else " Every verdict still holds."
         yield Line(current.at, Word.UNKNOWN, causes + what)
     found = [
         f"{chain.name} is read again."

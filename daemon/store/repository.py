@@ -30,7 +30,7 @@ AT_ONCE = 500
 
 
 @asynccontextmanager
-async def open_store(url: str, *, deadline: float = 10.0) -> AsyncIterator["SqlStore"]:
+async def open_store(url: str, *, deadline: float = 4.0) -> AsyncIterator["SqlStore"]:
     """The store at `url`, `sqlite+aiosqlite:///path` or `postgresql+asyncpg://user:password@host/name`.
 
     An operation that takes longer than `deadline` seconds has failed, although it may still come to pass. Opening does

@@ -7,16 +7,18 @@ times as fast we are.
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 
 from tests.bench.bitcoin_derive import btc_derive
 from tests.bench.evm import evm_balances_vs_web3
+from tests.bench.judging import judge_cost
 
 Result = dict[str, object]
 
-BENCHES: Mapping[str, Callable[[], Awaitable[Result]]] = {
+BENCHES: Mapping[str, Callable[[], Coroutine[None, None, Result]]] = {
     "btc_derive": btc_derive,
     "evm_balances_vs_web3": evm_balances_vs_web3,
+    "judge_cost": judge_cost,
 }
 
 

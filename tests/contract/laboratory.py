@@ -81,7 +81,7 @@ async def evm_laboratory(state: str) -> AsyncIterator[Laboratory]:
     accounts = tuple(Address(f"0x{0xA11CE0 + number:040x}") for number in range(3))
     watch = Watch("evm", accounts, (Token("evm", None, 18), Token("evm", "0x" + "ab" * 20, 6)))
     async with AnvilNode(state=state) as node:
-        await node.set_balances({account: 10**18 for account in accounts})
+        await node.set_balances(dict.fromkeys(accounts, 10**18))
         await node.mine()
         config = EvmConfig.model_validate(
             {"kind": "evm", "chain_id": 1, "endpoints": [{"url": node.url, "name": "node"}], "poll": "20ms"}

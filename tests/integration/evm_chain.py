@@ -30,7 +30,7 @@ async def furnish(node: AnvilNode, watch: Watch) -> None:
     await node.set_balances({account: 10**18 + number for number, account in enumerate(watch.accounts)})
     for token in watch.tokens:
         if token.contract is not None:
-            units = {account: 10**6 + number * 3 for number, account in enumerate(watch.accounts)}
+            units = {str(account): 10**6 + number * 3 for number, account in enumerate(watch.accounts)}
             await node.deploy(token.contract, decimals=token.decimals, units=units)
     await node.mine()
 

@@ -29,10 +29,6 @@ from tests.integration.evm_chain import (
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(90)]
 
-BELOW_THE_NEWEST = 2
-"""Confirmations where blocks are mined during readings: while anvil 1.7 makes a block it answers questions about the
-block before, though asked by hash, out of the state that it is just changing. Older blocks' states are kept apart."""
-
 
 @asynccontextmanager
 async def mining_transfers(node: AnvilNode, watch: Watch, *, seed: int) -> AsyncIterator[None]:
@@ -69,7 +65,7 @@ async def test_a_thousand_accounts_are_as_the_node_says_at_that_hash_while_trans
         await furnish(node, watch)
         await node.mine()
         async with (
-            connected([node.url], batch=500, confirmations=BELOW_THE_NEWEST) as connector,
+            connected([node.url], batch=500) as connector,
             following(connector, watch) as updates,
         ):
             async with mining_transfers(node, watch, seed=1):
@@ -92,7 +88,7 @@ async def test_transfers_between_watched_accounts_never_change_a_total() -> None
         await furnish(node, watch)
         await node.mine()
         async with (
-            connected([node.url], batch=7, confirmations=BELOW_THE_NEWEST) as connector,
+            connected([node.url], batch=7) as connector,
             following(connector, watch) as updates,
             mining_transfers(node, watch, seed=2),
         ):
@@ -100,7 +96,7 @@ async def test_transfers_between_watched_accounts_never_change_a_total() -> None
             changes = 0
             for _ in range(25):
                 update = await next_tip(updates)
-                known = held(first) if not known else known
+                known = known or held(first)
                 changes += len(update.held)
                 known |= held(update)
                 assert totals(known) == totals(held(first))

@@ -84,7 +84,7 @@ async def test_a_forging_proxy_is_outvoted_and_shown_with_all_answers_until_it_s
             forger.forged.clear()
             await transfer(nodes)
             async for update in updates:
-                if update.tip != first.tip and update.tip != update.previous:
+                if update.tip not in (first.tip, update.previous):
                     break
             assert update.disagreements == ()
 
@@ -150,27 +150,27 @@ async def test_a_dead_node_changes_nothing_and_is_logged_once_down_and_once_up()
 
 async def test_two_dead_nodes_of_three_are_no_quorum_and_their_return_is_a_complete_update() -> None:
     async with three_nodes() as nodes, Forger(nodes[0].url).running() as a, Forger(nodes[1].url).running() as b:
-        async with connected([a.url, b.url, nodes[2].url], agree=2) as connector:
-            async with following(connector, WATCH) as updates:
-                first = await anext(updates)
-                a.drop = b.drop = True
-                failed = await next_failure(updates)
-                assert failed.failure is not None
-                assert failed.failure.reason is Reason.NO_QUORUM
-                assert "1 of 2 nodes answered; a: closed the connection" in failed.failure.detail
-                a.drop = b.drop = False
-                back = await next_good(updates)
-                assert (back.complete, back.tip, held(back)) == (True, first.tip, held(first))
+        urls = [a.url, b.url, nodes[2].url]
+        async with connected(urls, agree=2) as connector, following(connector, WATCH) as updates:
+            first = await anext(updates)
+            a.drop = b.drop = True
+            failed = await next_failure(updates)
+            assert failed.failure is not None
+            assert failed.failure.reason is Reason.NO_QUORUM
+            assert "1 of 2 nodes answered; a: closed the connection" in failed.failure.detail
+            a.drop = b.drop = False
+            back = await next_good(updates)
+            assert (back.complete, back.tip, held(back)) == (True, first.tip, held(first))
 
 
 async def test_when_only_a_laggard_is_left_to_agree_the_tip_does_not_go_back() -> None:
     async with three_nodes() as nodes, Forger(nodes[0].url).running() as dying:
         await each(nodes[:2], lambda node: node.mine(50))
-        async with connected([dying.url, nodes[1].url, nodes[2].url], agree=2) as connector:
-            async with following(connector, WATCH) as updates:
-                await anext(updates)
-                dying.drop = True
-                failed = await next_failure(updates)
+        urls = [dying.url, nodes[1].url, nodes[2].url]
+        async with connected(urls, agree=2) as connector, following(connector, WATCH) as updates:
+            await anext(updates)
+            dying.drop = True
+            failed = await next_failure(updates)
     assert failed.failure is not None
     assert failed.failure.reason is Reason.NO_QUORUM
     assert "50 blocks behind" in failed.failure.detail

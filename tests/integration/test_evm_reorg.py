@@ -102,6 +102,7 @@ async def test_a_node_that_comes_back_as_another_chain_is_misconfigured() -> Non
             async for update in updates:
                 if update.failure is not None and update.failure.reason is Reason.MISCONFIGURED:
                     break
+    assert update.failure is not None
     assert update.failure.detail == "a: is on chain 5, configured is chain 1"
 
 

@@ -1,5 +1,6 @@
 """A sink between an outbox and a receiver that answers as a test says, all on a clock by hand."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -48,6 +49,16 @@ class Receiver:
             for alert in alerts:
                 self.ends[alert["labels"]["subject"]] = datetime.fromisoformat(alert["endsAt"])
         return web.Response(status=status, text=f'"answer {status}"')
+
+    def hold(self) -> asyncio.Event:
+        """Lets the next request wait until the event is set."""
+        event = asyncio.Event()
+
+        async def wait() -> None:
+            await event.wait()
+
+        self.meanwhile = wait
+        return event
 
     def fires(self, subject: str) -> bool:
         return self.ends.get(subject, NOON) > self.clock.now

@@ -11,7 +11,8 @@ from hypothesis import given
 from daemon.emit.alert import TEXT_LIMIT, Origin, alert, identity, watchdog
 from daemon.interval import Interval
 from daemon.model import Finding, Move, Severity
-from tests.delivery_cases import FINDINGS, NOON, firing, resolved, verdict
+from tests.delivery_cases import NOON, firing, resolved, verdict
+from tests.delivery_strategies import FINDINGS
 
 ORIGIN = Origin(
     entity="Example KK", external_url="https://pyrometer.example/", runbook_url="https://docs.example/alerts"

@@ -19,7 +19,7 @@ STEPS = st.one_of(
     st.tuples(st.sampled_from(["wait"]), st.sampled_from([1, 45, 61, 301])),
     st.tuples(st.sampled_from(["outage"]), st.integers(1, 3)),
     st.tuples(st.sampled_from(["store fails"]), st.lists(st.sampled_from(["", "before", "after"]), max_size=3)),
-    st.tuples(st.sampled_from(["report", "keep for later", "late report", "crash"]), st.just(0)),
+    st.tuples(st.sampled_from(["report", "round", "keep for later", "late report", "crash"]), st.just(0)),
 )
 
 
@@ -48,6 +48,9 @@ class World:
                 bench.store.faults = how
             case "report":
                 self.offer(report(*self.open.values(), at=bench.clock.now))
+            case "round":
+                bench.clock.forward(61)
+                await bench.drain()
             case "keep for later":
                 self.kept.append(report(*self.open.values(), at=bench.clock.now))
             case "late report" if self.kept:
@@ -85,8 +88,8 @@ class World:
             assert not self.bench.receiver.fires(subject)
 
 
-@settings(max_examples=120, deadline=None)
-@given(steps=st.lists(STEPS, max_size=40))
+@settings(max_examples=150, deadline=None)
+@given(steps=st.lists(STEPS, min_size=8, max_size=40))
 async def test_the_receiver_ends_up_with_the_truth_and_an_end_stays_an_end(steps: list[tuple[str, Any]]) -> None:
     async with benched() as bench:
         world = World(bench)

@@ -1,9 +1,9 @@
-"""The sink against a receiver that answers as a test says: order, reminders, refusals, outages, and their races."""
+"""The sink against a receiver that answers as a test says: order, refusals, outages."""
 
 import asyncio
 import base64
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import aiohttp
 import pytest
@@ -16,9 +16,9 @@ from daemon.errors import ConfigError
 from daemon.model import Finding
 from daemon.outbox import Outbox
 from daemon.store import Tally
-from tests.delivery_cases import NOON, HandClock, MemoryStore, firing, pending, report, resolved, told
+from tests.delivery_cases import NOON, HandClock, MemoryStore, firing, resolved, told
 from tests.integration.alertmanager import serving
-from tests.unit.alertmanager_bench import LIFE, RESEND, Bench, benched, is_watchdog
+from tests.unit.alertmanager_bench import Bench, benched
 
 
 @pytest.fixture
@@ -160,18 +160,13 @@ async def test_the_delay_is_any_part_of_that() -> None:
 
 async def test_a_receiver_that_does_not_answer_is_given_up_after_the_timeout() -> None:
     async with benched(timeout=timedelta(milliseconds=50)) as bench:
-        stuck = asyncio.Event()
-        bench.receiver.meanwhile = lambda: _wait(stuck)
+        stuck = bench.receiver.hold()
         await bench.record(firing("f1"))
         await bench.deliver()
         assert bench.sink.problem == f"{bench.sink.name}: no answer within 0.05 s, for PyrometerHotShareHigh"
         stuck.set()
         await bench.deliver()
         assert bench.outbox.pending(bench.sink.name) == 0
-
-
-async def _wait(event: asyncio.Event) -> None:
-    await event.wait()
 
 
 async def test_a_receiver_that_is_not_there_is_said_in_our_words() -> None:
@@ -214,8 +209,7 @@ async def test_an_outage_is_logged_when_it_begins_and_when_it_ends(bench: Bench)
 
 async def test_a_step_that_is_cut_off_is_repeated(bench: Bench) -> None:
     """The supervisor's deadline, or the end of the daemon: what was not answered stays queued."""
-    stuck = asyncio.Event()
-    bench.receiver.meanwhile = lambda: _wait(stuck)
+    stuck = bench.receiver.hold()
     await bench.record(firing("f1"))
     step = asyncio.create_task(bench.deliver())
     await asyncio.sleep(0.02)
@@ -296,204 +290,6 @@ async def test_what_was_refused_by_a_passing_fault_is_mended_by_a_reminder(bench
     assert bench.receiver.fires("s001")
 
 
-# Reminders.
-
-
-async def test_nothing_is_repeated_before_the_first_report(bench: Bench) -> None:
-    """After a restart the findings of the store may be long over; only a fresh judgement says what fires."""
-    await bench.deliver(steps=200)
-    assert bench.receiver.posts == []
-
-
-async def test_what_fires_is_repeated_every_interval_with_a_new_end(bench: Bench) -> None:
-    await bench.record(firing("f1"))
-    bench.offer(firing("f1"))
-    await bench.drain()
-    for _ in range(3):
-        bench.clock.forward(60)
-        bench.offer(firing("f1"))
-        await bench.drain()
-    sent = [alert for post in bench.receiver.posts for alert in post if not is_watchdog(alert)]
-    assert len(sent) == 5
-    assert len({str(alert["labels"]) for alert in sent}) == 1
-    assert {alert["startsAt"] for alert in sent} == {"2026-11-23T12:00:00.000000Z"}
-    ends = [datetime.fromisoformat(alert["endsAt"]) for alert in sent]
-    assert ends == sorted(ends)
-    assert ends[-1] > bench.clock.now + LIFE - RESEND
-
-
-async def test_an_alert_never_ends_between_two_reminders(bench: Bench) -> None:
-    await bench.record(firing("f1"))
-    for _ in range(600):
-        bench.offer(firing("f1"))
-        await bench.deliver()
-        assert bench.receiver.fires("all")
-    assert bench.clock.now > NOON + LIFE
-
-
-async def test_pending_findings_are_not_reminded_of(bench: Bench) -> None:
-    bench.offer(pending("f1"))
-    await bench.drain()
-    assert bench.receiver.subjects() == [[]]
-
-
-async def test_the_watchdog_fires_as_long_as_somebody_judges(bench: Bench) -> None:
-    bench.offer()
-    await bench.drain()
-    [[dog]] = bench.receiver.posts
-    assert dog["labels"]["alertname"] == "PyrometerWatchdog"
-    assert bench.receiver.fires("daemon")
-
-
-async def test_the_watchdog_falls_silent_when_the_picture_is_not_renewed_but_what_fires_goes_on(bench: Bench) -> None:
-    bench.offer(firing("f1"))
-    for _ in range(int(LIFE / RESEND) * 2 + 2):
-        await bench.drain()
-        bench.clock.forward(60)
-    assert not bench.receiver.fires("daemon")
-    assert bench.receiver.fires("all")
-
-
-async def test_reminders_wait_for_the_events(bench: Bench) -> None:
-    bench.offer(firing("f1"))
-    await bench.record(subject(1))
-    await bench.deliver()
-    assert bench.receiver.subjects() == [["s001"]]
-    await bench.deliver()
-    assert bench.receiver.subjects() == [["s001"], ["all"]]
-
-
-async def test_many_reminders_go_out_in_parts_and_events_in_between(bench: Bench) -> None:
-    bench.offer(*(subject(n) for n in range(2 * BATCH)))
-    await bench.deliver()
-    await bench.record(firing("new"))
-    await bench.drain()
-    assert [len(post) for post in bench.receiver.subjects()] == [BATCH, 1, BATCH, 0]
-    assert len(set(bench.receiver.spoken())) == 2 * BATCH + 1
-
-
-async def test_a_clock_that_is_set_back_delays_no_reminder(bench: Bench) -> None:
-    bench.offer(firing("f1"))
-    await bench.drain()
-    bench.clock.forward(-7200)
-    bench.receiver.posts.clear()
-    await bench.drain()
-    assert bench.receiver.subjects() == [["all"]]
-
-
-async def test_a_reminder_that_fails_is_tried_again(bench: Bench) -> None:
-    bench.receiver.answers = [503]
-    bench.offer(firing("f1"))
-    await bench.deliver(steps=2)
-    assert bench.receiver.subjects() == [["all"]]
-
-
-# Races between the report and the queue.
-
-
-async def test_an_end_that_is_sent_before_the_next_report_is_not_undone_by_the_old_one(bench: Bench) -> None:
-    await bench.record(firing("f1"))
-    bench.offer(firing("f1"))
-    await bench.drain()
-    bench.clock.forward(60)
-    await bench.record(resolved(firing("f1"), at=bench.clock.now))
-    await bench.drain()  # a reminder was due, and the newest report still says that it fires
-    assert not bench.receiver.fires("all")
-    bench.clock.forward(60)
-    await bench.drain()
-    assert not bench.receiver.fires("all")
-
-
-async def test_an_end_that_is_recorded_while_a_reminder_is_under_way_comes_after_it(bench: Bench) -> None:
-    bench.offer(firing("f1"))
-    bench.receiver.meanwhile = lambda: bench.record(resolved(firing("f1"), at=NOON))
-    await bench.drain()
-    assert bench.receiver.subjects()[:2] == [["all"], ["all"]]
-    assert not bench.receiver.fires("all")
-
-
-async def test_a_report_that_comes_late_does_not_replace_a_newer_one(bench: Bench) -> None:
-    late = report(firing("f1"), at=NOON)
-    bench.clock.forward(10)
-    bench.offer()
-    bench.sink.offer(late)
-    await bench.drain()
-    assert bench.receiver.subjects() == [[]]
-
-
-async def test_a_late_report_from_before_an_end_does_not_undo_it(bench: Bench) -> None:
-    late = report(firing("f1"), at=NOON + timedelta(seconds=5))
-    bench.offer()
-    await bench.record(firing("f1"))
-    await bench.drain()
-    bench.clock.forward(60)
-    await bench.record(resolved(firing("f1"), at=bench.clock.now))
-    await bench.drain()
-    bench.sink.offer(late)
-    bench.clock.forward(60)
-    await bench.drain()
-    assert not bench.receiver.fires("all")
-
-
-async def test_a_reminder_given_up_on_that_arrives_after_the_end_is_put_right() -> None:
-    """The receiver was slow, not dead: it takes the reminder after the end that we sent later."""
-    async with benched(timeout=timedelta(milliseconds=50)) as bench:
-        bench.offer(firing("f1"))
-        slow = asyncio.Event()
-        bench.receiver.meanwhile = lambda: _wait(slow)
-        await bench.deliver()
-        assert bench.sink.counts["failed"] == 1
-        await bench.record(resolved(firing("f1"), at=NOON))
-        await bench.deliver()
-        bench.offer()
-        bench.receiver.ends["all"] = bench.clock.now + LIFE  # what the slow request does
-        slow.set()
-        bench.clock.forward(60)
-        await bench.drain()
-        assert not bench.receiver.fires("all")
-
-
-async def test_an_alert_that_comes_back_is_reminded_of_again(bench: Bench) -> None:
-    first, second = firing("f1"), firing("f2", since=NOON + timedelta(seconds=70))
-    await bench.record(first)
-    await bench.record(resolved(first, at=NOON + timedelta(seconds=60)))
-    await bench.drain()
-    bench.clock.forward(70)
-    await bench.record(second)
-    bench.offer(second)
-    await bench.drain()
-    for _ in range(12):
-        bench.clock.forward(60)
-        bench.offer(second)
-        await bench.drain()
-        assert bench.receiver.fires("all")
-
-
-async def test_the_end_of_an_earlier_finding_does_not_end_a_later_one_with_the_same_labels(bench: Bench) -> None:
-    """The second begins before any report knows of it: repeating the first one's end would end it."""
-    first, second = firing("f1"), firing("f2", since=NOON + timedelta(seconds=70))
-    bench.offer(first)
-    await bench.record(resolved(first, at=NOON + timedelta(seconds=60)))
-    await bench.drain()
-    bench.clock.forward(70)
-    await bench.record(second)
-    await bench.drain()
-    bench.clock.forward(60)
-    await bench.drain()
-    assert bench.receiver.fires("all")
-
-
-async def test_ends_are_not_repeated_for_ever(bench: Bench) -> None:
-    await bench.record(resolved(firing("f1"), at=NOON))
-    await bench.drain()
-    for _ in range(8):
-        bench.clock.forward(60)
-        bench.offer()
-        await bench.drain()
-    assert bench.receiver.subjects()[-1] == []
-    assert ["all"] in bench.receiver.subjects()[1:]
-
-
 # Endpoints.
 
 
@@ -509,6 +305,10 @@ async def test_ends_are_not_repeated_for_ever(bench: Bench) -> None:
 def test_an_endpoint_has_a_name_that_may_be_shown(text: str, name: str, url: str) -> None:
     endpoint = Endpoint.parse(text)
     assert (endpoint.name, endpoint.url) == (name, url)
+
+
+def test_an_endpoint_may_be_given_a_name() -> None:
+    assert Endpoint.parse("http://am.example:9093", name="tokyo-1").name == "tokyo-1"
 
 
 def test_an_endpoint_does_not_print_its_credentials() -> None:

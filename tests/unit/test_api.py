@@ -11,26 +11,21 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
-from connectors.base import Update
+from connectors.base import Address, Update
 from daemon.api.auth import Gatekeeper
 from daemon.api.routes import Sources, application
 from daemon.errors import ConfigError
+from daemon.ledger import Readings
 from daemon.model import Finding, Report
-from tests.build import ETH, ETHER, NOON, at, complete, failed
+from daemon.tokens import ApiToken, Scope
+from tests.build import ETH, ETHER, NOON, at, complete, failed, tip
 from tests.unit.test_pipeline import Bench
 
 Client = TestClient[Any, Any]
 
 
-@dataclass(frozen=True)
-class Key:
-    name: str
-    scope: str
-    text: str
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.text.encode()).hexdigest()
+def key(name: str, scope: Scope, text: str) -> ApiToken:
+    return ApiToken(name, scope, hashlib.sha256(text.encode()).hexdigest())
 
 
 @dataclass
@@ -44,7 +39,9 @@ class World:
     reload_error: ConfigError | None = None
     reloaded_by: list[str] = field(default_factory=list)
     asked_since: list[datetime] = field(default_factory=list)
-    tokens: Sequence[Key] = ()
+    tokens: Sequence[ApiToken] = ()
+    read_at: int = 1
+    removed: Sequence[str] = ()
 
     def sources(self) -> Sources:
         return Sources(
@@ -55,13 +52,18 @@ class World:
             report=lambda: self.report,
             last_cycle=lambda: self.last_cycle,
             cycle_limit=timedelta(seconds=10),
-            accounts=lambda name: {f"account of {name}": {"ETH": "5"}},
+            accounts=self._accounts,
             resolved=self._resolved,
+            receivers=lambda: {"am-1": "no answer within 10 s"},
             policies=lambda: [{"policy": "jp-psa/hot-share"}],
             config=lambda: {"entity": "Example Exchange KK"},
             reload=self._reload,
             registry=CollectorRegistry(),
         )
+
+    def _accounts(self, name: str) -> Readings | None:
+        found = Readings(tip(self.read_at), at(self.read_at), {Address(f"account of {name}"): {"ETH": "5"}})
+        return None if name in self.removed else found
 
     async def _resolved(self, since: datetime) -> Sequence[Finding]:
         self.asked_since.append(since)
@@ -129,10 +131,22 @@ async def test_one_wallet_shows_its_accounts_and_its_block() -> None:
     world = World(report=await judged(READ))
     status, body, _ = await ask(world, "/api/v1/wallets/hot")
     assert (status, body["readings"]) == (200, {"account of hot": {"ETH": "5"}})
-    assert body["block"]["height"] == 1
+    assert body["height"] == body["block"]["height"] == 1
     status, body, headers = await ask(world, "/api/v1/wallets/nobody")
     assert (status, headers["Content-Type"].split(";")[0]) == (404, "application/problem+json")
     assert body["detail"] == "there is no wallet nobody"
+
+
+async def test_readings_that_are_a_block_ahead_of_the_judgement_carry_their_own_block() -> None:
+    world = World(report=await judged(READ), time=at(5), read_at=2)
+    _, body, _ = await ask(world, "/api/v1/wallets/hot")
+    assert (body["height"], body["block"]["height"], body["block"]["hash"]) == (1, 2, tip(2).hash)
+    assert body["block"]["age_seconds"] == 3
+
+
+async def test_a_wallet_that_a_reload_has_removed_is_no_server_error_while_its_last_judgement_stands() -> None:
+    status, body, _ = await ask(World(report=await judged(READ), removed=["hot"]), "/api/v1/wallets/hot")
+    assert (status, body["detail"]) == (404, "there is no wallet hot")
 
 
 @pytest.mark.parametrize("path", ["report", "status", "exposure", "wallets", "chains", "findings"])
@@ -144,6 +158,7 @@ async def test_before_the_first_judgement_figures_are_a_503_problem(path: str) -
 async def test_status_says_the_worst_verdict_first() -> None:
     _, body, _ = await ask(World(report=await judged(READ)), "/api/v1/status")
     assert (body["verdict"], body["verdicts"], body["ready"]) == ("breach", {"ok": 0, "breach": 1, "unknown": 0}, True)
+    assert body["receivers"] == {"am-1": "no answer within 10 s"}
     _, body, _ = await ask(World(report=await judged(READ, seconds=99)), "/api/v1/status")
     assert (body["verdict"], body["ready"]) == ("unknown", False)
 
@@ -197,13 +212,13 @@ async def test_a_bad_configuration_is_refused_with_its_one_line() -> None:
 
 
 async def test_reload_names_who_asked() -> None:
-    world = World(tokens=[Key("deploy", "operate", "s3cret")])
+    world = World(tokens=[key("deploy", Scope.OPERATE, "s3cret")])
     headers = {"Authorization": "Bearer s3cret"}
     assert (await ask(world, "/-/reload", method="POST", headers=headers))[0] == 200
     assert world.reloaded_by == ["deploy"]
 
 
-TOKENS = [Key("grafana", "read", "r-token"), Key("root", "admin", "a-token")]
+TOKENS = [key("grafana", Scope.READ, "r-token"), key("root", Scope.ADMIN, "a-token")]
 
 
 @pytest.mark.parametrize(

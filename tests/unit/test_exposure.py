@@ -127,9 +127,16 @@ def test_a_stale_reading_names_the_failure_behind_it() -> None:
 
 def test_nodes_that_stand_still_are_not_current_although_they_answer() -> None:
     book = Book(tip=tip(0), seen=at(601))
-    state = chain_state("ethereum", book=book, ages=AGES, now=at(601))
+    state = chain_state("ethereum", book=book, ages=AGES, began=at(0), now=at(601))
     assert (state.reason, state.since) == (Reason.STALLED, at(0))
-    assert chain_state("ethereum", book=book, ages=AGES, now=at(600)).reason is None
+    assert chain_state("ethereum", book=book, ages=AGES, began=at(0), now=at(600)).reason is None
+
+
+def test_a_chain_that_is_never_heard_of_is_starting_only_so_long() -> None:
+    inv = inventory(wallet("hot", Tier.HOT, 1))
+    chains = [picture(Ledger(inv), inv, seconds=seconds).chains["ethereum"] for seconds in (60, 61)]
+    assert [state.reason for state in chains] == [Reason.STARTING, Reason.UNAVAILABLE]
+    assert chains[1].since == at(0)
 
 
 @pytest.mark.parametrize("growth", ["0", "0.5", "3"])
@@ -145,3 +152,23 @@ def test_a_wallet_with_nothing_in_it_holds_nothing_not_unknown() -> None:
     exposure = picture(ledger, inv).exposure
     assert exposure.hot_share[ALL] == NOTHING
     assert exposure.value == NOTHING
+
+
+def test_an_empty_hot_wallet_on_a_chain_that_went_silent_is_not_a_share_of_zero() -> None:
+    inv, ledger = two_tiers(0, 95 * ETHER)
+    share = picture(ledger, inv, seconds=62).exposure.hot_share
+    assert share[ALL] == share["ETH"] == Interval(Decimal(0), None, Decimal(1))
+
+
+def test_an_asset_that_also_lives_on_a_chain_without_wallets_blames_only_what_is_read() -> None:
+    bridged = Token("polygon", "0x" + "e" * 40, 18)
+    inv = inventory(wallet("hot", Tier.HOT, 1), assets={"ETH": [ETH, bridged]})
+    seen = picture(Ledger(inv), inv)
+    assert seen.exposure.causes == {ALL: ("chain:ethereum",), "ETH": ("chain:ethereum",)}
+
+
+def test_a_reading_from_the_future_is_no_current_one() -> None:
+    """The clock was set back by an hour while the node was dying: its reading must not stay current for that hour."""
+    inv, ledger = two_tiers(5 * ETHER, 95 * ETHER)
+    assert picture(ledger, inv, seconds=-30).chains["ethereum"].reason is None
+    assert picture(ledger, inv, seconds=-3600).chains["ethereum"].reason is Reason.STALE

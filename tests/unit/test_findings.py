@@ -1,6 +1,7 @@
 """The life of a finding: one page per real problem, however the number wobbles."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -119,3 +120,32 @@ def test_subjects_of_one_policy_live_apart() -> None:
     rules = {"share": rule()}
     step = advance((), [verdict(BREACH, subject="ETH"), verdict(OK, subject="BTC")], rules=rules, now=at(0))
     assert [item.verdict.subject for item in step.open] == ["ETH"]
+
+
+def test_a_clock_that_is_set_back_delays_neither_a_page_nor_its_end() -> None:
+    rules = {"share": rule(hold=5, clear_after=5)}
+    step = advance((), [verdict(BREACH)], rules=rules, now=at(3600))
+    step = advance(step.open, [verdict(BREACH)], rules=rules, now=at(0))
+    step = advance(step.open, [verdict(BREACH)], rules=rules, now=at(5))
+    assert [event for event, _ in step.events] == [Event.FIRING]
+    step = advance(step.open, [verdict(OK)], rules=rules, now=at(3600))
+    step = advance(step.open, [verdict(OK)], rules=rules, now=at(10))
+    step = advance(step.open, [verdict(OK)], rules=rules, now=at(15))
+    assert [event for event, _ in step.events] == [Event.RESOLVED]
+
+
+@pytest.mark.parametrize("kind", [BREACH, UNKNOWN, OK])
+def test_another_severity_ends_the_old_alert_and_goes_on_as_a_new_one(kind: str) -> None:
+    rules = {"share": rule(hold=5, clear_after=5)}
+    begun = advance((), [verdict(BREACH)], rules=rules, now=at(0))
+    fired = advance(begun.open, [verdict(BREACH)], rules=rules, now=at(5))
+    milder = replace(verdict(kind), severity=Severity.WARNING)
+    step = advance(fired.open, [milder], rules=rules, now=at(6))
+    assert [(event, item.verdict.severity) for event, item in step.events] == [
+        (Event.FIRING, Severity.WARNING),
+        (Event.RESOLVED, Severity.CRITICAL),
+    ]
+    assert [(item.since, item.verdict) for item in step.open] == [(at(0), milder)]
+    assert step.closed[0].why_resolved == "goes on with severity warning"
+    assert step.closed[0].id == fired.open[0].id != step.open[0].id
+    assert advance(step.open, [milder], rules=rules, now=at(7)).events == ()

@@ -69,6 +69,13 @@ def test_the_share_of_nothing_is_nothing_and_of_the_unknown_unknown() -> None:
     assert Interval.exactly(ONE).share_with(UNKNOWN) == Interval(ZERO, None, ONE)
 
 
+def test_nothing_that_is_not_read_any_more_may_be_everything_but_nothing_that_is_read_is_nothing() -> None:
+    lost = Interval(ZERO, None, ZERO)
+    assert lost.share_with(Interval(ZERO, None, ONE)) == Interval(ZERO, None, ONE)
+    assert lost.share_with(Interval.exactly(ONE)) == lost
+    assert NOTHING.share_with(Interval(ZERO, None, ONE)) == lost
+
+
 def test_nothing_of_an_unpriced_asset_is_worth_nothing() -> None:
     assert NOTHING.times(UNKNOWN) == NOTHING
     assert Interval.exactly(ONE).times(UNKNOWN) == UNKNOWN

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.base import Address
-from connectors.errors import BadAddress
+from connectors.evm.address import canonical
 from daemon.document import TAKES_NONE, read
 from daemon.errors import ConfigError
 from daemon.inventory import build
@@ -129,21 +128,15 @@ def test_a_preset_is_no_place_for_it(secret: str) -> None:
     assert not repeats(text, secret)
 
 
-def _no_address(text: str) -> Address:
-    if len(text) != 42:
-        raise BadAddress("expected 0x and 40 hexadecimal digits")
-    return Address(text.lower())
-
-
 @given(forms.any_form, st.sampled_from(("{}", "  {}  ", f"{ADDRESS} # {{}}", "# {}", f"{ADDRESS} {{}}", "{} # note")))
 @settings(deadline=None)
 def test_an_address_file_is_no_place_for_it(secret: str, line: str) -> None:
     def attempt(path: Path) -> object:
         configuration = path.with_name("settings.yaml")
         configuration.write_text(GOOD.replace(f'addresses: ["{ADDRESS}"]', "addresses_file: p.yaml"))
-        return build(load(configuration, env={}), base=path.parent, canonical={"evm": _no_address})
+        return build(load(configuration, env={}), base=path.parent, canonical={"evm": canonical})
 
-    content = f"0x{'0' * 40}\n{line.format(secret)}\n"
+    content = f"0x{'1' * 40}\n{line.format(secret)}\n"
     assert not repeats(complaint(attempt, content), secret)
 
 

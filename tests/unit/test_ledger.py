@@ -165,3 +165,22 @@ def test_a_new_inventory_carries_over_what_both_watch_and_nothing_else() -> None
     assert totals[("hot", ETH)] == Total(known=7, pairs=2, unread=1, never=1)
     assert totals[("vault", ETH)] == Total(lost=9, pairs=1, unread=1)
     assert newer.books["ethereum"].tip == tip(2)
+
+
+def test_what_was_lost_before_a_reload_does_not_become_younger_by_it_nor_lose_its_reason() -> None:
+    inv, older = two_tiers(7, 9)
+    for height in (2, 3):
+        older.apply(complete(height, {(1, ETH): 7}, unread=[(2, ETH)]))
+    newer = Ledger(inv)
+    newer.carry_over(older, chains=["ethereum"])
+    assert newer.totals() == older.totals()
+    assert newer.books == older.books
+
+
+def test_what_was_never_read_keeps_its_reason_too() -> None:
+    """The connector tells it once; a worker that goes on would never tell it again."""
+    inv = inventory(wallet("hot", Tier.HOT, 1))
+    older, newer = Ledger(inv), Ledger(inv)
+    older.apply(complete(1, {}, unread=[(1, ETH)]))
+    newer.carry_over(older, chains=["ethereum"])
+    assert +newer.books["ethereum"].reasons == {Reason.NODE_ERROR: 1}

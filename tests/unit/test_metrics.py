@@ -109,10 +109,16 @@ async def test_a_dead_chain_leaves_ages_that_grow_and_no_number() -> None:
 
 
 async def test_a_picture_that_nobody_renews_is_withheld() -> None:
+    unread = complete(2, {(2, ETH): 94 * ETHER}, unread=[(1, ETH)])
+    series = await scraped(READ, unread, later=10)
+    names = {name for name, _ in await scraped(READ, unread, later=11)}
+    withheld = {"hot_share_ratio", "verdict", "findings", "holdings", "chain_height", "unread_accounts"}
+    assert withheld <= {name.removeprefix("pyrometer_") for name, _ in series}
+    assert not withheld & {name.removeprefix("pyrometer_") for name in names}
+
+
+async def test_the_ages_of_a_picture_that_nobody_renews_grow() -> None:
     series = await scraped(READ, later=11)
-    names = {name for name, _ in series}
-    assert "pyrometer_hot_share_ratio" not in names
-    assert "pyrometer_verdict" not in names
     assert value(series, "report_age_seconds") == 11
     assert value(series, "chain_reading_age_seconds", chain="ethereum") == 11
 

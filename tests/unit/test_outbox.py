@@ -36,7 +36,7 @@ FIRST, SECOND = told(firing("f1")), told(firing("f2"))
 def test_every_event_goes_to_every_sink_with_ids_that_stay() -> None:
     events = [(Event.FIRING, firing("f1")), (Event.RESOLVED, resolved(firing("f2"), at=NOON))]
     items = addressed(events, sinks=["a", "b"], at=NOON)
-    assert [item.id for item in items] == ["f1/firing/a", "f1/firing/b", "f2/resolved/a", "f2/resolved/b"]
+    assert [item.id for item in items] == ["f1:firing:a", "f1:firing:b", "f2:resolved:a", "f2:resolved:b"]
     assert items == addressed(iter(events), sinks=iter(["a", "b"]), at=NOON)
 
 
@@ -309,3 +309,21 @@ async def test_a_bug_in_the_store_is_not_swallowed_and_still_costs_no_page() -> 
     with pytest.raises(RuntimeError):
         await box.record([firing("f1")], [FIRST])
     assert box.queued("am", limit=10) == (FIRST,)
+
+
+async def test_what_was_begun_before_the_store_could_tell_is_no_finding_of_an_earlier_life() -> None:
+    store = MemoryStore(kept={"f1": firing("f1")}, faults=["before"])
+    box = outbox(store)
+    with pytest.raises(StoreError):
+        await box.restore()
+    await box.record([firing("f2")], [SECOND])
+    assert await box.restore() == (firing("f1"),)
+
+
+async def test_a_store_that_can_not_tell_what_an_earlier_life_left_is_a_problem_until_it_can() -> None:
+    box = outbox(MemoryStore(faults=["before"]))
+    with pytest.raises(StoreError):
+        await box.restore()
+    assert (box.restored, (box.problem or "").split(":")[0]) == (False, "what an earlier run left can't be read")
+    await box.restore()
+    assert (box.restored, box.problem) == (True, None)

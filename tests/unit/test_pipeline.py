@@ -1,5 +1,6 @@
 """The pipeline: a judgement is durable before anybody is told, and every sink gets the same report."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ from daemon.model import Finding, Judgement, Notification, Report, State, Tier
 from daemon.pipeline import Pipeline, Setup
 from daemon.policy.hot_share import HotShare
 from daemon.policy.rule import Rule
-from tests.build import AGES, ETH, at, complete, failed, inventory, price, wallet
+from tests.build import AGES, ETH, NOON, at, complete, failed, inventory, price, wallet
 
 INVENTORY = inventory(wallet("hot", Tier.HOT, 1), wallet("cold", Tier.COLD, 2))
 
@@ -64,6 +65,7 @@ class Bench:
             feeds={"prices": "fixed"},
             growth=Decimal(1),
             ages={"ethereum": AGES},
+            began=NOON,
         )
         self.pipeline = Pipeline(self.setup, Ledger(INVENTORY), (), self.journal, ("am-1", "am-2"), self.sinks)
 
@@ -147,3 +149,49 @@ async def test_problems_name_dead_chains_unread_accounts_and_a_store_that_fails(
 async def test_a_healthy_picture_has_no_problem() -> None:
     report = await Bench().see(read(1, 1, 99), seconds=1)
     assert report.problems == ()
+
+
+class Broken:
+    def offer(self, report: Report) -> None:
+        raise ZeroDivisionError("a bug in a sink")
+
+
+async def test_a_broken_sink_hides_nothing_from_the_others_and_is_noticed() -> None:
+    bench = Bench()
+    first, last = bench.sinks
+    bench.pipeline.sinks = (first, Broken(), last)
+    with pytest.raises(ZeroDivisionError):
+        await bench.see(read(1, 6, 94), seconds=1)
+    assert len(first.reports) == len(last.reports) == 1
+    assert [item.state for item in bench.pipeline.findings] == [State.FIRING]
+
+
+class SlowJournal(Journal):
+    """Records only when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.asked, self.let = asyncio.Event(), asyncio.Event()
+
+    async def record(self, findings: Sequence[Finding], notifications: Sequence[Notification]) -> None:
+        self.asked.set()
+        await self.let.wait()
+        await super().record(findings, notifications)
+
+
+async def test_findings_that_the_store_tells_late_are_adopted_between_two_passes() -> None:
+    """Neither may undo what the other did while it waited for the store."""
+    bench = Bench()
+    earlier = (await bench.see(read(1, 6, 94), seconds=1)).findings
+    again, journal = Bench(), SlowJournal()
+    again.pipeline.recorder = journal
+    judging = asyncio.create_task(again.see(read(2, 6, 94), seconds=2))
+    await journal.asked.wait()
+    adopting = asyncio.create_task(again.pipeline.adopt(earlier, now=at(3)))
+    journal.let.set()
+    await asyncio.gather(judging, adopting)
+    assert [item.id for item in again.pipeline.findings] == [earlier[0].id]
+    assert [(item.state, item.why_resolved) for item in journal.findings] == [
+        (State.FIRING, ""),
+        (State.RESOLVED, "goes on as an earlier finding"),
+    ]

@@ -8,12 +8,12 @@ from pydantic import ValidationError
 
 from connectors.base import Disagreement
 from daemon.ledger import Ledger
-from daemon.model import Judgement, Move, Tier, Verdict
-from daemon.policy import JUDGES, RuleConfig, judge
+from daemon.model import Judgement, Move, Owner, Tier, Verdict
+from daemon.policy import JUDGES, RuleConfig, judge, worst
 from daemon.policy.blind import Blind
 from daemon.policy.disagreement import DisagreementRule
 from daemon.policy.hot_share import HotShare
-from daemon.policy.rule import Picture
+from daemon.policy.rule import Picture, Rule
 from daemon.policy.wallet_band import WalletBand
 from tests.build import ETH, ETHER, USDT, address, complete, failed, inventory, picture, tip, two_tiers, wallet
 
@@ -124,6 +124,13 @@ def test_an_unread_account_that_changes_no_verdict_blinds_nobody() -> None:
     assert (found.judgement, found.cleared) == (Judgement.OK, True)
 
 
+def test_a_start_is_no_blindness_until_nothing_is_heard_for_too_long() -> None:
+    inv = inventory(wallet("hot", Tier.HOT, 1), wallet("cold", Tier.COLD, 2))
+    waiting = [blind(picture(Ledger(inv), inv, seconds=seconds))["chain:ethereum"] for seconds in (1, 61)]
+    assert [verdict.judgement for verdict in waiting] == [Judgement.UNKNOWN, Judgement.BREACH]
+    assert not any(verdict.cleared for verdict in waiting)
+
+
 def test_a_missing_price_is_a_cause_of_its_own() -> None:
     inv = inventory(wallet("hot", Tier.HOT, 1), wallet("cold", Tier.COLD, 2), assets={"ETH": [ETH], "USDT": [USDT]})
     ledger = Ledger(inv)
@@ -149,6 +156,34 @@ def test_nodes_that_contradict_each_other_are_a_finding_with_both_answers() -> N
     assert (over.judgement, over.cleared) == (Judgement.OK, True)
 
 
+def test_of_a_chain_that_is_not_read_nobody_knows_whether_its_nodes_agree() -> None:
+    """Whatever other rules there are: a node that is dead is never a picture in which all is ok."""
+    inv = inventory(wallet("company", Tier.HOT, 1, owner=Owner.COMPANY))
+    rules: list[tuple[str, Rule]] = [
+        ("share", SHARE),
+        ("nodes", DisagreementRule(kind="disagreement")),
+        ("blind", Blind(kind="blind")),
+    ]
+    ledger = Ledger(inv)
+    for seconds, blindness in ((0, Judgement.UNKNOWN), (62, Judgement.BREACH)):
+        share, nodes, blind = judge(rules, picture(ledger, inv, seconds=seconds))
+        assert (share.judgement, nodes.judgement, nodes.cleared) == (Judgement.OK, Judgement.UNKNOWN, False)
+        assert nodes.summary == "Nobody knows whether the nodes of ethereum agree"
+        assert (blind.subject, blind.judgement) == ("chain:ethereum", blindness)
+        assert worst([share, nodes, blind]) is Judgement.UNKNOWN
+        ledger.apply(complete(1, {(1, ETH): 5}))
+        assert {item.judgement for item in judge(rules, picture(ledger, inv))} == {Judgement.OK}
+
+
+def test_a_contradiction_stands_when_the_chain_falls_silent_on_it() -> None:
+    inv = inventory(wallet("hot", Tier.HOT, 1))
+    ledger = Ledger(inv)
+    evidence = Disagreement(address(1), ETH, tip(1), (("node-1", "5"), ("node-2", "7")))
+    ledger.apply(complete(1, {(1, ETH): 5}, disagreements=(evidence,)))
+    (found,) = judge([("nodes", DisagreementRule(kind="disagreement"))], picture(ledger, inv, seconds=62))
+    assert (found.judgement, found.cleared, found.causes) == (Judgement.BREACH, False, ())
+
+
 def test_a_million_contradictions_fit_in_one_alert() -> None:
     inv = inventory(wallet("hot", Tier.HOT, 1))
     ledger = Ledger(inv)
@@ -161,3 +196,10 @@ def test_a_million_contradictions_fit_in_one_alert() -> None:
 def test_every_rule_that_can_be_configured_has_a_judge() -> None:
     union = RuleConfig.__origin__  # type: ignore[attr-defined]
     assert set(union.__args__) == set(JUDGES)
+
+
+def test_nodes_that_nobody_hears_are_not_said_to_agree() -> None:
+    inv, ledger = two_tiers(ETHER, ETHER)
+    ledger.apply(failed(5))
+    (found,) = judge([("nodes", DisagreementRule(kind="disagreement"))], picture(ledger, inv, seconds=100))
+    assert (found.judgement, found.cleared, found.causes) == (Judgement.UNKNOWN, False, ("chain:ethereum",))

@@ -208,7 +208,7 @@ async def perform(store: Store, operation: tuple[Any, ...]) -> int:
             finding = state(key)
             await store.record([finding], [told(finding)] if with_notification else [])
         case ("settle", key, refusal):
-            await store.record([], [], outcomes={f"{key}/firing/am": Outcome(NOON + 2 * HOUR, refusal)})
+            await store.record([], [], outcomes={f"{key}:firing:am": Outcome(NOON + 2 * HOUR, refusal)})
         case ("prune", before):
             return await store.prune(before=before)
         case _:

@@ -11,7 +11,8 @@ from hypothesis import given
 from daemon.interval import Interval
 from daemon.model import Finding
 from daemon.store.codec import decode, encode
-from tests.delivery_cases import FINDINGS, NOON, firing
+from tests.delivery_cases import NOON, firing
+from tests.delivery_strategies import FINDINGS
 
 
 @given(FINDINGS)

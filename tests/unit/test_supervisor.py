@@ -26,8 +26,16 @@ class Script:
             raise ZeroDivisionError("a bug")
         if word == "fail":
             raise StoreError("locked")
+        if word == "stray":
+            await cancelled_by_somebody()
         if word == "hang":
             await asyncio.sleep(3600)
+
+
+async def cancelled_by_somebody() -> None:
+    inner = asyncio.ensure_future(asyncio.sleep(3600))
+    asyncio.get_running_loop().call_soon(inner.cancel)
+    await inner
 
 
 async def played(*words: str, deadline: float | None = None) -> tuple[Script, list[float], list[str]]:
@@ -50,6 +58,12 @@ async def test_one_line_when_it_goes_down_and_one_when_it_is_up_again() -> None:
 async def test_a_step_that_hangs_past_its_deadline_is_a_failure() -> None:
     script, slept, lines = await played("hang", "ok", deadline=0.01)
     assert (script.calls, len(slept), lines) == (3, 1, ["worker down", "worker up again"])
+
+
+async def test_a_worker_does_not_die_of_a_cancellation_that_was_not_meant_for_it() -> None:
+    script, slept, lines = await played("stray", "ok", "stray", deadline=5)
+    assert (script.calls, len(slept)) == (4, 2)
+    assert lines == ["worker down", "worker up again", "worker down"]
 
 
 async def test_only_an_unforeseen_error_is_logged_with_its_traceback() -> None:

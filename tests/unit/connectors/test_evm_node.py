@@ -57,6 +57,7 @@ class Script:
     decimals: object = f"0x{6:064x}"
     balance: dict[Address, object] = field(default_factory=dict)
     token: dict[Address, object] = field(default_factory=dict)
+    version: object = "Geth/v1.16.0"
     asked: list[str] = field(default_factory=list)
     forgets_after: int = 10**9
 
@@ -64,6 +65,8 @@ class Script:
         self.asked.append(method)
         if method == "eth_chainId":
             return self.chain_id
+        if method == "web3_clientVersion":
+            return self.version
         if method.startswith("eth_getBlockBy"):
             return self._block(params[0])
         if method == "eth_getBalance":
@@ -146,6 +149,10 @@ async def test_a_node_of_another_chain_is_misconfigured_and_named() -> None:
 async def test_a_chain_id_that_is_none_is_a_bad_answer(chain_id: object) -> None:
     with pytest.raises(BadAnswer):
         await node_of(Script(chain_id=chain_id)).head()
+
+
+async def test_a_node_that_does_not_tell_its_version_is_read_all_the_same() -> None:
+    assert (await node_of(Script(version=REFUSED)).head()).height == 10
 
 
 # ── headers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -263,6 +270,21 @@ async def test_every_call_failing_is_a_failure_of_the_node_and_not_zeros() -> No
     assert str(caught.value).startswith("node: every one of 6 balances failed, first: ")
 
 
+async def test_a_second_look_at_a_few_accounts_may_fail_for_all_of_them() -> None:
+    script = Script(balance={ACCOUNTS[1]: REFUSED})
+    values = await read_balances(node_of(script), keys=Keys(WATCH, [2]), block=name_of(10))
+    assert reasons(values) == [Reason.NODE_ERROR]
+
+
+async def test_another_block_than_the_one_asked_for_by_hash_is_a_bad_answer() -> None:
+    class Liar(Script):
+        def _block(self, which: str) -> object:
+            return block(8)
+
+    with pytest.raises(BadAnswer, match="for block 0x0"):
+        await balances(Liar())
+
+
 async def test_a_block_that_the_node_lacks_is_unknown() -> None:
     with pytest.raises(UnknownBlock):
         await balances(Script(), block=name_of(11))
@@ -270,7 +292,7 @@ async def test_a_block_that_the_node_lacks_is_unknown() -> None:
 
 async def test_a_block_lost_while_it_is_read_is_unknown_and_not_half_told() -> None:
     with pytest.raises(UnknownBlock):
-        await balances(Script(balance={ACCOUNTS[2]: REFUSED}, forgets_after=4))
+        await balances(Script(balance={ACCOUNTS[2]: REFUSED}, forgets_after=5))
 
 
 async def test_other_decimals_than_declared_make_that_token_misconfigured_on_every_account() -> None:
@@ -287,6 +309,49 @@ async def test_a_contract_without_decimals_is_accepted(told: object) -> None:
 @pytest.mark.parametrize(("told", "reason"), [(REFUSED, Reason.NODE_ERROR), ("0x12", Reason.BAD_ANSWER)])
 async def test_decimals_that_can_not_be_checked_leave_the_token_unread(told: object, reason: Reason) -> None:
     assert reasons(await balances(Script(decimals=told))) == [5, reason] * 3
+
+
+@dataclass
+class Mining(Script):
+    """Makes a block as soon as the first balance is asked for, and tells the state that it is changing."""
+
+    def answer(self, method: str, params: Sequence[Any]) -> object:
+        if method == "eth_getBalance" and self.top == 10:
+            self.top = 11
+            return "0x99"
+        return super().answer(method, params)
+
+
+@pytest.mark.parametrize(
+    ("version", "block", "expected"),
+    [
+        ("anvil/v1.7.1", 10, [5, 7]),
+        ("Geth/v1.16.0", 10, [0x99, 7]),
+        ("anvil/v1.7.1", 9, [0x99, 7]),
+        (None, 10, [0x99, 7]),
+    ],
+)
+async def test_a_development_nodes_newest_block_is_read_again_when_a_block_was_made_meanwhile(
+    version: object, block: int, expected: list[int]
+) -> None:
+    """Only there: other nodes, and older blocks, are not read twice."""
+    values = await balances(Mining(version=version), block=name_of(block))
+    assert values[:2] == expected
+
+
+async def test_a_development_node_that_stands_still_is_read_once() -> None:
+    script = Script(version="anvil/v1.7.1")
+    await balances(script)
+    assert script.asked.count("eth_getBalance") == 3
+
+
+async def test_decimals_told_only_later_are_still_compared() -> None:
+    script = Script(decimals="0x")
+    node = node_of(script)
+    assert (await read_balances(node, keys=Keys.all_of(WATCH), block=name_of(10)))[1] == 7
+    script.decimals = f"0x{18:064x}"
+    values = await read_balances(node, keys=Keys.all_of(WATCH), block=name_of(10))
+    assert reasons(values) == [5, Reason.MISCONFIGURED] * 3
 
 
 async def test_decimals_are_asked_until_they_are_settled_and_again_after_a_new_connection() -> None:

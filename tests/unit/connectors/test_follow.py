@@ -200,6 +200,18 @@ async def test_one_forger_of_three_is_outvoted_and_shown_at_every_update_of_that
     assert (await scene.poll()).disagreements == ()
 
 
+async def test_a_settled_dispute_is_still_shown_after_a_second_look_at_another_account() -> None:
+    scene = Scene(agree=2, count=3)
+    scene.nodes[1].scripted[3] = 666
+    scene.nodes[0].scripted[1] = scene.nodes[1].scripted[1] = ERROR
+    first = await scene.poll()
+    assert len(first.disagreements) == 1
+    scene.nodes[0].scripted.clear()
+    second = await scene.poll()
+    assert second.held == (Held(ACCOUNTS[0], COPPER, 1001),)
+    assert second.disagreements == first.disagreements
+
+
 async def test_one_forger_of_two_makes_the_account_unread_until_they_agree_again() -> None:
     scene = Scene(agree=2, count=2)
     scene.nodes[1].scripted[3] = 666

@@ -76,6 +76,7 @@ async def test_a_fallback_far_behind_does_not_move_the_head_back_and_is_named() 
     error = await scene.failure()
     assert error.reason is Reason.UNAVAILABLE
     assert str(error) == "y: 50 blocks behind block 100, which was read before"
+    assert scene.nodes[1].transport.circuit.error is error
     scene.nodes[0].error, scene.nodes[0].chain = None, A.grown()
     assert await scene.head() == "a101"
 
@@ -127,6 +128,16 @@ async def test_the_depth_of_a_reorg_is_exact_over_blocks_missed_between_polls() 
     scene.nodes[0].chain = A.forked(at=113, name="b", top=131)
     await scene.advance()
     assert scene.heads.reorgs == [112]
+
+
+async def test_after_a_reorg_to_a_lower_height_nothing_is_left_of_the_old_branch() -> None:
+    scene = Scene(count=1)
+    await scene.advance()
+    branch = A.forked(at=95, name="b", top=97)
+    for chain in (branch, branch.grown(4), branch.forked(at=100, name="c", top=102)):
+        scene.nodes[0].chain = chain
+        await scene.advance()
+    assert scene.heads.reorgs == [94, 99]
 
 
 async def test_a_reorg_soon_after_the_start_is_placed_by_the_blocks_fetched_then() -> None:

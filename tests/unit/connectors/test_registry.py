@@ -23,6 +23,7 @@ def test_the_registry_and_the_addresses_are_had_without_web3() -> None:
     assert "web3" not in imported_by(code)
 
 
+@pytest.mark.timeout(120)  # the first import after an installation compiles a thousand modules
 def test_a_connection_needs_web3() -> None:
     assert "web3" in imported_by("import connectors; connectors.CONNECTORS['evm'].connect")
 

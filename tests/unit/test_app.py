@@ -1,0 +1,157 @@
+"""The composition root in this process: it starts, swaps and ends in good order, whatever its parts do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from daemon.app import App, utc_now
+from daemon.errors import ConfigError
+from daemon.model import Finding, Report, State
+from daemon.pipeline import Sink
+from daemon.reload import load_whole
+from tests.delivery_cases import MemoryStore
+from tests.system.daemon import until
+from tests.system.exchange import config
+
+DEAD = "http://127.0.0.1:9"
+BLIND_AT_ONCE = {"kind": "blind", "name": "blind", "hold": "0s"}
+
+
+class Running:
+    """An App that runs beside the test on a store of the test's; `file` is what a reload reads."""
+
+    def __init__(self, app: App, *, file: Path, sinks: Sequence[Sink]) -> None:
+        self.app = app
+        self.file = file
+        self.stop = asyncio.Event()
+        self._task = asyncio.create_task(app.run(self.stop, more=sinks))
+
+    async def ended(self) -> None:
+        """Stops it; TimeoutError when it does not end by itself."""
+        self.stop.set()
+        await asyncio.wait_for(self._task, 10)
+
+    async def reported(self) -> Report:
+        await until(lambda: self.app.report is not None or self._task.done())
+        assert self.app.report is not None
+        return self.app.report
+
+
+def written(folder: Path, **more: Any) -> Path:  # noqa: ANN401 - YAML values
+    """A configuration whose node is dead, so that `blind` fires at once."""
+    file = folder / "pyrometer.yaml"
+    whole = {"entity": "Example KK", "currency": "JPY", "api": {"listen": "127.0.0.1:0"}, "tick": "20ms"}
+    file.write_text(yaml.safe_dump({**whole, **config(DEAD), **more}))
+    return file
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    *,
+    store: MemoryStore,
+    sinks: Sequence[Sink] = (),
+    **more: Any,  # noqa: ANN401 - YAML values
+) -> AsyncIterator[Running]:
+    file = written(folder, **more)
+    async with aiohttp.ClientSession() as session:
+        loaded = load_whole(file, env={}, now=utc_now())
+        subject = Running(App(loaded, env={}, now=utc_now, store=store, session=session), file=file, sinks=sinks)
+        try:
+            yield subject
+        finally:
+            await subject.ended()
+
+
+async def test_a_receiver_may_be_called_like_one_of_our_workers(tmp_path: Path) -> None:
+    receivers = {"endpoints": [{"url": DEAD, "name": name} for name in ("judge", "store", "reload", "prune")]}
+    async with running(tmp_path, store=MemoryStore(), alertmanager=receivers) as subject:
+        await subject.reported()
+        await subject.ended()
+
+
+async def test_what_the_store_had_not_taken_is_offered_to_it_a_last_time(tmp_path: Path) -> None:
+    store = MemoryStore(faults=["before"] * 1000)
+    async with running(
+        tmp_path, store=store, policies=[BLIND_AT_ONCE, {"kind": "hot_share", "limit": 0.05}]
+    ) as subject:
+        await subject.reported()
+        await until(lambda: subject.app.report and subject.app.report.findings)
+        store.faults.clear()
+        await subject.ended()
+    assert [item.state for item in store.kept.values()] == [State.FIRING]
+
+
+class Breaking:
+    """A sink with a bug, from its second report on."""
+
+    def __init__(self) -> None:
+        self.offers = 0
+
+    def offer(self, report: Report) -> None:
+        self.offers += 1
+        if self.offers > 1:
+            raise ZeroDivisionError("a bug in a sink")
+
+
+async def test_a_broken_sink_stops_neither_the_judging_nor_what_it_is_known_by(tmp_path: Path) -> None:
+    broken = Breaking()
+    async with running(tmp_path, store=MemoryStore(), sinks=[broken]) as subject:
+        await subject.reported()
+        for offers in (2, 3, 4):
+            before = subject.app.report
+            await until(lambda offers=offers: broken.offers >= offers)  # type: ignore[misc]
+            assert subject.app.report is not before
+
+
+class Stubborn(MemoryStore):
+    """Can't be read at first, hangs afterwards, and takes its time to be cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__(faults=["before"])
+        self.hangs = asyncio.Event()
+
+    async def findings(self) -> tuple[Finding, ...]:
+        await super().findings()
+        self.hangs.set()
+        try:
+            return await asyncio.Future()
+        finally:
+            await asyncio.sleep(0.5)
+
+
+async def test_a_reload_under_way_when_it_is_stopped_leaves_nothing_running(tmp_path: Path) -> None:
+    store = Stubborn()
+    async with running(tmp_path, store=store) as subject:
+        await store.hangs.wait()
+        written(tmp_path, chains=config(DEAD, "http://127.0.0.1:10")["chains"])
+        reloading = asyncio.create_task(subject.app.reload("a test"))
+        await asyncio.sleep(0)
+        await subject.ended()
+        await reloading
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"entity": "Another KK"}, "entity"),
+        ({"log": {"level": "debug"}}, "log"),
+        ({"store": "sqlite+aiosqlite:///elsewhere.db"}, "store"),
+        ({"api": {"listen": "127.0.0.1:1"}}, "api.listen"),
+        ({"alertmanager": {"endpoints": [DEAD]}}, "alertmanager"),
+    ],
+)
+async def test_what_is_taken_up_once_is_refused_by_a_reload_and_not_half_done(
+    tmp_path: Path, change: dict[str, Any], name: str
+) -> None:
+    async with running(tmp_path, store=MemoryStore()) as subject:
+        await subject.reported()
+        written(tmp_path, **change)
+        with pytest.raises(ConfigError, match=f"{name} differs from the running configuration; restart to change it"):
+            await subject.app.reload("a test")
