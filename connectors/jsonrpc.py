@@ -25,10 +25,18 @@ class _TooMuchAtOnce(Exception):
 
 
 class Node:
-    """One JSON-RPC node. `call` raises ConnectorError; `batch` raises it only where the exchange as a whole failed."""
+    """One JSON-RPC node. `call` raises ConnectorError; `batch` raises it only where the exchange as a whole failed.
 
-    def __init__(self, transport: Transport) -> None:
+    With `decimals`, numbers in answers that are not whole are Decimal: amounts of money in coins. `ceiling_per_call`:
+    bytes that each call adds to what an answer may have.
+    """
+
+    def __init__(
+        self, transport: Transport, *, decimals: bool = False, ceiling_per_call: int = CEILING_PER_CALL
+    ) -> None:
         self.transport = transport
+        self._decimals = decimals
+        self._ceiling_per_call = ceiling_per_call
         self._most = 1_000_000
         """Calls that this node takes at once, as far as it has told us."""
 
@@ -37,8 +45,14 @@ class Node:
 
     async def call(self, method: str, params: Sequence[object] = ()) -> Result:
         """The result of one call. Raises NodeError for the node's refusal, else as Transport.request."""
-        answer = await self._post(_request(0, call=(method, params)), calls=1)
-        item = self.transport.parse(answer.body)
+        return await self.long_call(method, params, ceiling=CEILING + self._ceiling_per_call)
+
+    async def long_call(
+        self, method: str, params: Sequence[object], *, ceiling: int, deadline: float | None = None
+    ) -> Result:
+        """As `call`, where much is known to come, and late: `ceiling` in bytes of the answer, `deadline` in seconds."""
+        answer = await self._post(_request(0, call=(method, params)), calls=1, ceiling=ceiling, deadline=deadline)
+        item = self._parse(answer)
         if not isinstance(item, dict):
             raise self._bad("the answer to a call is no JSON object")
         if "error" not in item and (type(item.get("id")) is not int or item["id"] != 0):
@@ -70,10 +84,14 @@ class Node:
             return error
 
     async def _exchange(self, calls: Sequence[Call]) -> list[Result]:
-        answer = await self._post([_request(index, call=call) for index, call in enumerate(calls)], calls=len(calls))
+        answer = await self._post(
+            [_request(index, call=call) for index, call in enumerate(calls)],
+            calls=len(calls),
+            ceiling=CEILING + len(calls) * self._ceiling_per_call,
+        )
         if answer.status == 413:
             raise _TooMuchAtOnce
-        items = self.transport.parse(answer.body)
+        items = self._parse(answer)
         if isinstance(items, dict) and items.get("error") is not None:
             error = self._error(items["error"])
             if _says_too_large(error):
@@ -88,11 +106,13 @@ class Node:
         self._count(results)
         return results
 
-    async def _post(self, request: object, *, calls: int) -> Answer:
+    async def _post(self, request: object, *, calls: int, ceiling: int, deadline: float | None = None) -> Answer:
         body = json.dumps(request, separators=(",", ":")).encode()
-        ceiling = CEILING + calls * CEILING_PER_CALL
         accepts = _speaks_jsonrpc if calls == 1 else _speaks_batches
-        return await self.transport.request("POST", body=body, ceiling=ceiling, is_answer=accepts)
+        return await self.transport.request("POST", body=body, ceiling=ceiling, deadline=deadline, is_answer=accepts)
+
+    def _parse(self, answer: Answer) -> object:
+        return self.transport.parse(answer.body, decimals=self._decimals)
 
     def _in_order(self, items: list[object], *, count: int) -> list[dict[str, object]]:
         found: dict[int, dict[str, object]] = {}

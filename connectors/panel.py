@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from connectors.errors import ConnectorError, Misconfigured, NodeError, Reason, Unavailable
-from connectors.transport import Timing, Transport
+from connectors.standing import Standing
+from connectors.transport import Timing
 
 SHORTEST_GRACE = 0.5
 """Seconds that stragglers get once enough have answered, or half as long as those took, if that is more: long enough
@@ -19,7 +20,7 @@ class Member(Protocol):
     """A node, whatever its protocol."""
 
     @property
-    def transport(self) -> Transport: ...
+    def transport(self) -> Standing: ...
 
 
 M = TypeVar("M", bound=Member)

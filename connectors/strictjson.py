@@ -2,6 +2,7 @@
 
 import json
 import re
+from decimal import Decimal
 from typing import NoReturn
 
 DEEPEST = 32
@@ -11,15 +12,15 @@ NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
-def loads(body: bytes) -> object:
+def loads(body: bytes, *, decimals: bool = False) -> object:
     """The value in UTF-8 text. Raises ValueError for everything that is not JSON (RFC 8259) or is nested too deep.
 
     The standard parser stops at the interpreter's recursion limit, but any library may have raised that so far that
-    the stack bursts first; so the depth is looked at before.
+    the stack bursts first; so the depth is looked at before. With `decimals`, numbers that are not whole are Decimal.
     """
     if _too_deep(body) and _too_deep(STRINGS.sub(b"", body)):
         raise ValueError(f"nested deeper than {DEEPEST}")
-    value: object = json.loads(body.decode(), parse_constant=_no_constant)
+    value: object = json.loads(body.decode(), parse_constant=_no_constant, parse_float=Decimal if decimals else None)
     return value
 
 

@@ -10,35 +10,29 @@ import math
 import os
 import random
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import SimpleNamespace, TracebackType
-from typing import NamedTuple, NoReturn, Self, TypeVar
+from typing import NamedTuple, NoReturn, Self
 
 import aiohttp
 from yarl import URL
 
 from connectors import strictjson
-from connectors.base import ProviderStats
 from connectors.circuit import Circuit
 from connectors.config import EndpointConfig
-from connectors.errors import BadAnswer, ConnectorError, Misconfigured, RateLimited, Reason, Unavailable
+from connectors.errors import BadAnswer, Misconfigured, RateLimited, Reason, Unavailable
+from connectors.standing import Standing
 
 CEILING = 8 * 1024 * 1024
 """Bytes of an answer's body, decompressed, past which it is no answer to anything we ask."""
-
-LONGEST_QUOTE = 200
-"""Characters of a node's own words that go into a message."""
 
 SENT_WHOLE = 512 * 1024
 """Bytes of a request that are handed to the connection at once."""
 
 WORST_RETRY_AFTER = 60.0
 DEFAULT_RETRY_AFTER = 1.0
-
-E = TypeVar("E", bound=ConnectorError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +42,24 @@ class Timing:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     rng: Callable[[], float] = random.random
+
+
+class Pace:
+    """Gives everybody a turn, so many a second at most; None is no limit."""
+
+    def __init__(self, per_second: float | None, *, timing: Timing) -> None:
+        self._interval = 1 / per_second if per_second else 0.0
+        self._timing = timing
+        self._next_slot = -math.inf
+
+    async def turn(self) -> None:
+        if not self._interval:
+            return
+        now = self._timing.clock()
+        slot = max(now, self._next_slot)
+        self._next_slot = slot + self._interval
+        if slot > now:
+            await self._timing.sleep(slot - now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,13 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class _Limits(NamedTuple):
+    """Of one attempt: bytes of the answer, seconds for the whole exchange."""
+
+    ceiling: int
+    deadline: float
+
+
 IsAnswer = Callable[[Answer], bool]
 
 
@@ -74,7 +93,7 @@ def is_ok(answer: Answer) -> bool:
     return answer.status == 200
 
 
-class Transport:
+class Transport(Standing):
     """The connections to one node, as an async context manager.
 
     Everything it raises is a ConnectorError whose message names the provider and carries no part of the URL: the
@@ -91,25 +110,17 @@ class Transport:
         retry: Retry | None = None,
     ) -> None:
         url = URL(endpoint.url.get_secret_value())
-        self.provider = endpoint.provider
+        circuit = Circuit(endpoint.provider, chain=chain, clock=timing.clock, rng=timing.rng)
+        super().__init__(endpoint.provider, circuit=circuit, secrets=_secrets(url))
         self.timing = timing
-        self.circuit = Circuit(self.provider, chain=chain, clock=timing.clock, rng=timing.rng)
         self.connections = 0
         """Connections opened so far: a new one may end at another machine, or at the same one restarted."""
         self._base = url.with_user(None)
         self._headers = _headers(url)
-        self._secrets = _secrets(url)
         self._timeout = timeout.total_seconds()
         self._retry = retry or Retry()
-        self._interval = 1 / endpoint.requests_per_second if endpoint.requests_per_second else 0.0
-        self._next_slot = -math.inf
-        self._requests = 0
-        self._disagreements = 0
-        self._errors: Counter[Reason] = Counter()
+        self._pace = Pace(endpoint.requests_per_second, timing=timing)
         self._session: aiohttp.ClientSession | None = None
-
-    def __repr__(self) -> str:
-        return f"Transport({self.provider})"
 
     async def __aenter__(self) -> Self:
         trace = aiohttp.TraceConfig()
@@ -137,20 +148,22 @@ class Transport:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
         ceiling: int = CEILING,
+        deadline: float | None = None,
         is_answer: IsAnswer = is_ok,
     ) -> Answer:
         """Sends an idempotent request until it is answered, within the deadline for each attempt.
 
-        `is_answer` may claim answers with other statuses than 200 for the protocol above. Raises Unavailable,
-        RateLimited, BadAnswer or Misconfigured.
+        `deadline` (seconds) takes the place of the configured one for work that is known to be long. `is_answer` may
+        claim answers with other statuses than 200 for the protocol above. Raises Unavailable, RateLimited, BadAnswer or
+        Misconfigured.
         """
         url = self._base.joinpath(path) if path else self._base
         if path or query:
             url = url.with_query({**self._base.query, **(query or {})})
-        attempt = 0
+        attempt, limits = 0, _Limits(ceiling, self._timeout if deadline is None else deadline)
         while True:
             try:
-                answer = await self._attempt(method, url=url, body=body, ceiling=ceiling)
+                answer = await self._attempt(method, url=url, body=body, limits=limits)
                 return answer if is_answer(answer) else self._refused(answer)
             except Unavailable as error:
                 pause = self._pause(error, attempt=attempt)
@@ -168,49 +181,30 @@ class Transport:
         body = json.dumps(value, separators=(",", ":")).encode()
         return self.parse((await self.request("POST", path=path, body=body, ceiling=ceiling)).body)
 
-    def parse(self, body: bytes) -> object:
+    def parse(self, body: bytes, *, decimals: bool = False) -> object:
         """The JSON value in `body`; BadAnswer for anything else, see strictjson."""
         try:
-            return strictjson.loads(body)
+            return strictjson.loads(body, decimals=decimals)
         except ValueError:
             raise self.blame(BadAnswer(f"{self.provider}: the answer is not JSON: {self.quote(body[:80])}")) from None
 
-    def blame(self, error: E) -> E:
-        """Counts the error against this node and gives it back to be raised."""
-        self._errors[error.reason] += 1
-        return error
-
-    def disagreed(self) -> None:
-        self._disagreements += 1
-
-    def quote(self, words: object) -> str:
-        """A node's own words, fit for a message: short, printable, and without any part of our credentials."""
-        text = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        text = "".join(mark if mark.isprintable() else " " for mark in text[: LONGEST_QUOTE + 1])
-        return text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…"
-
-    def stats(self) -> ProviderStats:
-        return ProviderStats(self.provider, self._requests, dict(self._errors), self._disagreements)
-
-    async def _attempt(self, method: str, *, url: URL, body: bytes | None, ceiling: int) -> Answer:
+    async def _attempt(self, method: str, *, url: URL, body: bytes | None, limits: _Limits) -> Answer:
         session = self._session
         if session is None:
             raise RuntimeError("a Transport is used inside `async with`")
-        await self._pace()
-        self._requests += 1
+        await self._pace.turn()
+        self.asked()
         try:
             async with (
-                asyncio.timeout(self._timeout),
+                asyncio.timeout(limits.deadline),
                 session.request(method, url, data=_payload(body), allow_redirects=False) as response,
             ):
-                answer = Answer(response.status, await self._read(response, ceiling=ceiling))
+                answer = Answer(response.status, await self._read(response, ceiling=limits.ceiling))
                 if response.status == 429:
                     raise self.blame(self._rate_limited(response.headers.get("Retry-After", "")))
                 return answer
         except TimeoutError:
-            text = f"{self.provider}: no answer within {self._timeout:g}s"
+            text = f"{self.provider}: no answer within {limits.deadline:g}s"
             raise self.blame(Unavailable(text, reason=Reason.TIMEOUT)) from None
         except aiohttp.ClientResponseError as error:
             raise self.blame(BadAnswer(f"{self.provider}: not HTTP: {type(error).__name__}")) from None
@@ -251,15 +245,6 @@ class Transport:
         if isinstance(error, RateLimited):
             return error.retry_after if error.retry_after <= self._retry.cap else None
         return self.timing.rng() * min(self._retry.cap, self._retry.base * 2.0**attempt)
-
-    async def _pace(self) -> None:
-        if not self._interval:
-            return
-        now = self.timing.clock()
-        slot = max(now, self._next_slot)
-        self._next_slot = slot + self._interval
-        if slot > now:
-            await self.timing.sleep(slot - now)
 
     async def _count_connection(
         self,
