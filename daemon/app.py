@@ -159,6 +159,9 @@ class App:
     async def _restore(self) -> None:
         """The findings of an earlier run. While the store can't tell, we judge without them; later they are adopted."""
         await self._pipeline.adopt(await self._outbox.restore(), now=self._now())
+        for sink in (await self._store.tallies()).keys() - {sink.name for sink in self.alertmanagers}:
+            log.info("a receiver is not configured any more, what it was owed is dropped", sink=sink)
+            await self._store.drop_sink(sink)
 
     async def _mind_the_store(self) -> None:
         """Offers the store again what it has not taken, and asks it again for what it has not told."""

@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from connectors.evm.config import EvmConfig
 from connectors.base import Address, Disagreement, Failure, Held, Tip, Token, Unread, Update, Watch
 from connectors.errors import Reason
+from connectors.evm.config import EvmConfig
 from daemon.exposure import Ages, Valuation, chain_state, expose, wallet_states
 from daemon.interval import Interval
 from daemon.ledger import Book, Ledger
 from daemon.model import Exposure, Inventory, Owner, Price, Tier, Wallet, WalletState
 from daemon.policy.rule import Picture
+from daemon.settings import Settings
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ETH = Token("ethereum", None, 18)

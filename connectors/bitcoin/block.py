@@ -107,8 +107,7 @@ def _walk(walk: Walk, raw: bytes, *, form: BlockForm) -> None:
     if form.auxpow and int.from_bytes(raw[:4], "little") & auxpow.VERSION_AUXPOW:
         at = auxpow.after_proof(raw, at)
     end = walk.transactions(at)
-    walk.starts.append(end)
-    last = len(walk.starts) - 2
+    last = len(walk.starts) - 1
     if last < 0 or not _is_coinbase(walk):
         refuse("it does not begin with a coinbase")
     if walk.hogex:
@@ -122,7 +121,7 @@ def _walk(walk: Walk, raw: bytes, *, form: BlockForm) -> None:
 def _is_coinbase(walk: Walk) -> bool:
     """Whether the first transaction has one input, which spends nothing and holds 2 to 100 bytes (tx_check.cpp)."""
     script = walk.inputs[0] + OUTPOINT
-    alone = len(walk.inputs) == 1 or walk.inputs[1] >= walk.starts[1]
+    alone = len(walk.inputs) == 1 or walk.inputs[1] > walk.ends[0]
     return alone and walk.raw[script - OUTPOINT : script] == NOTHING and walk.raw[script] in COINBASE_SCRIPT
 
 
@@ -170,7 +169,7 @@ def _watched_inputs(walk: Walk, *, outpoints: Container[bytes], created: Contain
 def _merkle_root(walk: Walk) -> bytes:
     """Refuses a level with equal neighbours: two lists of transactions share such a root (CVE-2012-2459)."""
     level = bytearray()  # of hashes, end to end
-    for position in range(len(walk.starts) - 1):
+    for position in range(len(walk.starts)):
         level += walk.txid(position)
     while len(level) > HASH:
         above = bytearray()

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from connectors.base import Address, Watch
-from connectors.bitcoin import forms
 from connectors.bitcoin.accounts import Accounts, Expansion
 from connectors.bitcoin.book import BlockBook, Book, SnapshotBook
 from connectors.bitcoin.config import BitcoinConfig
-from connectors.bitcoin.networks import BlockForm, named
+from connectors.bitcoin.networks import named
 from connectors.bitcoin.sources.base import BlockSource, Source
 from connectors.bitcoin.sources.node import NodeSource
 from connectors.errors import Reason
 from connectors.follow import Keys
 from connectors.quorum import Flaw, Value
-
-FORMS: Mapping[BlockForm, forms.BlockForm] = {
-    BlockForm.SEGWIT: forms.BITCOIN,
-    BlockForm.MWEB: forms.LITECOIN,
-    BlockForm.AUXPOW: forms.DOGECOIN,
-    BlockForm.PLAIN: forms.BITCOIN_CASH,
-}
 
 SCANNED_AHEAD = 1000
 """Indices of a descriptor that a scan covers, as Bitcoin Core's scantxoutset does when not told: a node can't say that
@@ -74,7 +66,7 @@ class Books:
         accounts = Accounts(watch.accounts, expansion=expansion)
         if not isinstance(source, BlockSource):
             return SnapshotBook(source, accounts=accounts)
-        return BlockBook(source, accounts=accounts, form=FORMS[self._network.block], verify=not own)
+        return BlockBook(source, accounts=accounts, form=self._network.block, verify=not own)
 
 
 def _no_contract(contract: str) -> Flaw:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from connectors.bitcoin.cashtokens import PREFIX, without_token
 from connectors.bitcoin.forms import BlockForm
-from connectors.bitcoin.serial import compact_size, reading, refuse
+from connectors.bitcoin.serial import compact_size, double_sha256, reading, refuse
 from connectors.bitcoin.wire import Walk
 
 OUTPOINT = 36
@@ -76,17 +76,16 @@ def read_transaction(raw: bytes | memoryview, *, form: BlockForm) -> Transaction
     walk = Walk(raw, form=form, pool=True)
     with reading("a transaction"):
         end = walk.transaction(0)
-    walk.starts.append(end)
     if end != len(raw):
         refuse("the transaction does not end where the bytes do")
     return walked(walk, 0)
 
 
 def walked(walk: Walk, position: int) -> Transaction:
-    """The transaction at `position` of a finished walk, whose `starts` also say where the last one ends."""
+    """The transaction at `position` of a walk."""
     stripped = walk.stripped(position)
     vsize = len(stripped) + (walk.witness_size(position) + 3) // 4
-    return Transaction(position, walk.txid(position), vsize, stripped, walk.form)
+    return Transaction(position, double_sha256(stripped), vsize, stripped, walk.form)
 
 
 def _after_input(raw: bytes, at: int) -> int:

@@ -36,13 +36,13 @@ class Match(NamedTuple):
 class Walk:
     """Collects, transaction after transaction, offsets into `raw`.
 
-    - `starts`: of each transaction; `bodies`: just past its outputs, where witnesses or the lock time follow.
+    - `starts`, `ends`: of each transaction; `bodies`: just past its outputs, where witnesses or the lock time follow.
     - `inputs`: of each input's outpoint, in order.
     - `matches`: the outputs whose script is in `scripts`.
     - `hogex`: positions of the transactions that are flagged as Litecoin's HogEx.
     """
 
-    __slots__ = ("_pool", "_scripts", "_view", "bodies", "form", "hogex", "inputs", "matches", "raw", "starts")
+    __slots__ = ("_pool", "_scripts", "_view", "bodies", "ends", "form", "hogex", "inputs", "matches", "raw", "starts")
 
     def __init__(self, raw: bytes, *, form: BlockForm, scripts: Container[bytes] = (), pool: bool = False) -> None:
         """`pool`: the transactions are not in a block, so that they may carry what Litecoin's blocks keep elsewhere."""
@@ -53,6 +53,7 @@ class Walk:
         self._pool = pool
         self.starts = array("Q")
         self.bodies = array("Q")
+        self.ends = array("Q")
         self.inputs = array("Q")
         self.matches: list[Match] = []
         self.hogex: list[int] = []
@@ -79,6 +80,7 @@ class Walk:
             at = self._witnesses(at, len(self.inputs) - first)
         if flags & MWEB:
             at = self._mweb(at)
+        self.ends.append(at + 4)
         return at + 4
 
     def txid(self, position: int) -> bytes:
@@ -89,11 +91,11 @@ class Walk:
         return sha256(digest.digest()).digest()
 
     def stripped(self, position: int) -> bytes:
-        """A walked transaction without marker, flags and witnesses. The last one needs its end in `starts`, too."""
+        """A walked transaction without marker, flags and witnesses."""
         return b"".join(self._without_witness(position))
 
     def _without_witness(self, position: int) -> tuple[memoryview, ...]:
-        view, start, body, end = self._view, self.starts[position], self.bodies[position], self.starts[position + 1]
+        view, start, body, end = self._view, self.starts[position], self.bodies[position], self.ends[position]
         if view[start + 4]:
             return (view[start:end],)
         return view[start : start + 4], view[start + 6 : body], view[end - 4 : end]
@@ -103,7 +105,7 @@ class Walk:
 
         Litecoin's MWEB data has a weight of its own; where both are, the byte that marks the HogEx is counted too.
         """
-        start, body, end = self.starts[position], self.bodies[position], self.starts[position + 1]
+        start, body, end = self.starts[position], self.bodies[position], self.ends[position]
         has_witness = self.raw[start + 4] == 0 and self.raw[start + 5] & WITNESS
         return 2 + end - 4 - body if has_witness else 0
 

@@ -3,30 +3,10 @@
 import hashlib
 import hmac
 from collections.abc import Sequence
-from enum import IntEnum
-from typing import Protocol
 
 from aiohttp import web
 
-
-class Scope(IntEnum):
-    """Each includes the ones before it."""
-
-    READ = 1
-    OPERATE = 2
-    ADMIN = 3
-
-
-class Token(Protocol):
-    """One entry of the tokens file: `sha256` is the hex digest of the token's text."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def scope(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
-
+from daemon.tokens import ApiToken, Scope
 
 PUBLIC = ("/healthz", "/readyz")
 """What a probe without a secret may ask; neither answers with a figure."""
@@ -38,10 +18,16 @@ def needed(request: web.Request) -> Scope:
     return Scope.READ if request.method in ("GET", "HEAD") else Scope.OPERATE
 
 
+def _includes(scope: Scope, other: Scope) -> bool:
+    """Scopes stand in rising order, each includes the ones before it."""
+    order = list(Scope)
+    return order.index(scope) >= order.index(other)
+
+
 class Gatekeeper:
     """Checks a request's token. Without tokens everybody on the loopback interface may ask (settings see to that)."""
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
+    def __init__(self, tokens: Sequence[ApiToken]) -> None:
         self._tokens = tokens
 
     def admit(self, request: web.Request) -> str:
@@ -52,9 +38,8 @@ class Gatekeeper:
         digest = hashlib.sha256(_presented(request).encode()).hexdigest()
         for token in self._tokens:
             if hmac.compare_digest(digest, token.sha256.lower()):
-                if Scope[token.scope.upper()] < needed(request):
-                    scope = needed(request).name.lower()
-                    raise web.HTTPForbidden(text=f"the token {token.name} lacks the scope {scope}")
+                if not _includes(token.scope, needed(request)):
+                    raise web.HTTPForbidden(text=f"the token {token.name} lacks the scope {needed(request).value}")
                 return token.name
         raise web.HTTPUnauthorized(text="this token is not known", headers={"WWW-Authenticate": "Bearer"})
 

@@ -42,10 +42,24 @@ class Regtest:
     async def refresh(self) -> None:
         """Mines what is pending, and counts the faucet's money anew."""
         await self.node.mine()
+        await self.recount()
+
+    async def recount(self) -> None:
+        """Counts the faucet's money anew, without what something pending spends."""
         height, _ = await self.node.head()
         _, coins = await self.truth({FAUCET.script})
+        gone = await self.spent_in_mempool()
         ripe = sorted(coin for coin in coins if coin.height <= height - MATURITY or coin.vout)
-        self._money = [Money(coin.txid, coin.vout, coin.value, FAUCET) for coin in ripe]
+        free = [coin for coin in ripe if (coin.txid, coin.vout) not in gone]
+        self._money = [Money(coin.txid, coin.vout, coin.value, FAUCET) for coin in free]
+
+    async def spent_in_mempool(self) -> set[tuple[bytes, int]]:
+        """Outpoints, transaction ids as serialised."""
+        spent: set[tuple[bytes, int]] = set()
+        for txid in await self.node.mempool():
+            pending = await self.node.rpc("getrawtransaction", txid, True)
+            spent |= {(bytes.fromhex(one["txid"])[::-1], one["vout"]) for one in pending["vin"]}
+        return spent
 
     def locks(self, *kinds: str) -> list[Lock]:
         """A lock of each kind that nobody has used on this chain before."""

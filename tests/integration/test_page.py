@@ -29,6 +29,12 @@ PHONE = """<!doctype html>
   }, 2000);
 </script>
 """
+WITH_TOKEN = """<!doctype html>
+<script>
+  sessionStorage.setItem("token", "r-token");
+  location.replace("/");
+</script>
+"""
 LONG_ENOUGH_TO_BE_OLD = 14_000  # ms; the page's patience is 10 s
 
 
@@ -44,6 +50,7 @@ class Daemon:
         self.failure: Callable[[], web.Response] = lambda: web.Response(status=500, text="no JSON")
         self.other_paths: list[str] = []
         self.framed = False
+        self.token = ""
 
     def shows(self, report: Report) -> None:
         self.report = rendering.report(report, now=report.at)
@@ -58,8 +65,14 @@ class Daemon:
         self.framed = True
         return web.Response(text=PHONE, content_type="text/html")
 
+    async def serve_with_token(self, request: web.Request) -> web.Response:
+        """Somebody who has given the page a token before."""
+        return web.Response(text=WITH_TOKEN, content_type="text/html")
+
     async def serve_report(self, request: web.Request) -> web.Response:
         self.asked += 1
+        if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
+            return web.json_response({"detail": "expected a bearer token"}, status=401)
         if self.fails_after is not None and self.asked > self.fails_after:
             return self.failure()
         at = self.report["at"] if self.frozen else f"{self.report['at'][:17]}{self.asked % 60:02}Z"
@@ -76,6 +89,7 @@ async def daemon() -> AsyncIterator[Daemon]:
     app = web.Application()
     app.add_routes([web.get(path, serving.serve_page) for path in ROUTES])
     app.add_routes([web.get("/api/v1/report", serving.serve_report), web.get("/phone", serving.serve_phone)])
+    app.add_routes([web.get("/with-token", serving.serve_with_token)])
     app.add_routes([web.get("/{other:.*}", serving.refuse)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
@@ -328,6 +342,18 @@ async def test_a_daemon_that_never_answered_shows_no_picture(daemon: Daemon, chr
     assert (page["verdict"], page.body) == ("no answer", "waiting")
     assert page["alarm"] == "No answer yet: the daemon answers 500."
     assert page["shares"] == ""
+
+
+async def test_a_daemon_that_wants_a_token_is_asked_with_one(daemon: Daemon, chromium: Chromium) -> None:
+    daemon.shows(await quiet())
+    daemon.token = "r-token"
+    refused = Shown(await chromium.dom(daemon.url))
+    assert "token-form" not in refused.hidden
+    assert "a bearer token" in refused["alarm"]
+    assert refused["entity"] == "…"
+    admitted = Shown(await chromium.dom(f"{daemon.url}with-token"))
+    assert "token-form" in admitted.hidden
+    assert admitted["entity"] == "Example Exchange KK"
 
 
 async def test_the_page_recovers_when_answers_come_again(daemon: Daemon, chromium: Chromium) -> None:

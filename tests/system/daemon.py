@@ -62,7 +62,7 @@ class Daemon:
             text = line.decode()
             self.log.append(json.loads(text) if text.startswith("{") else {"event": text.rstrip()})
 
-    async def logged(self, event: str, *, seconds: float = 10) -> JSON:
+    async def logged(self, event: str, *, seconds: float = 25) -> JSON:
         """The first log entry with this event, once it is there."""
         await until(lambda: any(entry["event"] == event for entry in self.log), seconds=seconds, what=self.log)
         return next(entry for entry in self.log if entry["event"] == event)
@@ -87,7 +87,7 @@ class Daemon:
             for sample in family.samples
         }
 
-    async def becomes(self, path: str, true: Callable[[Any], object], *, seconds: float = 10) -> Any:  # noqa: ANN401
+    async def becomes(self, path: str, true: Callable[[Any], object], *, seconds: float = 25) -> Any:  # noqa: ANN401
         """Asks until the answer satisfies `true`; the answer."""
         body: Any = None
         try:
@@ -151,7 +151,7 @@ def env() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
 
 
-async def until(true: Callable[[], object], *, seconds: float = 10, what: object = "") -> None:
+async def until(true: Callable[[], object], *, seconds: float = 25, what: object = "") -> None:
     """Waits for a condition; fails the test, saying `what`, when it does not come in time."""
     try:
         async with asyncio.timeout(seconds):

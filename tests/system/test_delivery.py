@@ -12,7 +12,7 @@ from tests.system.daemon import gauges, running_daemon, until
 from tests.system.exchange import COLD, HOT, config, fund, move
 from tests.system.test_one_page import active
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 DELAYS = (0.0, 0.02, 0.05, 0.08, 0.12, 0.2, 0.35)
 """Seconds between the block and the kill: before it is read, while it is judged, stored, sent, and after."""
@@ -141,3 +141,16 @@ def _back(folder: Path) -> None:
 
 def _of_share(body: list[dict[str, object]]) -> list[dict[str, object]]:
     return [item for item in body if item["alert"] == "PyrometerHotShareHigh" and item["state"] == "firing"]
+
+
+async def test_a_receiver_that_left_the_configuration_is_owed_nothing(tmp_path: Path) -> None:
+    async with AnvilNode() as anvil:
+        await fund(anvil, hot=100_000, cold=900_000)
+        gone = config(anvil.url, alertmanager={"endpoints": ["http://127.0.0.1:9"]})
+        async with running_daemon(tmp_path, gone) as daemon:
+            await daemon.becomes("/api/v1/findings", _of_share)
+            await daemon.becomes("/api/v1/status", lambda body: body["receivers"]["alertmanager/127.0.0.1:9"])
+            await daemon.stop()
+        async with running_daemon(tmp_path, config(anvil.url)) as daemon:
+            await daemon.logged("a receiver is not configured any more, what it was owed is dropped")
+            assert await daemon.becomes("/api/v1/findings", _of_share)

@@ -12,7 +12,7 @@ from tests.integration.anvil import AnvilNode
 from tests.integration.erc20 import balance_of_data
 from tests.system.daemon import Daemon, run_command, running_daemon
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 ACCOUNTS = [f"0x{0xACC0000000 + number:040x}" for number in range(1000)]
 COARSE, FINE = "0x" + "c0" * 20, "0x" + "f1" * 20

@@ -17,21 +17,15 @@ from daemon.api.routes import Sources, application
 from daemon.errors import ConfigError
 from daemon.ledger import Readings
 from daemon.model import Finding, Report
+from daemon.tokens import ApiToken, Scope
 from tests.build import ETH, ETHER, NOON, at, complete, failed, tip
 from tests.unit.test_pipeline import Bench
 
 Client = TestClient[Any, Any]
 
 
-@dataclass(frozen=True)
-class Key:
-    name: str
-    scope: str
-    text: str
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.text.encode()).hexdigest()
+def key(name: str, scope: Scope, text: str) -> ApiToken:
+    return ApiToken(name, scope, hashlib.sha256(text.encode()).hexdigest())
 
 
 @dataclass
@@ -45,7 +39,7 @@ class World:
     reload_error: ConfigError | None = None
     reloaded_by: list[str] = field(default_factory=list)
     asked_since: list[datetime] = field(default_factory=list)
-    tokens: Sequence[Key] = ()
+    tokens: Sequence[ApiToken] = ()
     read_at: int = 1
     removed: Sequence[str] = ()
 
@@ -218,13 +212,13 @@ async def test_a_bad_configuration_is_refused_with_its_one_line() -> None:
 
 
 async def test_reload_names_who_asked() -> None:
-    world = World(tokens=[Key("deploy", "operate", "s3cret")])
+    world = World(tokens=[key("deploy", Scope.OPERATE, "s3cret")])
     headers = {"Authorization": "Bearer s3cret"}
     assert (await ask(world, "/-/reload", method="POST", headers=headers))[0] == 200
     assert world.reloaded_by == ["deploy"]
 
 
-TOKENS = [Key("grafana", "read", "r-token"), Key("root", "admin", "a-token")]
+TOKENS = [key("grafana", Scope.READ, "r-token"), key("root", Scope.ADMIN, "a-token")]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from eth_utils.address import is_checksum_address
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from connectors.config import EndpointConfig, NamedUrl, format_duration, parse_duration
 from connectors.bitcoin.config import BitcoinConfig, BitcoinNodeConfig, ElectrumConfig
+from connectors.config import EndpointConfig, NamedUrl, format_duration, parse_duration
 from connectors.evm.config import EvmConfig
 from daemon import settings as models
 from daemon.document import Document, Keys, read

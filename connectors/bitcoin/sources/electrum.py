@@ -163,12 +163,7 @@ class ElectrumSource:
             tip = await self._newest()
             histories = await self._all_at(tip, scripts=wanted)
             if histories is not None:
-                coins = (
-                    coin for history in histories.values() if isinstance(history, History) for coin in history.coins
-                )
-                refused = {script: told for script, told in histories.items() if isinstance(told, NodeError)}
-                used = [script for script, told in histories.items() if isinstance(told, History) and told.status]
-                return [Snapshot(tip, wanted, tuple(coins), refused, used)]
+                return [self._snapshot(tip, histories=histories)]
             await self._wire.timing.sleep(LOOK_AGAIN)
         raise Unavailable(f"{self._wire.provider}: its newest block has changed {RESTARTS} times during one reading")
 
@@ -209,9 +204,8 @@ class ElectrumSource:
             found = await self._look_at(chunk)
             if not await self._stands_at(tip):
                 return None
-            self._known.update(
-                (script, one) for script, one in found.items() if isinstance(one, History) and one.status
-            )
+            used = {script: one for script, one in found.items() if isinstance(one, History) and one.status}
+            self._known |= used
             histories |= found
         return histories
 
@@ -221,7 +215,8 @@ class ElectrumSource:
         if any(coin.height > tip.height for coin in coins):
             raise self._identity.bad(f"told of a coin that is newer than its newest block, {tip.height}")
         refused = {script: told for script, told in histories.items() if isinstance(told, NodeError)}
-        return Snapshot(tip, tuple(histories), coins, refused)
+        used = [script for script, told in histories.items() if isinstance(told, History) and told.status]
+        return Snapshot(tip, tuple(histories), coins, refused, used)
 
     async def _stands_at(self, tip: Header) -> bool:
         """Whether the server's tables end with `tip`. They may be ahead of the newest block that it announces."""

@@ -12,7 +12,12 @@ const seen = { report: null, changed: null, failure: "" };
 
 async function ask() {
   try {
-    const answer = await fetch("api/v1/report", { cache: "no-store", signal: AbortSignal.timeout(GIVE_UP_AFTER) });
+    const answer = await fetch("api/v1/report", {
+      cache: "no-store",
+      headers: token() ? { Authorization: `Bearer ${token()}` } : {},
+      signal: AbortSignal.timeout(GIVE_UP_AFTER),
+    });
+    document.getElementById("token-form").hidden = answer.status !== 401;
     const body = await answer.json().catch(() => null);
     if (!answer.ok) throw new Error(body?.detail ?? body?.title ?? `the daemon answers ${answer.status}`);
     if (typeof body?.at !== "string") throw new Error("the daemon answers something that is no report");
@@ -23,6 +28,19 @@ async function ask() {
     seen.failure = error.name === "TimeoutError" ? "it does not answer in time" : error.message || "it can't be reached";
   }
 }
+
+/** What the tokens file of the daemon knows; kept until this tab is closed. */
+function token() {
+  return sessionStorage.getItem("token");
+}
+
+document.getElementById("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const field = document.getElementById("token");
+  sessionStorage.setItem("token", field.value.trim());
+  field.value = "";
+  ask().then(show);
+});
 
 async function forever() {
   await ask();

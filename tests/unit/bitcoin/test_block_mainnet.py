@@ -91,8 +91,8 @@ def test_what_is_watched_is_found_and_nothing_else(name: str, share: float) -> N
 def test_every_transaction_is_read_alone_as_in_its_block(name: str) -> None:
     raw = real_block(name)
     walk = Walk(raw, form=BITCOIN)
-    ends = walk.transactions(HEADER)
-    for start, end, tx in zip(walk.starts, [*walk.starts[1:], ends], plain(name), strict=True):
+    walk.transactions(HEADER)
+    for start, end, tx in zip(walk.starts, walk.ends, plain(name), strict=True):
         alone = read_transaction(memoryview(raw)[start:end], form=BITCOIN)
         assert alone is not None
         assert (alone.txid, tuple(alone.inputs())) == (tx.txid, tx.inputs)

@@ -9,6 +9,7 @@ import pytest
 
 from connectors.bitcoin.block import read_block
 from connectors.bitcoin.forms import BITCOIN, BITCOIN_CASH, DOGECOIN, LITECOIN, BlockForm
+from connectors.bitcoin.transaction import read_transaction
 from connectors.errors import BadAnswer
 from tests.unit.bitcoin.building import NOTHING, BuiltBlock, Tx, coinbase, pay, script, size
 
@@ -178,6 +179,14 @@ def test_a_watched_payment_that_stands_in_the_block_twice_is_refused() -> None:
 def test_witnesses_are_refused_where_there_are_none(form: BlockForm) -> None:
     block = BuiltBlock([COINBASE, pay(OLD_COIN, (OURS, 7))], version=4)
     assert "no inputs" in refused(block.raw(), form=form)
+
+
+def test_a_transaction_alone_ends_where_the_bytes_do() -> None:
+    raw = pay(OLD_COIN, (OURS, 7)).raw()
+    assert read_transaction(raw, form=BITCOIN) is not None
+    for wrong in [raw + b"\x00", *(raw[:length] for length in range(len(raw)))]:
+        with pytest.raises(BadAnswer):
+            read_transaction(wrong, form=BITCOIN)
 
 
 def hostile_blocks() -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -174,5 +175,5 @@ def payments(units: int) -> st.SearchStrategy[list[tuple[bytes, int]]]:
     )
 
 
-TestFollowing = Following.TestCase
-TestFollowing.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+Following.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestFollowing = pytest.mark.timeout(120)(Following.TestCase)

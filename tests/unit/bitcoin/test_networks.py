@@ -6,7 +6,8 @@ import pytest
 
 from connectors.bitcoin import base58
 from connectors.bitcoin.library import bitcoinlib
-from connectors.bitcoin.networks import COIN, NETWORKS, BlockForm, named
+from connectors.bitcoin.networks import NETWORKS, named
+from connectors.bitcoin.serial import double_sha256
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Header:
     @property
     def hash(self) -> str:
         parts = ((1, 4), (0, 32), (int(self.merkle_root, 16), 32), (self.time, 4), (self.bits, 4), (self.nonce, 4))
-        return base58.double_sha256(b"".join(value.to_bytes(size, "little") for value, size in parts))[::-1].hex()
+        return double_sha256(b"".join(value.to_bytes(size, "little") for value, size in parts))[::-1].hex()
 
 
 SATOSHI = "4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b"
@@ -52,14 +53,13 @@ def test_a_genesis_hash_is_the_hash_of_its_header(name: str) -> None:
     assert NETWORKS[name].genesis == HEADERS[name].hash
 
 
-def test_networks_that_share_a_genesis_part_at_a_fork() -> None:
-    for network in NETWORKS.values():
-        twins = [other for other in NETWORKS.values() if other.genesis == network.genesis and other is not network]
-        for twin in twins:
-            assert network.fork is not None
-            assert twin.fork is not None
-            assert network.fork[0] == twin.fork[0]
-            assert network.fork[1] != twin.fork[1]
+def test_no_two_networks_have_the_same_anchors() -> None:
+    """And those that share a genesis part at one height, so that one question tells them apart."""
+    anchors = [network.anchors for network in NETWORKS.values()]
+    assert len({tuple(each.items()) for each in anchors}) == len(anchors)
+    for each in anchors:
+        twins = [other for other in anchors if other[0] == each[0]]
+        assert len({tuple(twin) for twin in twins}) == 1
 
 
 def test_the_fork_of_bitcoin_cash_is_the_first_block_with_another_hash() -> None:
@@ -151,14 +151,11 @@ def test_a_network_that_is_none_gets_the_nearest_name(name: str, message: str) -
         named(name)
 
 
-def test_blocks_differ_where_the_issue_says_so() -> None:
-    forms = {name: network.block for name, network in NETWORKS.items()}
-    assert forms["litecoin"] is BlockForm.MWEB
-    assert forms["dogecoin"] is BlockForm.AUXPOW
-    assert forms["bitcoin-cash"] is BlockForm.PLAIN
-    assert forms["bitcoin"] is forms["signet"] is BlockForm.SEGWIT
+def test_blocks_are_of_the_form_that_segwit_allows() -> None:
+    assert [name for name, network in NETWORKS.items() if network.block.witness != network.segwit] == []
 
 
-def test_no_output_holds_more_than_there_is() -> None:
-    assert NETWORKS["bitcoin"].max_money == 21_000_000 * COIN
-    assert NETWORKS["litecoin"].max_money == 84_000_000 * COIN
+def test_blocks_differ_by_network() -> None:
+    assert [name for name, network in NETWORKS.items() if network.block.mweb] == ["litecoin", "litecoin-testnet"]
+    assert [name for name, network in NETWORKS.items() if network.block.auxpow] == ["dogecoin"]
+    assert [name for name, network in NETWORKS.items() if network.block.tokens] == ["bitcoin-cash"]
