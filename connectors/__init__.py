@@ -7,13 +7,16 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Annotated, Protocol, cast
+
+from pydantic import Field
 
 from connectors.base import Address, Connector
+from connectors.bitcoin.config import BitcoinConfig
 from connectors.evm.config import EvmConfig
 
-AnyChainConfig = EvmConfig
-"""The configuration union on `kind`; becomes a discriminated union with the second kind."""
+AnyChainConfig = Annotated[EvmConfig | BitcoinConfig, Field(discriminator="kind")]
+"""What a chain can be told, by its `kind`."""
 
 
 class Connect(Protocol):
@@ -41,12 +44,13 @@ class Kind:
     def connect(self) -> Connect:
         return cast(Connect, import_module(f"{self.package}.client").connect)
 
-    @property
-    def canonical(self) -> Callable[[str], Address]:
-        """Text to the chain's canonical address; raises BadAddress."""
-        return cast(Callable[[str], Address], import_module(f"{self.package}.address").canonical)
+    def canonical_on(self, config: AnyChainConfig) -> Callable[[str], Address]:
+        """Text to the canonical address of the chain that is configured so; raises BadAddress."""
+        module = import_module(f"{self.package}.address")
+        return cast(Callable[[AnyChainConfig], Callable[[str], Address]], module.canonical_on)(config)
 
 
 CONNECTORS: Mapping[str, Kind] = {
+    "bitcoin": Kind("connectors.bitcoin"),
     "evm": Kind("connectors.evm"),
 }

@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -137,10 +137,9 @@ Endpoint = Annotated[EndpointConfig, BeforeValidator(_from_url, json_schema_inpu
 Receiver = Annotated[NamedUrl, BeforeValidator(_from_url, json_schema_input_type=str | NamedUrl)]
 
 
-class ChainConfig(Strict):
-    """What every kind of chain can be told."""
+class ReadingConfig(Strict):
+    """How a chain is read, whatever is asked and in which protocol."""
 
-    endpoints: tuple[Endpoint, ...] = Field(min_length=1, description="the nodes, the preferred one first")
     agree: int = Field(1, ge=1, description="how many nodes must give the same value at one block hash")
     confirmations: int = Field(1, ge=1, description="read this deep: 1 is the newest block")
     poll: Duration = Field(
@@ -156,12 +155,27 @@ class ChainConfig(Strict):
         timedelta(minutes=10), gt=AN_INSTANT, description="nodes whose newest block is older than this stand still"
     )
 
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The names of all that can be asked, the preferred one first."""
+        raise NotImplementedError
+
     @model_validator(mode="after")
-    def _enough_nodes(self) -> "ChainConfig":
-        names = [endpoint.provider for endpoint in self.endpoints]
+    def _enough_nodes(self) -> Self:
+        names = self.providers
         if self.agree > len(names):
             raise ValueError(f"agree: {self.agree} needs at least {self.agree} endpoints, found {len(names)}")
         doubled = next((name for name in names if names.count(name) > 1), None)
         if doubled is not None:
             raise ValueError(f"two endpoints are called {doubled}; give each a `name` of its own")
         return self
+
+
+class ChainConfig(ReadingConfig):
+    """A chain whose nodes all speak one protocol."""
+
+    endpoints: tuple[Endpoint, ...] = Field(min_length=1, description="the nodes, the preferred one first")
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        return tuple(endpoint.provider for endpoint in self.endpoints)

@@ -21,16 +21,13 @@ BOM = b"\xef\xbb\xbf"
 
 
 def build(settings: Settings, *, base: Path, canonical: Mapping[str, Canonical]) -> Inventory:
-    """Reads every address once; files count from `base`, and `canonical` is by kind of chain.
+    """Reads every address once; files count from `base`, and `canonical` is by chain.
 
     Only chains with a wallet get a watch. ConfigError, with file and line, for an address that is none, one that
     stands twice on a chain, a wallet without any, an unreadable file, and anything that looks like key material.
     """
-    canonical_on = {chain: canonical[config.kind] for chain, config in settings.chains.items()}
-    assets = _assets(settings, canonical_on=canonical_on)
-    lists = {
-        name: _Listing(name, settings, base, canonical_on[wallet.chain]) for name, wallet in settings.wallets.items()
-    }
+    assets = _assets(settings, canonical_on=canonical)
+    lists = {name: _Listing(name, settings, base, canonical[wallet.chain]) for name, wallet in settings.wallets.items()}
     wallet_of: dict[tuple[str, Address], str] = {}
     for name, listing in lists.items():
         chain = settings.wallets[name].chain

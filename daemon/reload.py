@@ -45,7 +45,7 @@ FIXED = ("entity", "store", "alertmanager", "api", "log")
 def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
     """Reads the file and every file that it names. ConfigError, one line, for whatever is wrong."""
     settings = load(path, env=env)
-    canonical = {kind: connector.canonical for kind, connector in CONNECTORS.items()}
+    canonical = {name: CONNECTORS[chain.kind].canonical_on(chain) for name, chain in settings.chains.items()}
     setup = Setup(
         entity=settings.entity,
         currency=settings.currency,

@@ -6,11 +6,13 @@ from decimal import Decimal
 
 from connectors.base import Address, Disagreement, Failure, Held, Tip, Token, Unread, Update, Watch
 from connectors.errors import Reason
+from connectors.evm.config import EvmConfig
 from daemon.exposure import Ages, Valuation, chain_state, expose, wallet_states
 from daemon.interval import Interval
 from daemon.ledger import Book, Ledger
 from daemon.model import Exposure, Inventory, Owner, Price, Tier, Wallet, WalletState
 from daemon.policy.rule import Picture
+from daemon.settings import Settings
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ETH = Token("ethereum", None, 18)
@@ -118,3 +120,10 @@ def two_tiers(hot: int, cold: int) -> tuple[Inventory, Ledger]:
 def read_units(book: Book) -> dict[tuple[Address, Token], int]:
     """The book's current readings."""
     return {key: units for key, units in book.units.items() if key not in book.unread}
+
+
+def evm(settings: Settings, chain: str = "ethereum") -> EvmConfig:
+    """What the settings say of an EVM chain."""
+    config = settings.chains[chain]
+    assert isinstance(config, EvmConfig)
+    return config

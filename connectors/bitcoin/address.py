@@ -25,6 +25,7 @@ EXTENDED_PRIVATE = re.compile(r"(?:[xyzYZtuvUV]prv|[LMt]tpv|dgpv)[1-9A-HJ-NP-Za-
 WALLET_IMPORT = re.compile(r"[569cKLQT][1-9A-HJ-NP-Za-km-z]{50,51}")
 ENCRYPTED = re.compile(r"6P[1-9A-HJ-NP-Za-km-z]{56}")
 EXTENDED_PUBLIC = re.compile(r"[xyzYZtuvUV]pub|[LMt]tub|dgub")
+SEGWIT_LIKE = re.compile(f"[a-z]{{1,20}}1[{bech32.CHARSET}]{{6,}}")
 MWEB = ("ltcmweb1", "tmweb1")
 
 CASH_KEY, CASH_SCRIPT, CASH_LONG_SCRIPT = 0, 8, 11
@@ -158,6 +159,10 @@ def _lookalike(text: str, *, network: Network) -> str | None:
         (folded.startswith("0x"), f"begins with 0x as an Ethereum address does; expected one of {here}"),
         (folded.startswith(MWEB), "is an MWEB address: what it holds is hidden in the extension block"),
         (network.name not in strangers and strangers, _stranger(strangers, network=network)),
+        (
+            not strangers and text in (folded, text.upper()) and SEGWIT_LIKE.fullmatch(folded),
+            f"has a prefix that no network has; expected one of {here}",
+        ),
         (folded.startswith(f"{network.name}:") and not network.cashaddr, f"has {network.name}: in front; leave it out"),
     )
     return next((message for seen, message in sights if seen), None)

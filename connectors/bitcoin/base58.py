@@ -1,7 +1,6 @@
 """Base 58 with a checksum of four bytes: the older addresses, and extended keys."""
 
-from hashlib import sha256
-
+from connectors.bitcoin.serial import double_sha256
 from connectors.errors import BadAddress
 
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -31,11 +30,6 @@ def encode(payload: bytes) -> str:
         number, digit = divmod(number, 58)
         digits.append(ALPHABET[digit])
     return "1" * (len(raw) - len(raw.lstrip(b"\0"))) + "".join(reversed(digits))
-
-
-def double_sha256(data: bytes) -> bytes:
-    """The hash of blocks, transactions and base58 checksums."""
-    return sha256(sha256(data).digest()).digest()
 
 
 def _decode(text: str) -> bytes:

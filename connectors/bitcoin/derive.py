@@ -34,12 +34,15 @@ class ExtendedKey:
 
     @classmethod
     def parse(cls, payload: bytes) -> ExtendedKey:
-        """From the 74 bytes behind the version. BadAddress for what BIP-32 (test vector 5) calls invalid."""
+        """From the 74 bytes behind the version.
+
+        BadAddress, a sentence that lacks "the key", for what BIP-32 (test vector 5) calls invalid.
+        """
         depth, parent, child = payload[0], payload[1:5], int.from_bytes(payload[5:9], "big")
         if depth == 0 and (parent != bytes(4) or child != 0):
-            raise BadAddress("the extended key is at depth 0 and yet names a parent or an index")
+            raise BadAddress("is at depth 0 and yet names a parent or an index")
         if not is_public_key(payload[41:]):
-            raise BadAddress("the extended key holds no public key on the curve")
+            raise BadAddress("holds no public key on the curve")
         return cls(depth, parent, child, payload[9:41], payload[41:])
 
     def text(self, version: bytes) -> str:

@@ -80,8 +80,8 @@ def _plain(digits: str, *, around: tuple[str, ...]) -> bytes:
         if not is_x_only_key(key):
             raise BadAddress("is no x coordinate of a point on the curve")
         return key
-    if (sort := private_key(digits)) is not None:
-        raise BadAddress(f"of {sort}")
+    if private_key(digits) is not None:
+        raise BadAddress(f"has {len(digits)} hex digits, as a private key has, {NOT_REPEATED}")
     if len(digits) not in (66, 130):
         raise BadAddress(f"has {len(digits)} hex digits; a compressed public key has 66")
     key = bytes.fromhex(digits)

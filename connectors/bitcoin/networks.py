@@ -10,19 +10,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-COIN = 100_000_000
-"""Units in one whole coin, on every network here."""
-
-
-class BlockForm(StrEnum):
-    """How a raw block is laid out."""
-
-    PLAIN = "plain"  # 80 bytes of header, transactions without witnesses
-    SEGWIT = "segwit"  # transactions may carry witnesses (BIP-144)
-    MWEB = "mweb"  # as segwit, and an extension block may follow the transactions (LIP-2)
-    AUXPOW = "auxpow"  # as plain, and the proof of a merge-mined block may follow the header
+from connectors.bitcoin import forms
+from connectors.bitcoin.forms import BlockForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +24,7 @@ class Network:
     - `hrp`: prefix of segwit addresses, None without segwit. `cashaddr`: prefix of CashAddr, None where it is not used.
     - `extended`: version of an extended public key → the descriptor functions around one that stands alone; the first
       version is how a key is written, and says nothing about the script.
-    - `max_money`: no single output can hold more, in units.
+    - `block`: what a raw block may contain, and how much money one output can hold.
     - `looks`: how addresses begin, for people.
     """
 
@@ -45,7 +35,6 @@ class Network:
     p2sh: tuple[int, ...]
     hrp: str | None
     extended: Mapping[bytes, str] = field(repr=False)
-    max_money: int
     block: BlockForm
     cashaddr: str | None = None
     fork: tuple[int, str] | None = None
@@ -54,10 +43,15 @@ class Network:
     def segwit(self) -> bool:
         return self.hrp is not None
 
+    @property
+    def anchors(self) -> dict[int, str]:
+        """Hashes of blocks by height that together no other network here has."""
+        return {0: self.genesis} | ({self.fork[0]: self.fork[1]} if self.fork else {})
 
-def _versions(**forms: str) -> dict[bytes, str]:
+
+def _versions(**functions_of: str) -> dict[bytes, str]:
     """`x0488b21e="pkh"` as {version: functions}."""
-    return {bytes.fromhex(name[1:]): functions for name, functions in forms.items()}
+    return {bytes.fromhex(name[1:]): functions for name, functions in functions_of.items()}
 
 
 # SLIP-132. xpub, ypub, zpub, Ypub, Zpub, and the same of the test networks: tpub, upub, vpub, Upub, Vpub.
@@ -75,8 +69,7 @@ NETWORKS: Mapping[str, Network] = {
             p2sh=(5,),
             hrp="bc",
             extended=MAIN,
-            max_money=21_000_000 * COIN,
-            block=BlockForm.SEGWIT,
+            block=forms.BITCOIN,
             # The first block that Bitcoin Cash does not share.
             fork=(478_559, "00000000000000000019f112ec0a9982926f1258cdcc558dd7c3b7e5dc7fa148"),
         ),
@@ -88,8 +81,7 @@ NETWORKS: Mapping[str, Network] = {
             p2sh=(196,),
             hrp="tb",
             extended=TEST,
-            max_money=21_000_000 * COIN,
-            block=BlockForm.SEGWIT,
+            block=forms.BITCOIN,
         ),
         Network(
             name="testnet4",
@@ -99,8 +91,7 @@ NETWORKS: Mapping[str, Network] = {
             p2sh=(196,),
             hrp="tb",
             extended=TEST,
-            max_money=21_000_000 * COIN,
-            block=BlockForm.SEGWIT,
+            block=forms.BITCOIN,
         ),
         Network(
             name="signet",
@@ -110,8 +101,7 @@ NETWORKS: Mapping[str, Network] = {
             p2sh=(196,),
             hrp="tb",
             extended=TEST,
-            max_money=21_000_000 * COIN,
-            block=BlockForm.SEGWIT,
+            block=forms.BITCOIN,
         ),
         Network(
             name="regtest",  # as Bitcoin Core has it; bcoin's own regtest differs in base58, not in bcrt1
@@ -121,8 +111,7 @@ NETWORKS: Mapping[str, Network] = {
             p2sh=(196,),
             hrp="bcrt",
             extended=TEST,
-            max_money=21_000_000 * COIN,
-            block=BlockForm.SEGWIT,
+            block=forms.BITCOIN,
         ),
         Network(
             name="litecoin",
@@ -132,8 +121,7 @@ NETWORKS: Mapping[str, Network] = {
             p2sh=(50, 5),  # 3… is the old form of M…
             hrp="ltc",
             extended=MAIN | _versions(x019da462="pkh", x01b26ef6="sh(wpkh)"),  # Ltub, Mtub
-            max_money=84_000_000 * COIN,
-            block=BlockForm.MWEB,
+            block=forms.LITECOIN,
         ),
         Network(
             name="litecoin-testnet",
@@ -143,8 +131,7 @@ NETWORKS: Mapping[str, Network] = {
             p2sh=(58, 196),
             hrp="tltc",
             extended=TEST | _versions(x0436f6e1="pkh"),  # ttub
-            max_money=84_000_000 * COIN,
-            block=BlockForm.MWEB,
+            block=forms.LITECOIN,
         ),
         Network(
             name="dogecoin",
@@ -154,8 +141,7 @@ NETWORKS: Mapping[str, Network] = {
             p2sh=(22,),
             hrp=None,
             extended=_versions(x02facafd="pkh", x0488b21e="pkh"),  # dgub, and the xpub that other wallets write
-            max_money=10_000_000_000 * COIN,  # of one output; there are more coins than that
-            block=BlockForm.AUXPOW,
+            block=forms.DOGECOIN,
         ),
         Network(
             name="bitcoin-cash",
@@ -165,8 +151,7 @@ NETWORKS: Mapping[str, Network] = {
             p2sh=(5,),
             hrp=None,
             extended=_versions(x0488b21e="pkh"),
-            max_money=21_000_000 * COIN,
-            block=BlockForm.PLAIN,
+            block=forms.BITCOIN_CASH,
             cashaddr="bitcoincash",
             fork=(478_559, "000000000000000000651ef99cb9fcbe0dadde1d424bd9f15ff20136191a5eec"),
         ),

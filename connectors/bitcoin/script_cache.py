@@ -26,11 +26,12 @@ class ScriptCache:
     fit is derived anew, and where the file can't be used at all, scripts are kept until the process ends.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience: float = 1.0) -> None:
+        """`patience`: seconds to wait for another process that holds the file."""
         try:
-            self._database = _opened(path)
+            self._database = _opened(path, patience=patience)
         except sqlite3.Error:
-            self._database = _opened(":memory:")
+            self._database = _opened(":memory:", patience=patience)
 
     def close(self) -> None:
         self._database.close()
@@ -66,8 +67,8 @@ class ScriptCache:
         return [data[place : place + width] for place in range(0, len(data), width)]
 
 
-def _opened(path: Path | str) -> sqlite3.Connection:
-    database = sqlite3.connect(path, check_same_thread=False)
+def _opened(path: Path | str, *, patience: float) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=patience, check_same_thread=False)
     try:
         database.execute(SCHEMA)
     except sqlite3.Error:

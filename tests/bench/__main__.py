@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 
 from tests.bench.bitcoin_blocks import btc_block_cost, btc_block_verified, btc_block_vs_bitcoinlib, btc_memory
+from tests.bench.bitcoin_derive import btc_derive
 from tests.bench.evm import evm_balances_vs_web3
 from tests.bench.judging import judge_cost
 
@@ -19,6 +20,7 @@ BENCHES: Mapping[str, Callable[[], Coroutine[None, None, Result]]] = {
     "btc_block_cost": btc_block_cost,
     "btc_block_verified": btc_block_verified,
     "btc_block_vs_bitcoinlib": btc_block_vs_bitcoinlib,
+    "btc_derive": btc_derive,
     "btc_memory": btc_memory,
     "evm_balances_vs_web3": evm_balances_vs_web3,
     "judge_cost": judge_cost,

@@ -53,7 +53,7 @@ def build(folder: Path, wallets: str, **files: str | bytes) -> Inventory:
         (folder / f"{name}.txt").write_bytes(content if isinstance(content, bytes) else content.encode())
     (folder / "p.yaml").write_text(HEAD + wallets)
     settings = load(folder / "p.yaml", env={})
-    return inventory.build(settings, base=folder, canonical={"evm": canonical})
+    return inventory.build(settings, base=folder, canonical={"ethereum": canonical, "second": canonical})
 
 
 def complaint(folder: Path, wallets: str, **files: str | bytes) -> str:
@@ -169,7 +169,9 @@ def test_a_bad_contract_is_named_with_its_place(tmp_path: Path) -> None:
         HEAD.replace(USDT, USDT[:-1]) + f"  a: {{chain: ethereum, tier: hot, addresses: ['{A}']}}\n"
     )
     with pytest.raises(ConfigError, match=r"p.yaml:9: assets.USDT.tokens\[0\].contract: expected 0x and 40"):
-        inventory.build(load(tmp_path / "p.yaml", env={}), base=tmp_path, canonical={"evm": canonical})
+        inventory.build(
+            load(tmp_path / "p.yaml", env={}), base=tmp_path, canonical={"ethereum": canonical, "second": canonical}
+        )
 
 
 def test_two_spellings_of_one_contract_are_one_token(tmp_path: Path) -> None:
@@ -181,7 +183,9 @@ def test_two_spellings_of_one_contract_are_one_token(tmp_path: Path) -> None:
     )
     (tmp_path / "p.yaml").write_text(text + f"  a: {{chain: ethereum, tier: hot, addresses: ['{A}']}}\n")
     with pytest.raises(ConfigError, match=r"p.yaml:10: assets.BIS.tokens\[0\]: this token belongs to USDT already"):
-        inventory.build(load(tmp_path / "p.yaml", env={}), base=tmp_path, canonical={"evm": forgiving})
+        inventory.build(
+            load(tmp_path / "p.yaml", env={}), base=tmp_path, canonical={"ethereum": forgiving, "second": forgiving}
+        )
 
 
 def test_an_address_in_two_wallets_is_named_at_both_places(tmp_path: Path) -> None:

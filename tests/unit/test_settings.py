@@ -16,6 +16,7 @@ from daemon.interval import Interval
 from daemon.model import Owner, Tier
 from daemon.policy.hot_share import HotShare
 from daemon.settings import DEFAULT_STORE, ApiConfig, Settings, load, masked_store, redacted, schema
+from tests.build import evm
 
 GOOD = (Path(__file__).parents[1] / "data" / "good.yaml").read_text()
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -54,7 +55,7 @@ def test_a_limit_is_the_decimal_that_was_written(tmp_path: Path) -> None:
 def test_underscores_group_digits(tmp_path: Path) -> None:
     more = "unread_growth: 1_000.5\nfeeds: {prices: [{kind: fixed, values: {ETH: 500_000.25 JPY}}]}\n"
     loaded = settings(tmp_path, ("chain_id: 1", "chain_id: 31_337"), more=more)
-    assert loaded.chains["ethereum"].chain_id == 31_337
+    assert evm(loaded).chain_id == 31_337
     assert loaded.unread_growth == Decimal("1000.5")
     assert loaded.feeds.prices[0].values["ETH"].amount == Decimal("500000.25")
 
@@ -83,7 +84,7 @@ def test_numbers_and_words_may_come_from_the_environment(tmp_path: Path) -> None
         ("tier: hot", "tier: ${TIER}"),
         env={"CHAIN": "5", "TIER": "cold", "UNUSED": "12" * 32},
     )
-    assert (loaded.chains["ethereum"].chain_id, loaded.wallets["eth-hot-1"].tier) == (5, Tier.COLD)
+    assert (evm(loaded).chain_id, loaded.wallets["eth-hot-1"].tier) == (5, Tier.COLD)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_of_a_url_only_scheme_and_host_are_shown(tmp_path: Path, url: str, shown
     loaded = settings(tmp_path, ("http://127.0.0.1:8545", url))
     assert redacted(loaded)["chains"]["ethereum"]["endpoints"][0]["url"] == shown == masked(SecretStr(url))
     assert "hunter2" not in json.dumps(redacted(loaded)) + repr(loaded) + str(loaded)
-    assert loaded.chains["ethereum"].endpoints[0].url.get_secret_value() == url
+    assert evm(loaded).endpoints[0].url.get_secret_value() == url
 
 
 @pytest.mark.parametrize(

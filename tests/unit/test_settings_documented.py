@@ -15,6 +15,7 @@ from eth_utils.address import is_checksum_address
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from connectors.bitcoin.config import BitcoinConfig, BitcoinNodeConfig, ElectrumConfig
 from connectors.config import EndpointConfig, NamedUrl, format_duration, parse_duration
 from connectors.evm.config import EvmConfig
 from daemon import settings as models
@@ -25,6 +26,7 @@ from daemon.policy import RuleConfig
 from daemon.policy.presets import Preset
 from daemon.settings import Settings, load, schema
 from daemon.tokens import TokenConfig
+from tests.build import evm
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config" / "pyrometer.example.yaml"
@@ -36,6 +38,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "": Settings,
     "chains.<name>.": EvmConfig,
     "chains.<name>.endpoints[].": EndpointConfig,
+    "chains.<bitcoin>.": BitcoinConfig,
+    "chains.<bitcoin>.node.": BitcoinNodeConfig,
+    "chains.<bitcoin>.electrum[].": ElectrumConfig,
+    "chains.<bitcoin>.esplora[].": EndpointConfig,
     "assets.<name>.": models.AssetConfig,
     "assets.<name>.tokens[].": models.TokenConfig,
     "wallets.<name>.": models.WalletConfig,
@@ -163,7 +169,7 @@ def standing_at(document: Document, prefix: str) -> list[Keys]:
             (*keys, step)
             for keys in places
             for step in _steps(document, keys=keys)
-            if (part == "<item>" and isinstance(step, int)) or part in ("<name>", step)
+            if (part == "<item>" and isinstance(step, int)) or part in ("<name>", f"<{step}>", step)
         ]
     return places
 
@@ -224,7 +230,7 @@ def test_every_key_of_the_example_is_explained_where_it_first_stands() -> None:
 
 def test_the_live_example_names_its_node_in_the_environment() -> None:
     loaded = load(ROOT / "config" / "mainnet.yaml", env={"ETH_RPC": "https://eth.example/key"})
-    assert loaded.chains["ethereum"].endpoints[0].url.get_secret_value() == "https://eth.example/key"
+    assert evm(loaded).endpoints[0].url.get_secret_value() == "https://eth.example/key"
     assert {wallet.tier for wallet in loaded.wallets.values()} == {Tier.HOT, Tier.COLD}
 
 

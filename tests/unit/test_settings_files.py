@@ -8,6 +8,7 @@ import pytest
 from daemon.errors import ConfigError
 from daemon.settings import Settings, load, redacted
 from daemon.tokens import ApiToken, Scope, load_tokens
+from tests.build import evm
 
 GOOD = (Path(__file__).parents[1] / "data" / "good.yaml").read_text()
 TAKES_NONE = "pyrometer takes none: remove it, and treat it as leaked"
@@ -27,7 +28,7 @@ def with_url_file(tmp_path: Path, content: str | bytes) -> Settings:
 )
 def test_a_url_may_stand_in_a_file_beside_the_configuration(tmp_path: Path, content: str) -> None:
     loaded = with_url_file(tmp_path, content)
-    assert loaded.chains["ethereum"].endpoints[0].url.get_secret_value() == "https://h/key"
+    assert evm(loaded).endpoints[0].url.get_secret_value() == "https://h/key"
     shown = redacted(loaded)["chains"]["ethereum"]["endpoints"][0]
     assert (shown["url"], shown["url_file"]) == ("https://h/***", "secrets/url")
 
@@ -52,7 +53,7 @@ def test_a_file_without_a_url_is_refused_at_its_key(tmp_path: Path, content: str
 
 def test_an_api_key_of_64_digits_is_taken_from_a_url_file_alone(tmp_path: Path) -> None:
     url = "https://rpc.example/eth/" + "12" * 32
-    assert with_url_file(tmp_path, url).chains["ethereum"].endpoints[0].url.get_secret_value() == url
+    assert evm(with_url_file(tmp_path, url)).endpoints[0].url.get_secret_value() == url
     (tmp_path / "p.yaml").write_text(GOOD.replace("http://127.0.0.1:8545", url))
     with pytest.raises(ConfigError, match=r"endpoints\[0\]: looks like a private key in hexadecimal"):
         load(tmp_path / "p.yaml", env={})

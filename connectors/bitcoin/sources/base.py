@@ -35,12 +35,14 @@ class Snapshot:
     """All confirmed coins of `scripts` as of the block `header`; pending transactions change nothing in it.
 
     `refused`: scripts among them that the source can't tell the coins of (a history too long for it, mostly), and why.
+    `used`: scripts among them that were ever paid, where the source can tell; all that hold coins were, of course.
     """
 
     header: Header
     scripts: Collection[bytes]
     coins: tuple[Coin, ...]
     refused: Mapping[bytes, NodeError] = field(default_factory=dict)
+    used: Collection[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True)

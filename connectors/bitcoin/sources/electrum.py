@@ -215,7 +215,8 @@ class ElectrumSource:
         if any(coin.height > tip.height for coin in coins):
             raise self._identity.bad(f"told of a coin that is newer than its newest block, {tip.height}")
         refused = {script: told for script, told in histories.items() if isinstance(told, NodeError)}
-        return Snapshot(tip, tuple(histories), coins, refused)
+        used = [script for script, told in histories.items() if isinstance(told, History) and told.status]
+        return Snapshot(tip, tuple(histories), coins, refused, used)
 
     async def _stands_at(self, tip: Header) -> bool:
         """Whether the server's tables end with `tip`. They may be ahead of the newest block that it announces."""

@@ -216,20 +216,25 @@ class EsploraSource:
                 coins = tuple(coin for read in reads if isinstance(read, list) for coin in read)
                 if any(coin.height > tip.height for coin in coins):
                     raise self._identity.bad(f"told of a coin that is newer than its newest block, {tip.height}")
-                told = zip(scripts, reads, strict=True)
-                return Snapshot(tip, scripts, coins, {one: read for one, read in told if isinstance(read, NodeError)})
+                told = list(zip(scripts, reads, strict=True))
+                refused = {script: read for script, read in told if isinstance(read, NodeError)}
+                used = [script for script, read in told if isinstance(read, list)]
+                return Snapshot(tip, scripts, coins, refused, used)
             await self._transport.timing.sleep(LOOK_AGAIN)
         raise Unavailable(f"{self._transport.provider}: blocks or pending transactions come faster than it can be read")
 
-    async def _read(self, script: bytes) -> list[Coin] | NodeError | _Moved:
-        """The script's confirmed coins. The list leaves out those that pending transactions spend; the sums do not."""
+    async def _read(self, script: bytes) -> list[Coin] | NodeError | _Moved | None:
+        """The script's confirmed coins, None where it was never paid.
+
+        The list leaves out those that pending transactions spend; the sums do not.
+        """
         place = f"scripthash/{esplora_hash(script)}"
         answer = await self._get(place)
         if isinstance(answer, NodeError):
             return answer
         stats = self._parsed(answer, SCRIPT, of="/scripthash/:hash").chain_stats
         if not stats.tx_count:
-            return []
+            return None
         answer = await self._get(f"{place}/utxo")
         if isinstance(answer, NodeError):
             return answer
@@ -339,4 +344,5 @@ def _too_busy(provider: str) -> NodeError:
 
 def _joined(first: Snapshot, second: Snapshot) -> Snapshot:
     scripts = (*first.scripts, *second.scripts)
-    return Snapshot(first.header, scripts, first.coins + second.coins, {**first.refused, **second.refused})
+    refused, used = {**first.refused, **second.refused}, (*first.used, *second.used)
+    return Snapshot(first.header, scripts, first.coins + second.coins, refused, used)

@@ -5,6 +5,7 @@ import sys
 from typing import get_args
 
 import pytest
+from pydantic import TypeAdapter
 
 from connectors import CONNECTORS, AnyChainConfig
 from connectors.errors import BadAddress
@@ -19,7 +20,7 @@ def imported_by(code: str) -> set[str]:
 
 
 def test_the_registry_and_the_addresses_are_had_without_web3() -> None:
-    code = f"import connectors; connectors.CONNECTORS['evm'].canonical('0x{'ab' * 20}')"
+    code = f"import connectors; connectors.CONNECTORS['evm'].canonical_on(None)('0x{'ab' * 20}')"
     assert "web3" not in imported_by(code)
 
 
@@ -29,12 +30,19 @@ def test_a_connection_needs_web3() -> None:
 
 
 def test_every_kind_of_configuration_has_its_connector() -> None:
-    models = get_args(AnyChainConfig) or (AnyChainConfig,)
+    models = get_args(get_args(AnyChainConfig)[0])
     kinds = {get_args(model.model_fields["kind"].annotation)[0] for model in models}
     assert kinds == set(CONNECTORS)
 
 
+SMALLEST: dict[str, dict[str, object]] = {
+    "bitcoin": {"network": "bitcoin", "esplora": ["http://h"]},
+    "evm": {"chain_id": 1, "endpoints": ["http://h"]},
+}
+
+
 @pytest.mark.parametrize("kind", sorted(CONNECTORS))
 def test_every_kind_refuses_what_is_no_address(kind: str) -> None:
+    config = TypeAdapter[AnyChainConfig](AnyChainConfig).validate_python({"kind": kind, **SMALLEST[kind]})
     with pytest.raises(BadAddress):
-        CONNECTORS[kind].canonical("nobody")
+        CONNECTORS[kind].canonical_on(config)("nobody")

@@ -1,0 +1,338 @@
+"""What accounts hold at the word of one source: a book that is brought to exactly the block that is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from connectors.base import Tip
+from connectors.bitcoin.accounts import Accounts
+from connectors.bitcoin.block import BlockEvents, read_block
+from connectors.bitcoin.coins import Changes, Coin, CoinSet
+from connectors.bitcoin.forms import BlockForm
+from connectors.bitcoin.sources import base
+from connectors.bitcoin.sources.base import BlockSource, Pruned, Snapshot, Source
+from connectors.errors import BadAnswer, NodeError, Reason
+from connectors.follow import UnknownBlock
+from connectors.quorum import Flaw, Header, Value
+
+log = structlog.get_logger()
+
+FARTHEST = 1000
+"""Blocks that are applied one by one; a book farther behind finds its coins anew."""
+
+STRIDE = 50
+"""Headers asked for at a time."""
+
+LOOKED_BELOW = 10
+"""How far below a source's newest block the one that is asked for is looked for."""
+
+REMEMBERED = 4
+"""Blocks whose values are kept where a source can't be asked for an earlier block."""
+
+
+class Book(Protocol):
+    """The accounts at the word of one source."""
+
+    accounts: Accounts
+
+    async def at(self, block: str) -> Sequence[Value]:
+        """Each account's units as of the block with this hash. Raises UnknownBlock or another ConnectorError."""
+        ...
+
+
+class Listener(Protocol):
+    """Is told of every step of a book, after it was taken."""
+
+    def loaded(self, coins: CoinSet) -> None:
+        """Everything was found anew, or coins of more scripts were added: no step before this can be undone."""
+        ...
+
+    def applied(self, coins: CoinSet, *, events: BlockEvents, changes: Changes) -> None: ...
+
+    def undone(self, coins: CoinSet) -> None: ...
+
+
+class _Astray(Exception):
+    """No way leads from where the book stands to the block that is asked for."""
+
+
+class BlockBook:
+    """Kept by applying blocks. With `verify`, the source's blocks are not believed without their merkle root."""
+
+    def __init__(
+        self,
+        source: BlockSource,
+        *,
+        accounts: Accounts,
+        form: BlockForm,
+        verify: bool,
+        listeners: Sequence[Listener] = (),
+        resume: Callable[[Accounts], CoinSet | None] = lambda _: None,
+    ) -> None:
+        self.accounts = accounts
+        self._source = source
+        self._form = form
+        self._verify = verify
+        self._listeners = listeners
+        self._resume = resume
+        self._coins = CoinSet({})
+        self._values: list[Value] = []
+        self._refused: dict[bytes, NodeError] = {}
+        self._whole = False
+        self._lock = asyncio.Lock()
+
+    async def at(self, block: str) -> Sequence[Value]:
+        """See Book."""
+        async with self._lock:
+            if not self._whole:
+                await self._begin()
+            if self._coins.tip is None or self._coins.tip.hash != block:
+                await self._go(block)
+            return self._values
+
+    # ── on the way ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _go(self, block: str) -> None:
+        try:
+            await self._walk(block)
+        except (_Astray, Pruned, BadAnswer) as error:
+            log.info("finding coins anew", provider=self._source.transport.provider, why=str(error) or "too far away")
+            await self._load()
+            await self._walk_again(block)
+        await self._catch_up()
+        tip = self._coins.tip
+        if tip is None or tip.hash != block:
+            raise self._unknown(block, why=f"its coins are known as of block {tip.height if tip else 0}")
+
+    async def _walk_again(self, block: str) -> None:
+        try:
+            await self._walk(block)
+        except _Astray:
+            raise self._unknown(block, why="its chain changed while coins were looked for") from None
+
+    async def _walk(self, block: str, *, header: Header | None = None) -> None:
+        """Back to where the branches part, then forward, block by block. Stands at a whole block wherever it ends."""
+        branch = await self._branch(block, header=header)
+        parting = branch[-1].parent if branch else block
+        while self._coins.tip is not None and self._coins.tip.hash != parting:
+            self._undo()
+        for step in reversed(branch):
+            await self._apply(step)
+
+    async def _branch(self, block: str, *, header: Header | None) -> Sequence[Header]:
+        """The headers from the block down to the first above one where we were; empty when we were at the block."""
+        known = self._known()
+        if block in known:
+            return ()
+        branch = [header or await self._find(block)]
+        lowest = min(known.values())
+        while branch[-1].parent not in known:
+            height = branch[-1].height
+            if height <= lowest + 1 or len(branch) > FARTHEST:
+                raise await self._no_way(branch[0])
+            below = await self._source.headers_between(max(height - 1 - STRIDE, lowest), height)
+            if not below:
+                raise self._unknown(block, why="its headers can't be had")
+            for found in reversed(below):
+                if found.hash != branch[-1].parent:
+                    raise self._unknown(block, why="its chain changes")
+                branch.append(found)
+                if found.parent in known:
+                    break
+        if known[branch[-1].parent] != branch[-1].height - 1:
+            raise self._bad("told of a block at another height than the one after its parent")
+        return branch
+
+    async def _no_way(self, wanted: Header) -> Exception:
+        """Where the wanted block is only an earlier one of our own branch, finding coins anew would not help."""
+        tip = self._coins.tip
+        if tip is not None and wanted.height < tip.height:
+            held = await self._source.header_at(tip.height)
+            if held is not None and held.hash == tip.hash:
+                return self._unknown(wanted.hash, why=f"its coins are known as of block {tip.height}")
+        return _Astray()
+
+    async def _find(self, block: str) -> Header:
+        head = await self._source.head()
+        if head.hash == block:
+            return head
+        for height in range(head.height + 1, max(head.height - LOOKED_BELOW, -1), -1):
+            found = await self._source.header_at(height)
+            if found is not None and found.hash == block:
+                return found
+        raise self._unknown(block, why="it holds another branch, or is behind")
+
+    def _known(self) -> dict[str, int]:
+        """Where we are and where we can go back to: hash → height."""
+        tips: list[Tip] = [undo.tip for undo in self._coins.history]
+        if self._coins.tip is not None:
+            tips.append(self._coins.tip)
+        return {tip.hash: tip.height for tip in tips}
+
+    async def _apply(self, header: Header) -> None:
+        raw = await self._source.block(header.hash)
+        try:
+            events = await asyncio.to_thread(
+                read_block,
+                raw,
+                form=self._form,
+                outpoints=self._coins.outpoints,
+                scripts=self._coins.scripts,
+                asked=bytes.fromhex(header.hash)[::-1],
+                verify=self._verify,
+            )
+            changes = self._coins.apply(events, header.tip)
+        except BadAnswer as error:
+            raise self._bad(f"block {header.hash}: {error}") from None
+        self.accounts.use(made.script for made in events.created)
+        self._enter(changes.balances)
+        for listener in self._listeners:
+            listener.applied(self._coins, events=events, changes=changes)
+
+    def _undo(self) -> None:
+        self._enter(self._coins.undo().balances)
+        for listener in self._listeners:
+            listener.undone(self._coins)
+
+    # ── finding coins ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _begin(self) -> None:
+        """From what was kept before a restart, if there is that, else from a scan."""
+        kept = self._resume(self.accounts)
+        if kept is None:
+            await self._load()
+            return
+        self._coins, self._whole = kept, True
+        self._revalue()
+
+    async def _load(self) -> None:
+        self._whole = False
+        self._refused.clear()
+        await asyncio.to_thread(self.accounts.extend)
+        parts = await self._parts(self.accounts.scripts)
+        self._coins = CoinSet({})
+        self._coins.load(parts[0].header.tip if parts else (await self._source.head()).tip, ())
+        await self._join(parts)
+        await self._catch_up()
+        self._whole = True
+        self._told_anew()
+
+    async def _catch_up(self) -> None:
+        """Finds the coins of scripts that the gap limit newly asks for, until it asks for no more."""
+        while more := await asyncio.to_thread(self.accounts.extend):
+            await self._join(await self._parts(more))
+            self._told_anew()
+
+    async def _parts(self, scripts: Mapping[bytes, int]) -> Sequence[Snapshot]:
+        parts = sorted(await self._source.coins(scripts.keys()), key=lambda part: part.header.height)
+        told = Counter(script for part in parts for script in part.scripts)
+        if told.keys() != scripts.keys() or len(told) != told.total():
+            raise self._bad("told the coins of other scripts than it was asked for")
+        return parts
+
+    async def _join(self, parts: Sequence[Snapshot]) -> None:
+        """Brings the book to each part's block and adds the part's coins."""
+        for part in parts:
+            try:
+                await self._walk(part.header.hash, header=part.header)
+            except _Astray:
+                raise self._unknown(part.header.hash, why="its chain changed while coins were looked for") from None
+            wanted = self.accounts.scripts
+            readable = {script: wanted[script] for script in part.scripts if script not in part.refused}
+            if readable:
+                self._coins.watch(readable)
+                try:
+                    self._coins.adopt(_coins(part.coins))
+                except BadAnswer as error:
+                    raise self._bad(str(error)) from None
+            self._refused |= part.refused
+            self.accounts.use(part.used)
+            self.accounts.use(coin.script for coin in part.coins)
+
+    # ── values ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _told_anew(self) -> None:
+        self._revalue()
+        for listener in self._listeners:
+            listener.loaded(self._coins)
+
+    def _revalue(self) -> None:
+        self._values = [self._coins.balance(number) for number in range(len(self.accounts.names))]
+        for number, flaw in flaws(self.accounts, refused=self._refused).items():
+            self._values[number] = flaw
+
+    def _enter(self, balances: Mapping[int, int]) -> None:
+        for number, units in balances.items():
+            if self._values and not isinstance(self._values[number], Flaw):
+                self._values[number] = units
+
+    def _unknown(self, block: str, *, why: str) -> UnknownBlock:
+        return UnknownBlock(f"{self._source.transport.provider}: does not have block {block}: {why}", code=0)
+
+    def _bad(self, text: str) -> BadAnswer:
+        return self._source.transport.blame(BadAnswer(f"{self._source.transport.provider}: {text}"))
+
+
+class SnapshotBook:
+    """Of a source without blocks: read anew, as far as something has changed, at every block."""
+
+    def __init__(self, source: Source, *, accounts: Accounts) -> None:
+        self.accounts = accounts
+        self._source = source
+        self._read: dict[str, Sequence[Value]] = {}
+        self._lock = asyncio.Lock()
+
+    async def at(self, block: str) -> Sequence[Value]:
+        """See Book."""
+        async with self._lock:
+            if block not in self._read:
+                part = await self._all_coins()
+                if part.header.hash != block:
+                    name = self._source.transport.provider
+                    raise UnknownBlock(f"{name}: tells coins as of block {part.header.hash}, not {block}", code=0)
+                values = self._valued(part)
+                if part.refused:
+                    return values
+                self._read[block] = values
+                for old in list(self._read)[:-REMEMBERED]:
+                    del self._read[old]
+            return self._read[block]
+
+    async def _all_coins(self) -> Snapshot:
+        await asyncio.to_thread(self.accounts.extend)
+        while True:
+            (part,) = await self._source.coins(self.accounts.scripts.keys())
+            self.accounts.use(part.used)
+            self.accounts.use(coin.script for coin in part.coins)
+            if not await asyncio.to_thread(self.accounts.extend):
+                return part
+
+    def _valued(self, part: Snapshot) -> Sequence[Value]:
+        values: list[Value] = [0] * len(self.accounts.names)
+        sums = Counter[int]()
+        for coin in part.coins:
+            sums[self.accounts.scripts[coin.script]] += coin.value
+        for number, units in sums.items():
+            values[number] = units
+        for number, flaw in flaws(self.accounts, refused=part.refused).items():
+            values[number] = flaw
+        return values
+
+
+def flaws(accounts: Accounts, *, refused: Mapping[bytes, NodeError]) -> dict[int, Flaw]:
+    """Why single accounts have no value, by their number."""
+    found = {accounts.scripts[script]: Flaw(Reason.NODE_ERROR, str(error)) for script, error in refused.items()}
+    return found | {number: Flaw(Reason.MISCONFIGURED, why) for number, why in accounts.faults.items()}
+
+
+def _coins(coins: Collection[base.Coin]) -> Iterable[tuple[bytes, Coin]]:
+    """A coinbase's coin is not told apart in a scan; that matters to nobody here."""
+    return (
+        (coin.txid + coin.vout.to_bytes(4, "little"), Coin(coin.script, coin.value, coin.height, coinbase=False))
+        for coin in coins
+    )

@@ -1,0 +1,170 @@
+"""The connector for Bitcoin's family: opens the sources, and yields what the daemon reads."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+
+from connectors.base import Connector, ProviderStats, Update, Watch
+from connectors.bitcoin.config import BitcoinConfig, ElectrumConfig
+from connectors.bitcoin.networks import named
+from connectors.bitcoin.reader import Books
+from connectors.bitcoin.sources.base import BlockSource, Source
+from connectors.bitcoin.sources.electrum import ElectrumSource
+from connectors.bitcoin.sources.esplora import EsploraSource
+from connectors.bitcoin.sources.identity import Asked
+from connectors.bitcoin.sources.node import Listening, NodeSource
+from connectors.bitcoin.sources.scan import ScanLimits
+from connectors.bitcoin.sources.wire import Server, WireLimits
+from connectors.config import EndpointConfig
+from connectors.errors import ConnectorError
+from connectors.follow import Follower, Reader
+from connectors.heads import Heads
+from connectors.transport import Timing, Transport
+
+
+@asynccontextmanager
+async def connect(
+    config: BitcoinConfig,
+    *,
+    chain: str,
+    now: Callable[[], datetime],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    rng: Callable[[], float] = random.random,
+) -> AsyncIterator[Connector]:
+    """The connector for the chain called `chain` in the configuration, until the block ends.
+
+    Asks nothing yet: a source that is down or on another chain shows in the updates. `now` gives the time in UTC,
+    `clock` monotonic seconds, `rng` chance in [0, 1).
+    """
+    timing = Timing(clock=clock, sleep=sleep, rng=rng)
+    async with AsyncExitStack() as stack:
+        opening = _Opening(config, chain=chain, now=now, timing=timing, stack=stack)
+        sources = await opening.sources()
+        yield BitcoinConnector(sources, chain=chain, config=config, timing=timing, now=now)
+
+
+class _Opening:
+    """Opens the configured sources on a stack that closes them."""
+
+    def __init__(
+        self,
+        config: BitcoinConfig,
+        *,
+        chain: str,
+        now: Callable[[], datetime],
+        timing: Timing,
+        stack: AsyncExitStack,
+    ) -> None:
+        network = named(config.network)
+        anchors = {0: network.genesis} | ({network.fork[0]: network.fork[1]} if network.fork else {})
+        self._asked = Asked(anchors, depth=config.confirmations - 1)
+        self._config = config
+        self._chain = chain
+        self._now = now
+        self._timing = timing
+        self._stack = stack
+
+    async def sources(self) -> list[Source]:
+        config = self._config
+        opened: list[Source] = []
+        if config.node is not None:
+            transport = await self._transport(config.node)
+            listening = Listening(zmq=config.node.zmq, every=config.poll)
+            limits = ScanLimits(deadline=config.scan_timeout)
+            opened.append(NodeSource(transport, asked=self._asked, now=self._now, limits=limits, listening=listening))
+        for server in config.electrum:
+            opened.append(await self._stack.enter_async_context(self._electrum(server)))
+        for endpoint in config.esplora:
+            transport = await self._transport(endpoint)
+            opened.append(EsploraSource(transport, asked=self._asked, now=self._now, every=config.poll))
+        return opened
+
+    async def _transport(self, endpoint: EndpointConfig) -> Transport:
+        transport = Transport(endpoint, chain=self._chain, timeout=self._config.timeout, timing=self._timing)
+        return await self._stack.enter_async_context(transport)
+
+    def _electrum(self, server: ElectrumConfig) -> ElectrumSource:
+        return ElectrumSource(
+            Server(server.host, server.port, server.provider, _tls(server)),
+            chain=self._chain,
+            asked=self._asked,
+            now=self._now,
+            timing=self._timing,
+            limits=WireLimits(deadline=self._config.timeout, requests_per_second=server.requests_per_second),
+        )
+
+
+def _tls(server: ElectrumConfig) -> ssl.SSLContext | None:
+    """A certificate that stands in the configuration is the server's own, whatever name is in it."""
+    if not server.encrypted:
+        return None
+    context = ssl.create_default_context(cafile=server.certificate)
+    context.check_hostname = server.certificate is None
+    return context
+
+
+class BitcoinConnector:
+    """Made by `connect`."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        *,
+        chain: str,
+        config: BitcoinConfig,
+        timing: Timing,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.chain = chain
+        self.reader = config.reader
+        self._sources = sources
+        self._poll = config.poll.total_seconds()
+        self._timing = timing
+        self._now = now
+        self._books = Books(config)
+        heads = Heads(sources, agree=config.agree, timing=timing, now=now)
+        self._reader = Reader(sources, heads=heads, read_at=self._books.read, agree=config.agree, timing=timing)
+
+    async def read(self, watch: Watch) -> Update:
+        """Everything watched, at one tip; see Connector."""
+        return await Follower(self._reader, watch=watch, now=self._now).next()
+
+    async def updates(self, watch: Watch) -> AsyncGenerator[Update, None]:
+        """One update a poll, without end; see Connector."""
+        follower = Follower(self._reader, watch=watch, now=self._now)
+        while True:
+            due = self._timing.clock() + self._poll
+            yield await follower.next()
+            await self._timing.sleep(max(0.0, due - self._timing.clock()))
+
+    async def probe(self, watch: Watch) -> tuple[tuple[str, str | None], ...]:
+        """Asks each source for its head and, at that block, for what it reads there; see Connector.
+
+        A node is not made to scan its unspent outputs: it takes minutes, and only one scan can run.
+        """
+        troubles = await asyncio.gather(*(self._trouble(source, watch=watch) for source in self._sources))
+        names = (source.transport.provider for source in self._sources)
+        return tuple(zip(names, troubles, strict=True))
+
+    def stats(self) -> tuple[ProviderStats, ...]:
+        """Counters since `connect`; see Connector."""
+        return tuple(source.transport.stats() for source in self._sources)
+
+    async def _trouble(self, source: Source, *, watch: Watch) -> str | None:
+        missing = next((token for token in watch.tokens if token.contract is not None), None)
+        try:
+            head = await source.head()
+            if isinstance(source, BlockSource):
+                await source.block(head.hash)
+            else:
+                await source.coins(self._books.first_script(watch))
+        except ConnectorError as error:
+            return str(error)
+        return None if missing is None else f"{source.transport.provider}: there is no contract {missing.contract}"

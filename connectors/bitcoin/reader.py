@@ -1,0 +1,73 @@
+"""Answers what is asked at an agreed block out of the books, one for each source."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from connectors.base import Address, Watch
+from connectors.bitcoin.accounts import Accounts, Expansion
+from connectors.bitcoin.book import BlockBook, Book, SnapshotBook
+from connectors.bitcoin.config import BitcoinConfig
+from connectors.bitcoin.networks import named
+from connectors.bitcoin.sources.base import BlockSource, Source
+from connectors.bitcoin.sources.node import NodeSource
+from connectors.errors import Reason
+from connectors.follow import Keys
+from connectors.quorum import Flaw, Value
+
+SCANNED_AHEAD = 1000
+"""Indices of a descriptor that a scan covers, as Bitcoin Core's scantxoutset does when not told: a node can't say that
+an address was used and emptied, and another scan takes minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A book, and the accounts that it was made for."""
+
+    names: tuple[Address, ...]
+    book: Book
+
+
+class Books:
+    """The books of a chain's sources. A book is begun when it is first asked for, and anew for other accounts."""
+
+    def __init__(self, config: BitcoinConfig) -> None:
+        self._config = config
+        self._network = named(config.network)
+        self._kept: dict[str, _Kept] = {}
+
+    async def read(self, node: Source, *, keys: Keys, block: str) -> list[Value]:
+        """The units of each key at the block; see ReadAt."""
+        units = await self._book(node, watch=keys.watch).at(block)
+        tokens = keys.watch.tokens
+        if keys.whole and len(tokens) == 1 and tokens[0].contract is None:
+            return list(units)
+        missing = [None if token.contract is None else _no_contract(token.contract) for token in tokens]
+        places = (divmod(index, len(tokens)) for index in keys.indices)
+        return [missing[token] or units[account] for account, token in places]
+
+    def first_script(self, watch: Watch) -> Collection[bytes]:
+        """A script of the first account, for a question that costs little."""
+        accounts = Accounts(watch.accounts[:1], expansion=Expansion(self._network, gap_limit=1, ahead=1))
+        return list(accounts.extend())[:1]
+
+    def _book(self, source: Source, *, watch: Watch) -> Book:
+        name = source.transport.provider
+        kept = self._kept.get(name)
+        if kept is None or kept.names != watch.accounts:
+            kept = self._kept[name] = _Kept(watch.accounts, self._begun(source, watch=watch))
+        return kept.book
+
+    def _begun(self, source: Source, *, watch: Watch) -> Book:
+        own = isinstance(source, NodeSource)
+        gap = self._config.gap_limit
+        expansion = Expansion(self._network, gap_limit=gap, ahead=max(gap, SCANNED_AHEAD) if own else gap)
+        accounts = Accounts(watch.accounts, expansion=expansion)
+        if not isinstance(source, BlockSource):
+            return SnapshotBook(source, accounts=accounts)
+        return BlockBook(source, accounts=accounts, form=self._network.block, verify=not own)
+
+
+def _no_contract(contract: str) -> Flaw:
+    return Flaw(Reason.NO_CONTRACT, f"there is no contract {contract}: this chain has none")
