@@ -209,7 +209,9 @@ async def test_the_unknown_is_a_hatched_range_and_never_zero(daemon: Daemon, chr
     daemon.shows(await blind())
     page = Shown(await chromium.dom(daemon.url))
     assert (page["verdict"], page.body) == ("UNKNOWN", "unknown")
-    assert "Not known: jp-psa/hot-share on all, hot-floor on eth-hot-1." in page["why"]
+    assert (
+        "Not known: jp-psa/hot-share on all, hot-floor on eth-hot-1, builtin/disagreement on ethereum." in page["why"]
+    )
     assert page["problems"].startswith("Not ready: ethereum: unavailable: node-1: Connection refused")
     assert page.labels[0] == "all, by value: between 0 % and 100 %, limit 5 %, UNKNOWN"
     assert page.html.count('class="range"') == len(page.labels) == 4
