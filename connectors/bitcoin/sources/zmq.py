@@ -26,6 +26,9 @@ QUEUED = 10_000
 HEARTBEAT = 10_000
 """Milliseconds: a publisher that does not answer a ZMTP ping for as long is taken for gone."""
 
+SETTLING = 0.2
+"""Seconds until a publisher surely knows what we subscribed to: before, it sends us nothing, and no number tells."""
+
 LOST = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
 WRAP = 2**32
 
@@ -63,7 +66,7 @@ async def notices(address: str, *, patience: timedelta) -> AsyncGenerator[Change
     """
     context = zmq.asyncio.Context()
     socket = _subscribed(context)
-    monitor = socket.get_monitor_socket(zmq.EVENT_CONNECTED | LOST)
+    monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | LOST)
     sequences = Sequences()
     try:
         socket.connect(address)
@@ -101,8 +104,10 @@ async def _next(
     if monitor in ready:
         event = await recv_monitor_message(monitor)
         sequences.forget()
-        made = event["event"] == zmq.EVENT_CONNECTED
-        return (Doubt("connected to the publisher" if made else "the connection to the publisher was lost"),)
+        if event["event"] != zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            return (Doubt("the connection to the publisher was lost"),)
+        await asyncio.sleep(SETTLING)
+        return (Doubt("connected to the publisher"),)
     if socket in ready:
         return sequences.read(await socket.recv_multipart())
     return (Doubt(f"nothing was heard for {patience.total_seconds():g}s"),)

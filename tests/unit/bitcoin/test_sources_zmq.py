@@ -105,14 +105,20 @@ async def test_other_topics_are_not_subscribed_to() -> None:
     async with publisher() as (socket, address), listening(address) as changes:
         await anext(changes)
         await anext(changes)
-        for topic in (b"rawblock", b"sequence", b"hashtx", b"hashblock"):
-            await socket.send_multipart(message(topic, 0))
-        assert await anext(changes) == NewBlock()
+        hearing = asyncio.ensure_future(anext(changes))
+        while not hearing.done():  # a publisher drops what nobody has subscribed to yet
+            for topic in (b"rawblock", b"sequence", b"hashtx", b"hashblock"):
+                await socket.send_multipart(message(topic, 0))
+            await asyncio.sleep(0.05)
+        assert await hearing == NewBlock()
 
 
 async def test_a_message_of_gigantic_size_ends_the_connection_not_the_memory() -> None:
     async with publisher() as (socket, address), listening(address) as changes:
         await anext(changes)
         await anext(changes)
-        await socket.send_multipart(message(b"rawtx", 0, body=b"x" * 20_000_000))
-        assert await anext(changes) == Doubt("the connection to the publisher was lost")
+        hearing = asyncio.ensure_future(anext(changes))
+        while not hearing.done():
+            await socket.send_multipart(message(b"rawtx", 0, body=b"x" * 20_000_000))
+            await asyncio.sleep(0.5)
+        assert await hearing == Doubt("the connection to the publisher was lost")

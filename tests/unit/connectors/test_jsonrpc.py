@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 import pytest
@@ -234,3 +235,24 @@ async def test_ten_megabytes_for_a_batch_of_two_are_a_bad_answer() -> None:
     async with node_before(always(http(b"[" + b" " * 10_000_000 + b"]"))) as (node, _):
         with pytest.raises(BadAnswer, match="larger than"):
             await node.batch(CALLS[:2])
+
+
+async def test_a_long_call_has_a_deadline_and_a_ceiling_of_its_own() -> None:
+    async def handler(request: Request, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.3)
+        writer.write(http(json.dumps({"id": 0, "result": "x" * 1000})))
+
+    async with serving(handler) as server, transport_to(server.url, deadline=0.1) as transport:
+        node = Node(transport)
+        assert await node.long_call("scan", [], ceiling=5000, deadline=5) == "x" * 1000
+        with pytest.raises(Unavailable, match=r"0\.1s"):
+            await node.long_call("scan", [], ceiling=5000)
+        with pytest.raises(BadAnswer, match="larger than 500 bytes"):
+            await node.long_call("scan", [], ceiling=500, deadline=5)
+
+
+async def test_numbers_that_are_not_whole_are_decimals_where_wanted() -> None:
+    body = '{"id": 0, "result": [20999999.97690001, 5, 1e-8]}'
+    async with serving(always(http(body))) as server, transport_to(server.url) as transport:
+        wanted = [Decimal("20999999.97690001"), 5, Decimal("1E-8")]
+        assert await Node(transport, decimals=True).call("any") == wanted
