@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import NamedTuple
 
 from connectors.base import Address
@@ -64,6 +65,8 @@ class Accounts:
         self.faults: dict[int, str] = {}
         """Accounts that can't be watched, and why."""
         self.branches: list[Branch] = []
+        self.fingerprint = sha256("\n".join(accounts).encode()).digest()
+        """Of the accounts in their order."""
         self._expansion = expansion
         self._places: dict[bytes, _Place] = {}
         self._single: dict[bytes, int] = {}
@@ -95,9 +98,6 @@ class Accounts:
             place = self._places.get(script)
             if place is not None:
                 place.branch.used = max(place.branch.used, place.number + 1)
-
-    def accounts_of(self, scripts: Collection[bytes]) -> set[int]:
-        return {self.scripts[script] for script in scripts if script in self.scripts}
 
     def _enter(self, account: Address, *, number: int) -> None:
         if "(" not in account:

@@ -12,7 +12,7 @@ import structlog
 from connectors.base import Tip
 from connectors.bitcoin.accounts import Accounts
 from connectors.bitcoin.block import BlockEvents, read_block
-from connectors.bitcoin.coins import Changes, Coin, CoinSet
+from connectors.bitcoin.coins import Changes, Coin, CoinSet, Undo
 from connectors.bitcoin.forms import BlockForm
 from connectors.bitcoin.sources import base
 from connectors.bitcoin.sources.base import BlockSource, Pruned, Snapshot, Source
@@ -54,7 +54,11 @@ class Listener(Protocol):
 
     def applied(self, coins: CoinSet, *, events: BlockEvents, changes: Changes) -> None: ...
 
-    def undone(self, coins: CoinSet) -> None: ...
+    def undone(self, coins: CoinSet, *, undo: Undo) -> None: ...
+
+    def forgotten(self) -> None:
+        """The book does not know the coins of all its scripts: what it knows must not outlive it."""
+        ...
 
 
 class _Astray(Exception):
@@ -72,7 +76,7 @@ class BlockBook:
         form: BlockForm,
         verify: bool,
         listeners: Sequence[Listener] = (),
-        resume: Callable[[Accounts], CoinSet | None] = lambda _: None,
+        resume: Callable[[], CoinSet | None] = lambda: None,
     ) -> None:
         self.accounts = accounts
         self._source = source
@@ -83,6 +87,8 @@ class BlockBook:
         self._coins = CoinSet({})
         self._values: list[Value] = []
         self._refused: dict[bytes, NodeError] = {}
+        self._sought: dict[bytes, int] = {}
+        """Scripts that are to be watched, once their coins are found."""
         self._whole = False
         self._lock = asyncio.Lock()
 
@@ -195,25 +201,28 @@ class BlockBook:
             listener.applied(self._coins, events=events, changes=changes)
 
     def _undo(self) -> None:
+        undo = self._coins.history[-1]
         self._enter(self._coins.undo().balances)
         for listener in self._listeners:
-            listener.undone(self._coins)
+            listener.undone(self._coins, undo=undo)
 
     # ── finding coins ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _begin(self) -> None:
         """From what was kept before a restart, if there is that, else from a scan."""
-        kept = self._resume(self.accounts)
+        kept = self._resume()
         if kept is None:
             await self._load()
             return
         self._coins, self._whole = kept, True
         self._revalue()
+        await self._catch_up()
 
     async def _load(self) -> None:
         self._whole = False
         self._refused.clear()
         await asyncio.to_thread(self.accounts.extend)
+        self._sought.clear()
         parts = await self._parts(self.accounts.scripts)
         self._coins = CoinSet({})
         self._coins.load(parts[0].header.tip if parts else (await self._source.head()).tip, ())
@@ -224,8 +233,11 @@ class BlockBook:
 
     async def _catch_up(self) -> None:
         """Finds the coins of scripts that the gap limit newly asks for, until it asks for no more."""
-        while more := await asyncio.to_thread(self.accounts.extend):
-            await self._join(await self._parts(more))
+        while True:
+            self._sought |= await asyncio.to_thread(self.accounts.extend)
+            if not self._sought:
+                return
+            await self._join(await self._parts(self._sought))
             self._told_anew()
 
     async def _parts(self, scripts: Mapping[bytes, int]) -> Sequence[Snapshot]:
@@ -251,6 +263,8 @@ class BlockBook:
                 except BadAnswer as error:
                     raise self._bad(str(error)) from None
             self._refused |= part.refused
+            for script in part.scripts:
+                self._sought.pop(script, None)
             self.accounts.use(part.used)
             self.accounts.use(coin.script for coin in part.coins)
 
@@ -259,7 +273,7 @@ class BlockBook:
     def _told_anew(self) -> None:
         self._revalue()
         for listener in self._listeners:
-            listener.loaded(self._coins)
+            listener.forgotten() if self._refused else listener.loaded(self._coins)
 
     def _revalue(self) -> None:
         self._values = [self._coins.balance(number) for number in range(len(self.accounts.names))]

@@ -7,7 +7,7 @@ import random
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from datetime import datetime
 
 from connectors.base import Connector, ProviderStats, Update, Watch
@@ -47,7 +47,8 @@ async def connect(
     async with AsyncExitStack() as stack:
         opening = _Opening(config, chain=chain, now=now, timing=timing, stack=stack)
         sources = await opening.sources()
-        yield BitcoinConnector(sources, chain=chain, config=config, timing=timing, now=now)
+        books = Books(config, stack=stack.enter_context(ExitStack()))
+        yield BitcoinConnector(sources, books=books, chain=chain, config=config, timing=timing, now=now)
 
 
 class _Opening:
@@ -117,6 +118,7 @@ class BitcoinConnector:
         self,
         sources: Sequence[Source],
         *,
+        books: Books,
         chain: str,
         config: BitcoinConfig,
         timing: Timing,
@@ -128,7 +130,7 @@ class BitcoinConnector:
         self._poll = config.poll.total_seconds()
         self._timing = timing
         self._now = now
-        self._books = Books(config)
+        self._books = books
         heads = Heads(sources, agree=config.agree, timing=timing, now=now)
         self._reader = Reader(sources, heads=heads, read_at=self._books.read, agree=config.agree, timing=timing)
 

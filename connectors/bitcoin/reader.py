@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from connectors.base import Address, Watch
@@ -10,8 +11,10 @@ from connectors.bitcoin.accounts import Accounts, Expansion
 from connectors.bitcoin.book import BlockBook, Book, SnapshotBook
 from connectors.bitcoin.config import BitcoinConfig
 from connectors.bitcoin.networks import named
+from connectors.bitcoin.script_cache import ScriptCache
 from connectors.bitcoin.sources.base import BlockSource, Source
 from connectors.bitcoin.sources.node import NodeSource
+from connectors.bitcoin.state import StateFile
 from connectors.errors import Reason
 from connectors.follow import Keys
 from connectors.quorum import Flaw, Value
@@ -32,8 +35,14 @@ class _Kept:
 class Books:
     """The books of a chain's sources. A book is begun when it is first asked for, and anew for other accounts."""
 
-    def __init__(self, config: BitcoinConfig) -> None:
+    def __init__(self, config: BitcoinConfig, *, stack: ExitStack) -> None:
+        """Files are closed with the stack."""
         self._config = config
+        self._stack = stack
+        self._state: StateFile | None = None
+        if config.state is not None:
+            self._state = StateFile(config.state)
+            stack.callback(self._state.close)
         self._network = named(config.network)
         self._kept: dict[str, _Kept] = {}
 
@@ -62,11 +71,24 @@ class Books:
     def _begun(self, source: Source, *, watch: Watch) -> Book:
         own = isinstance(source, NodeSource)
         gap = self._config.gap_limit
-        expansion = Expansion(self._network, gap_limit=gap, ahead=max(gap, SCANNED_AHEAD) if own else gap)
+        ahead = max(gap, SCANNED_AHEAD) if own else gap
+        expansion = Expansion(self._network, gap_limit=gap, ahead=ahead, cache=self._cache())
         accounts = Accounts(watch.accounts, expansion=expansion)
         if not isinstance(source, BlockSource):
             return SnapshotBook(source, accounts=accounts)
-        return BlockBook(source, accounts=accounts, form=self._network.block, verify=not own)
+        form = self._network.block
+        if self._state is None:
+            return BlockBook(source, accounts=accounts, form=form, verify=not own)
+        shelf = self._state.shelf(source.transport.provider, accounts=accounts)
+        return BlockBook(source, accounts=accounts, form=form, verify=not own, listeners=[shelf], resume=shelf.resume)
+
+    def _cache(self) -> ScriptCache | None:
+        state = self._config.state
+        if state is None:
+            return None
+        cache = ScriptCache(state.with_name(f"{state.name}-scripts"))
+        self._stack.callback(cache.close)
+        return cache
 
 
 def _no_contract(contract: str) -> Flaw:

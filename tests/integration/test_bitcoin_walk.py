@@ -80,8 +80,12 @@ class Walk:
             self._money.append(Money(txid, 0, part, lock))
 
     async def _settle(self) -> None:
-        """What the old branch had confirmed is mined again, so that its outputs can be spent."""
-        await self.chain.node.mine()
+        """What the old branch had confirmed is mined again or, where the node dropped it, forgotten."""
+        await self.chain.refresh()
+        locks = {lock.script for lock in [*self.watched, *self.others]}
+        _, coins = await self.chain.truth(locks)
+        there = {(coin.txid, coin.vout) for coin in coins}
+        self._money = [money for money in self._money if (money.txid, money.vout) in there]
 
 
 async def walked(walk: Walk, updates: AsyncGenerator[Update, None], *, steps: int = STEPS) -> None:
