@@ -8,6 +8,7 @@ import pytest
 
 from connectors import CONNECTORS, AnyChainConfig
 from connectors.errors import BadAddress
+from connectors.evm.config import EvmConfig
 
 
 def imported_by(code: str) -> set[str]:
@@ -19,7 +20,7 @@ def imported_by(code: str) -> set[str]:
 
 
 def test_the_registry_and_the_addresses_are_had_without_web3() -> None:
-    code = f"import connectors; connectors.CONNECTORS['evm'].canonical('0x{'ab' * 20}')"
+    code = f"import connectors; connectors.CONNECTORS['evm'].canonical(None)('0x{'ab' * 20}')"
     assert "web3" not in imported_by(code)
 
 
@@ -34,7 +35,14 @@ def test_every_kind_of_configuration_has_its_connector() -> None:
     assert kinds == set(CONNECTORS)
 
 
+CONFIGURED = {"evm": EvmConfig.model_validate({"kind": "evm", "chain_id": 1, "endpoints": ["http://h"]})}
+
+
+def test_a_kind_without_descriptors_reads_none() -> None:
+    assert CONNECTORS["evm"].descriptor(CONFIGURED["evm"]) is None
+
+
 @pytest.mark.parametrize("kind", sorted(CONNECTORS))
 def test_every_kind_refuses_what_is_no_address(kind: str) -> None:
     with pytest.raises(BadAddress):
-        CONNECTORS[kind].canonical("nobody")
+        CONNECTORS[kind].canonical(CONFIGURED[kind])("nobody")
