@@ -34,23 +34,33 @@ class Connect(Protocol):
     ) -> AbstractAsyncContextManager[Connector]: ...
 
 
+Canonical = Callable[[str], Address]
+"""Text to an account in the canonical form of its chain; raises BadAddress."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of chain. Its modules are imported when they are first used: web3 alone takes two seconds."""
 
     package: str
+    descriptors: bool = False
 
     @property
     def connect(self) -> Connect:
         return cast(Connect, import_module(f"{self.package}.client").connect)
 
-    def canonical_on(self, config: AnyChainConfig) -> Callable[[str], Address]:
-        """Text to the canonical address of the chain that is configured so; raises BadAddress."""
-        module = import_module(f"{self.package}.address")
-        return cast(Callable[[AnyChainConfig], Callable[[str], Address]], module.canonical_on)(config)
+    def canonical(self, config: AnyChainConfig) -> Canonical:
+        """What reads the addresses of a chain that is configured so; those of two networks may differ."""
+        return cast(Canonical, import_module(f"{self.package}.address").canonical_on(config))
+
+    def descriptor(self, config: AnyChainConfig) -> Canonical | None:
+        """What reads output descriptors and extended public keys of such a chain; None where there are none."""
+        if not self.descriptors:
+            return None
+        return cast(Canonical, import_module(f"{self.package}.descriptors").descriptor_on(config))
 
 
 CONNECTORS: Mapping[str, Kind] = {
-    "bitcoin": Kind("connectors.bitcoin"),
+    "bitcoin": Kind("connectors.bitcoin", descriptors=True),
     "evm": Kind("connectors.evm"),
 }

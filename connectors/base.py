@@ -1,14 +1,15 @@
 """The contract between chains and the daemon: what is watched, and what a chain says of it at one block."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, NewType, Protocol
 
 from connectors.errors import Reason
 
 Address = NewType("Address", str)
-"""An account in the canonical text form of its chain (EVM: lower case, 0x)."""
+"""An account in the canonical text form of its chain (EVM: lower case, 0x). On Bitcoin's family it may also be an
+output descriptor, one account whose units are the sum over the scripts that it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,15 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What is read on one chain: every account is asked for every token."""
+    """What is read on one chain: every account is asked for every token.
+
+    `gap_limits` holds, for accounts that are ranged descriptors, how many unused scripts in a row end the search.
+    """
 
     chain: str
     accounts: tuple[Address, ...]
     tokens: tuple[Token, ...]
+    gap_limits: Mapping[Address, int] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

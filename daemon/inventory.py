@@ -7,27 +7,37 @@ from pathlib import Path
 
 from connectors.base import Address, Token, Watch
 from connectors.errors import BadAddress
-from daemon.document import TAKES_NONE, Keys, reason
+from daemon.document import TAKES_NONE, Keys, key_path, reason
 from daemon.errors import ConfigError
 from daemon.keyless import SHORTEST, key_material
 from daemon.model import Inventory, Wallet
 from daemon.settings import Settings
 
 Canonical = Callable[[str], Address]
-"""An address in its chain's canonical form; raises BadAddress."""
+"""An account in its chain's canonical form; raises BadAddress."""
 
 LONGEST_LINE = 1000
 BOM = b"\xef\xbb\xbf"
 
 
-def build(settings: Settings, *, base: Path, canonical: Mapping[str, Canonical]) -> Inventory:
-    """Reads every address once; files count from `base`, and `canonical` is by chain.
+def build(
+    settings: Settings,
+    *,
+    base: Path,
+    canonical: Mapping[str, Canonical],
+    descriptor: Mapping[str, Canonical | None],
+) -> Inventory:
+    """Reads every account once; files count from `base`. `canonical` reads the addresses of each chain, `descriptor`
+    its descriptors and extended public keys, where it has any.
 
-    Only chains with a wallet get a watch. ConfigError, with file and line, for an address that is none, one that
+    Only chains with a wallet get a watch. ConfigError, with file and line, for an account that is none, one that
     stands twice on a chain, a wallet without any, an unreadable file, and anything that looks like key material.
     """
     assets = _assets(settings, canonical_on=canonical)
-    lists = {name: _Listing(name, settings, base, canonical[wallet.chain]) for name, wallet in settings.wallets.items()}
+    lists = {
+        name: _Listing(name, settings, base, canonical[wallet.chain], descriptor.get(wallet.chain))
+        for name, wallet in settings.wallets.items()
+    }
     wallet_of: dict[tuple[str, Address], str] = {}
     for name, listing in lists.items():
         chain = settings.wallets[name].chain
@@ -39,7 +49,7 @@ def build(settings: Settings, *, base: Path, canonical: Mapping[str, Canonical])
     return Inventory(
         wallets=wallets,
         assets=assets,
-        watches=_watches(wallets.values(), assets=assets),
+        watches=_watches(wallets.values(), assets=assets, settings=settings),
         wallet_of=wallet_of,
         asset_of={token: asset for asset, tokens in assets.items() for token in tokens},
     )
@@ -47,12 +57,13 @@ def build(settings: Settings, *, base: Path, canonical: Mapping[str, Canonical])
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """A wallet's addresses in the order they stand in, inline or in a file, each with its place: index or line."""
+    """A wallet's accounts in the order they stand in, inline or in a file, each with its place: index or line."""
 
     wallet: str
     settings: Settings
     base: Path
     canonical: Canonical
+    descriptor: Canonical | None
 
     @property
     def file(self) -> Path | None:
@@ -63,13 +74,22 @@ class _Listing:
 
     def place(self, place: int) -> str:
         """For people: `wallets.eth-hot-1.addresses[0]` with its file and line, or `wallets/a.txt:17`."""
-        keys: Keys = ("wallets", self.wallet, "addresses", place)
-        return self.settings.where(keys) if self.file is None else f"{self.file}:{place}"
+        return self.settings.where(self.keys(place)) if self.file is None else f"{self.file}:{place}"
+
+    def keys(self, place: int) -> Keys:
+        """Where in the configuration an inline account stands."""
+        key, _ = self.settings.wallets[self.wallet].inline
+        return ("wallets", self.wallet, key, place) if key.endswith("s") else ("wallets", self.wallet, key)
 
     def _inline(self) -> Iterator[tuple[int, Address]]:
-        for place, text in enumerate(self.settings.wallets[self.wallet].addresses):
+        key, texts = self.settings.wallets[self.wallet].inline
+        read = self.canonical if key == "addresses" else self.descriptor
+        for place, text in enumerate(texts):
+            if read is None:
+                chain = self.settings.wallets[self.wallet].chain
+                raise ConfigError(self.place(place), f"chain {chain} has no descriptors; expected addresses")
             try:
-                yield place, self.canonical(text)
+                yield place, read(text)
             except BadAddress as error:
                 raise ConfigError(self.place(place), str(error)) from None
 
@@ -126,7 +146,7 @@ class _Listing:
 def _double(address: Address, *, place: int, listing: _Listing, earlier: _Listing) -> ConfigError:
     """The first place is looked up again only now, so that a million addresses need not carry theirs."""
     before = next(at for at, other in earlier.addresses() if other == address)
-    first = f"wallets.{earlier.wallet}.addresses[{before}]" if earlier.file is None else earlier.place(before)
+    first = key_path(earlier.keys(before)) if earlier.file is None else earlier.place(before)
     return ConfigError(listing.place(place), f"{address} already stands in wallet {earlier.wallet} ({first})")
 
 
@@ -161,13 +181,22 @@ def _assets(settings: Settings, *, canonical_on: Mapping[str, Canonical]) -> dic
     return assets
 
 
-def _watches(wallets: Iterable[Wallet], *, assets: Mapping[str, tuple[Token, ...]]) -> dict[str, Watch]:
+def _watches(
+    wallets: Iterable[Wallet], *, assets: Mapping[str, tuple[Token, ...]], settings: Settings
+) -> dict[str, Watch]:
     accounts: dict[str, list[Address]] = {}
+    gap_limits: dict[str, dict[Address, int]] = {}
     for wallet in wallets:
+        config = settings.wallets[wallet.name]
         accounts.setdefault(wallet.chain, []).extend(wallet.accounts)
+        limits = dict.fromkeys(wallet.accounts, config.gap_limit) if config.has_descriptors else {}
+        gap_limits.setdefault(wallet.chain, {}).update(limits)
     return {
         chain: Watch(
-            chain, tuple(on), tuple(token for tokens in assets.values() for token in tokens if token.chain == chain)
+            chain,
+            tuple(on),
+            tuple(token for tokens in assets.values() for token in tokens if token.chain == chain),
+            gap_limits[chain],
         )
         for chain, on in accounts.items()
     }

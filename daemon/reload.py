@@ -45,11 +45,16 @@ FIXED = ("entity", "store", "alertmanager", "api", "log")
 def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
     """Reads the file and every file that it names. ConfigError, one line, for whatever is wrong."""
     settings = load(path, env=env)
-    canonical = {name: CONNECTORS[chain.kind].canonical_on(chain) for name, chain in settings.chains.items()}
+    kinds = {name: (CONNECTORS[chain.kind], chain) for name, chain in settings.chains.items()}
     setup = Setup(
         entity=settings.entity,
         currency=settings.currency,
-        inventory=inventory.build(settings, base=path.parent, canonical=canonical),
+        inventory=inventory.build(
+            settings,
+            base=path.parent,
+            canonical={name: kind.canonical(chain) for name, (kind, chain) in kinds.items()},
+            descriptor={name: kind.descriptor(chain) for name, (kind, chain) in kinds.items()},
+        ),
         policies=settings.rules,
         prices=fixed_prices(settings.feeds.prices, at=now),
         feeds={"prices": "fixed"} if settings.feeds.prices else {},

@@ -82,6 +82,10 @@ class AssetConfig(Strict):
     tokens: tuple[TokenConfig, ...] = Field(min_length=1, description="where it lives; an asset may have many")
 
 
+GAP_LIMIT = 20  # of BIP-44
+SOURCES = ("addresses", "addresses_file", "descriptor", "descriptors", "xpub")
+
+
 class WalletConfig(Strict):
     """A named group of accounts on one chain."""
 
@@ -91,14 +95,40 @@ class WalletConfig(Strict):
         Owner.CUSTOMER, description="customer, company, or guarantee: own assets set aside to back the hot part"
     )
     custodian: str | None = Field(None, max_length=200, description="who holds the keys, if somebody else")
-    addresses: tuple[str, ...] = Field((), description="the accounts; this or addresses_file")
-    addresses_file: Path | None = Field(None, description="a file with one address a line; this or addresses")
+    addresses: tuple[str, ...] = Field((), description="the accounts")
+    addresses_file: Path | None = Field(None, description="instead: a file with one address a line")
+    descriptor: str | None = Field(None, description="instead, on Bitcoin's family: an output descriptor")
+    descriptors: tuple[str, ...] = Field((), description="instead: several output descriptors")
+    xpub: str | None = Field(None, description="instead: an extended public key, short for the descriptor of its kind")
+    gap_limit: int = Field(
+        GAP_LIMIT,
+        ge=1,
+        le=10_000,
+        description="unused addresses in a row after which no further one of a descriptor is used",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> WalletConfig:
-        if bool(self.addresses) == (self.addresses_file is not None):
-            raise ValueError("expected either addresses with at least one address or addresses_file")
+        given = [source for source in SOURCES if getattr(self, source)]
+        if len(given) != 1:
+            found = f"; found {' and '.join(given)}" if given else ""
+            raise ValueError(f"expected its accounts under one of {', '.join(SOURCES)}{found}")
+        if self.gap_limit != GAP_LIMIT and not self.has_descriptors:
+            raise ValueError("gap_limit belongs to descriptors and xpub, not to addresses")
         return self
+
+    @property
+    def has_descriptors(self) -> bool:
+        """Whether its accounts are descriptors, not addresses."""
+        return bool(self.descriptor or self.descriptors or self.xpub)
+
+    @property
+    def inline(self) -> tuple[str, tuple[str, ...]]:
+        """(key, texts) of the accounts that stand in the configuration itself; no texts when a file holds them."""
+        single = next((key for key in ("descriptor", "xpub") if getattr(self, key) is not None), None)
+        if single is not None:
+            return single, (getattr(self, single),)
+        return ("descriptors", self.descriptors) if self.descriptors else ("addresses", self.addresses)
 
 
 class FeedsConfig(Strict):

@@ -11,8 +11,8 @@ HEX = re.compile(r"[0-9a-fA-F]*", re.ASCII)
 ZERO = Address("0x" + "0" * 40)
 
 
-def canonical_on(config: object) -> Callable[[str], Address]:  # noqa: ARG001 - all EVM chains write them alike
-    """`canonical`, for the chain that is configured so."""
+def canonical_on(_config: object) -> Callable[[str], Address]:
+    """`canonical`: the same on every EVM chain."""
     return canonical
 
 

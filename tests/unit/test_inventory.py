@@ -1,6 +1,7 @@
 """From wallets and address files to what is watched: order, duplicates, and errors with file, line and column."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from daemon import inventory
 from daemon.document import TAKES_NONE
 from daemon.errors import ConfigError
 from daemon.model import Inventory, Owner, Tier
-from daemon.settings import load
+from daemon.settings import Settings, load
 
 A, B, C = (
     "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
@@ -47,13 +48,30 @@ def canonical(text: str) -> Address:
     return Address(text.lower())
 
 
+def descriptor(text: str) -> Address:
+    """In place of a connector's: `pkh(...)`, whatever stands in it, with its checksum left out."""
+    if not text.startswith("pkh("):
+        raise BadAddress("expected a descriptor")
+    return Address(text.partition("#")[0])
+
+
+def read(settings: Settings, *, folder: Path, canonical: Callable[[str], Address] = canonical) -> Inventory:
+    """The chain called `second` has descriptors, the other none."""
+    return inventory.build(
+        settings,
+        base=folder,
+        canonical=dict.fromkeys(settings.chains, canonical),
+        descriptor={"ethereum": None, "second": descriptor},
+    )
+
+
 def build(folder: Path, wallets: str, **files: str | bytes) -> Inventory:
     """An inventory of these wallets; `files` become `<name>.txt` beside the configuration."""
     for name, content in files.items():
         (folder / f"{name}.txt").write_bytes(content if isinstance(content, bytes) else content.encode())
     (folder / "p.yaml").write_text(HEAD + wallets)
     settings = load(folder / "p.yaml", env={})
-    return inventory.build(settings, base=folder, canonical={"ethereum": canonical, "second": canonical})
+    return read(settings, folder=folder)
 
 
 def complaint(folder: Path, wallets: str, **files: str | bytes) -> str:
@@ -169,9 +187,7 @@ def test_a_bad_contract_is_named_with_its_place(tmp_path: Path) -> None:
         HEAD.replace(USDT, USDT[:-1]) + f"  a: {{chain: ethereum, tier: hot, addresses: ['{A}']}}\n"
     )
     with pytest.raises(ConfigError, match=r"p.yaml:9: assets.USDT.tokens\[0\].contract: expected 0x and 40"):
-        inventory.build(
-            load(tmp_path / "p.yaml", env={}), base=tmp_path, canonical={"ethereum": canonical, "second": canonical}
-        )
+        read(load(tmp_path / "p.yaml", env={}), folder=tmp_path)
 
 
 def test_two_spellings_of_one_contract_are_one_token(tmp_path: Path) -> None:
@@ -183,9 +199,7 @@ def test_two_spellings_of_one_contract_are_one_token(tmp_path: Path) -> None:
     )
     (tmp_path / "p.yaml").write_text(text + f"  a: {{chain: ethereum, tier: hot, addresses: ['{A}']}}\n")
     with pytest.raises(ConfigError, match=r"p.yaml:10: assets.BIS.tokens\[0\]: this token belongs to USDT already"):
-        inventory.build(
-            load(tmp_path / "p.yaml", env={}), base=tmp_path, canonical={"ethereum": forgiving, "second": forgiving}
-        )
+        read(load(tmp_path / "p.yaml", env={}), folder=tmp_path, canonical=forgiving)
 
 
 def test_an_address_in_two_wallets_is_named_at_both_places(tmp_path: Path) -> None:
@@ -214,3 +228,68 @@ def test_a_hundred_thousand_addresses_are_no_matter(tmp_path: Path) -> None:
     content = "".join(f"0x{number:040x}\n" for number in range(100_000))
     made = build(tmp_path, FROM_FILE, a=content)
     assert len(made.wallets["a"].accounts) == len(made.wallet_of) == 100_000
+
+
+# Descriptors.
+
+
+@pytest.mark.parametrize(
+    ("source", "accounts"),
+    [
+        ("descriptor: 'pkh(a)#checksum'", ("pkh(a)",)),
+        ("descriptors: ['pkh(b)', 'pkh(a)']", ("pkh(b)", "pkh(a)")),
+        ("xpub: 'pkh(c)'", ("pkh(c)",)),
+    ],
+)
+def test_descriptors_are_accounts_in_their_canonical_form(
+    tmp_path: Path, source: str, accounts: tuple[str, ...]
+) -> None:
+    made = build(tmp_path, f"  one: {{chain: second, tier: cold, {source}, gap_limit: 7}}\n")
+    assert made.wallets["one"].accounts == made.watches["second"].accounts == accounts
+    assert made.watches["second"].gap_limits == dict.fromkeys(accounts, 7)
+
+
+def test_a_gap_limit_is_the_wallets_own_and_20_by_default(tmp_path: Path) -> None:
+    made = build(
+        tmp_path,
+        "  one: {chain: second, tier: cold, descriptor: pkh(a), gap_limit: 100}\n"
+        "  two: {chain: second, tier: cold, descriptor: pkh(b)}\n"
+        f"  three: {{chain: second, tier: cold, addresses: ['{A}']}}\n"
+        f"  four: {{chain: ethereum, tier: cold, addresses: ['{A}']}}\n",
+    )
+    assert made.watches["second"].gap_limits == {Address("pkh(a)"): 100, Address("pkh(b)"): 20}
+    assert made.watches["ethereum"].gap_limits == {}
+
+
+@pytest.mark.parametrize(
+    ("wallets", "message"),
+    [
+        (
+            "  a: {chain: second, tier: hot, descriptor: nonsense}\n",
+            "p.yaml:11: wallets.a.descriptor: expected a descriptor",
+        ),
+        (
+            "  a:\n    chain: second\n    tier: hot\n    descriptors:\n      - pkh(a)\n      - nonsense\n",
+            "p.yaml:16: wallets.a.descriptors[1]: expected a descriptor",
+        ),
+        ("  a: {chain: second, tier: hot, xpub: nonsense}\n", "p.yaml:11: wallets.a.xpub: expected a descriptor"),
+        (
+            "  a: {chain: ethereum, tier: hot, xpub: pkh(a)}\n",
+            "p.yaml:11: wallets.a.xpub: chain ethereum has no descriptors; expected addresses",
+        ),
+        (
+            "  a: {chain: second, tier: hot, addresses: [pkh(a)]}\n",
+            "p.yaml:11: wallets.a.addresses[0]: expected 0x and 40 hexadecimal digits",
+        ),
+        (
+            "  a: {chain: second, tier: hot, descriptor: pkh(a)}\n  b: {chain: second, tier: hot, xpub: 'pkh(a)#x'}\n",
+            "p.yaml:12: wallets.b.xpub: pkh(a) already stands in wallet a (wallets.a.descriptor)",
+        ),
+        (
+            "  a: {chain: second, tier: hot, descriptors: [pkh(b), pkh(a), pkh(b)]}\n",
+            "p.yaml:11: wallets.a.descriptors[2]: pkh(b) already stands in wallet a (wallets.a.descriptors[0])",
+        ),
+    ],
+)
+def test_a_bad_descriptor_is_named_at_its_key(tmp_path: Path, wallets: str, message: str) -> None:
+    assert complaint(tmp_path, wallets) == message

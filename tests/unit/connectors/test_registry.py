@@ -20,7 +20,7 @@ def imported_by(code: str) -> set[str]:
 
 
 def test_the_registry_and_the_addresses_are_had_without_web3() -> None:
-    code = f"import connectors; connectors.CONNECTORS['evm'].canonical_on(None)('0x{'ab' * 20}')"
+    code = f"import connectors; connectors.CONNECTORS['evm'].canonical(None)('0x{'ab' * 20}')"
     assert "web3" not in imported_by(code)
 
 
@@ -41,8 +41,13 @@ SMALLEST: dict[str, dict[str, object]] = {
 }
 
 
+def test_a_kind_without_descriptors_reads_none() -> None:
+    config = TypeAdapter[AnyChainConfig](AnyChainConfig).validate_python({"kind": "evm", **SMALLEST["evm"]})
+    assert CONNECTORS["evm"].descriptor(config) is None
+
+
 @pytest.mark.parametrize("kind", sorted(CONNECTORS))
 def test_every_kind_refuses_what_is_no_address(kind: str) -> None:
     config = TypeAdapter[AnyChainConfig](AnyChainConfig).validate_python({"kind": kind, **SMALLEST[kind]})
     with pytest.raises(BadAddress):
-        CONNECTORS[kind].canonical_on(config)("nobody")
+        CONNECTORS[kind].canonical(config)("nobody")
