@@ -6,7 +6,7 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from connectors.base import Address, Movement, Update, Watch
+from connectors.base import Address, Movement, Token, Update, Watch
 from connectors.bitcoin.accounts import Accounts, Expansion
 from connectors.bitcoin.book import BlockBook, Book, SnapshotBook
 from connectors.bitcoin.config import BitcoinConfig
@@ -91,8 +91,14 @@ class Books:
         if self._state is None:
             return BlockBook(source, accounts=accounts, form=form, verify=not own, listeners=[movements])
         shelf = self._state.shelf(source.transport.provider, accounts=accounts)
-        listeners = [shelf, movements]
-        return BlockBook(source, accounts=accounts, form=form, verify=not own, listeners=listeners, resume=shelf.resume)
+        return BlockBook(
+            source,
+            accounts=accounts,
+            form=form,
+            verify=not own,
+            listeners=[shelf, movements],
+            resume=shelf.resume,
+        )
 
     def _cache(self) -> ScriptCache | None:
         state = self._config.state
