@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple, NewType, Protocol
 
 from connectors.errors import Reason
@@ -87,6 +88,43 @@ class Disagreement:
     answers: tuple[tuple[str, str], ...]
 
 
+class Stage(StrEnum):
+    """Where a movement stands."""
+
+    PENDING = "pending"  # in the mempool
+    MINED = "mined"  # in a block of the branch that is read
+    REPLACED = "replaced"  # another transaction spends the same coins
+    EVICTED = "evicted"  # not in the mempool any more, and in no block
+
+
+class Party(NamedTuple):
+    """Somebody a transaction pays: an address as people write it, or the script in hex where there is none."""
+
+    name: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """What one transaction does to the watched accounts. `tip` is its block, None while it is in none.
+
+    `changes`: net units of each account, negative where it pays. `change`: units that went back to accounts that pay.
+    `destinations`: whom it pays that is not watched, and `sources` whom it takes from, as far as that is known; the
+    largest of them. `fee` in units, None where not every input is known; `size` in virtual bytes.
+    """
+
+    transaction: str
+    token: Token
+    stage: Stage
+    tip: Tip | None
+    changes: tuple[tuple[Address, int], ...]
+    change: int
+    destinations: tuple[Party, ...]
+    sources: tuple[Party, ...]
+    fee: int | None
+    size: int
+
+
 @dataclass(frozen=True, slots=True)
 class Update:
     """What changed on a chain between `previous` and `tip`, all as of `tip`.
@@ -97,7 +135,8 @@ class Update:
     - `failure`: the chain could not be read at all; `tip` is then None and the update says nothing else.
 
     `seen` is when the node reported the tip to us (UTC); detection time counts from there.
-    `reorg_depth` is how many blocks of the branch that ended in `previous` were undone.
+    `reorg_depth` is how many blocks of the branch that ended in `previous` were undone. `movements` are the
+    transactions between `previous` and `tip`, where the chain's sources tell them.
     """
 
     chain: str
@@ -110,6 +149,7 @@ class Update:
     complete: bool = False
     reorg_depth: int = 0
     failure: Failure | None = None
+    movements: tuple[Movement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

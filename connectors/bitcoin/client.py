@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from connectors.base import Connector, ProviderStats, Update, Watch
@@ -143,7 +144,8 @@ class BitcoinConnector:
         follower = Follower(self._reader, watch=watch, now=self._now)
         while True:
             due = self._timing.clock() + self._poll
-            yield await follower.next()
+            update = await follower.next()
+            yield replace(update, movements=self._books.moved(update))
             await self._timing.sleep(max(0.0, due - self._timing.clock()))
 
     async def probe(self, watch: Watch) -> tuple[tuple[str, str | None], ...]:

@@ -6,10 +6,11 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from connectors.base import Address, Watch
+from connectors.base import Address, Movement, Token, Update, Watch
 from connectors.bitcoin.accounts import Accounts, Expansion
 from connectors.bitcoin.book import BlockBook, Book, SnapshotBook
 from connectors.bitcoin.config import BitcoinConfig
+from connectors.bitcoin.movements import Movements
 from connectors.bitcoin.networks import named
 from connectors.bitcoin.script_cache import ScriptCache
 from connectors.bitcoin.sources.base import BlockSource, Source
@@ -45,6 +46,7 @@ class Books:
             stack.callback(self._state.close)
         self._network = named(config.network)
         self._kept: dict[str, _Kept] = {}
+        self._movements: dict[str, Movements] = {}
 
     async def read(self, node: Source, *, keys: Keys, block: str) -> list[Value]:
         """The units of each key at the block; see ReadAt."""
@@ -55,6 +57,13 @@ class Books:
         missing = [None if token.contract is None else _no_contract(token.contract) for token in tokens]
         places = (divmod(index, len(tokens)) for index in keys.indices)
         return [missing[token] or units[account] for account, token in places]
+
+    def moved(self, update: Update) -> tuple[Movement, ...]:
+        """What the blocks of an update moved, by the first source that has applied them."""
+        if update.tip is None or update.previous is None or update.tip == update.previous:
+            return ()
+        told = (movements.between(update.previous, update.tip) for movements in self._movements.values())
+        return next((found for found in told if found), ())
 
     def first_script(self, watch: Watch) -> Collection[bytes]:
         """A script of the first account, for a question that costs little."""
@@ -76,11 +85,20 @@ class Books:
         accounts = Accounts(watch.accounts, expansion=expansion)
         if not isinstance(source, BlockSource):
             return SnapshotBook(source, accounts=accounts)
+        coin = Token(watch.chain, None, self._config.decimals)
+        movements = self._movements[source.transport.provider] = Movements(accounts, network=self._network, coin=coin)
         form = self._network.block
         if self._state is None:
-            return BlockBook(source, accounts=accounts, form=form, verify=not own)
+            return BlockBook(source, accounts=accounts, form=form, verify=not own, listeners=[movements])
         shelf = self._state.shelf(source.transport.provider, accounts=accounts)
-        return BlockBook(source, accounts=accounts, form=form, verify=not own, listeners=[shelf], resume=shelf.resume)
+        return BlockBook(
+            source,
+            accounts=accounts,
+            form=form,
+            verify=not own,
+            listeners=[shelf, movements],
+            resume=shelf.resume,
+        )
 
     def _cache(self) -> ScriptCache | None:
         state = self._config.state

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from connectors import CONNECTORS
-from connectors.base import Address, Connector, Token, Update, Watch
+from connectors.base import Address, Connector, Movement, Token, Update, Watch
 from connectors.bitcoin.address import address_of
 from connectors.bitcoin.config import BitcoinConfig
 from connectors.bitcoin.networks import NETWORKS
@@ -62,10 +62,12 @@ class Known:
     def __init__(self) -> None:
         self.holdings: dict[Address, int] = {}
         self.last: Update | None = None
+        self.movements: list[Movement] = []
 
     def take(self, update: Update) -> None:
         self.holdings = held(update) if update.complete else self.holdings | held(update)
         self.last = update
+        self.movements += update.movements
 
     async def until(self, updates: AsyncGenerator[Update, None], *, tip: str) -> None:
         """Follows until the block with this hash is the tip; failures on the way are left out."""
