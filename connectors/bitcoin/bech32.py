@@ -80,7 +80,7 @@ def encode_cash(kind: int, content: bytes, *, prefix: str) -> str:
 
 def _one_case(text: str) -> str:
     folded = text.lower()
-    if text != folded and text != folded.upper():  # noqa: PLR1714 - most are in small letters, and there are a million
+    if text != folded and text != folded.upper():  # most are in small letters, and there may be a million
         raise BadAddress("mixes small and capital letters; expected one case throughout")
     return folded
 
