@@ -15,7 +15,7 @@ INVALID = 0xFF
 VALUES = bytes(CHARSET.index(chr(code)) if chr(code) in CHARSET else INVALID for code in range(256))
 PAIRS = [bytes((two >> 5, two & 31)) for two in range(1024)]
 CHARACTERS = CHARSET.encode().ljust(256, b"?")
-TO_DIGITS = str.maketrans(CHARSET, "0123456789abcdefghijklmnopqrstuv")
+DIGITS = b"0123456789abcdefghijklmnopqrstuv".ljust(256, b"?")
 
 
 class Code(NamedTuple):
@@ -45,7 +45,7 @@ def decode(text: str, *, hrp: str) -> tuple[int, bytes]:
     if checksum != (BECH32M if version else BECH32):
         have, need = ("bech32", "bech32m") if version else ("bech32m", "bech32")
         raise BadAddress(f"its checksum is {have}, but witness version {version} takes {need} (BIP-350)")
-    program = _bytes(text[len(hrp) + 2 : -6].lower())
+    program = _bytes(data[1:-6])
     if version == 0 and len(program) not in (20, 32):
         raise BadAddress(f"holds {len(program)} bytes; witness version 0 takes 20 or 32")
     if not 2 <= len(program) <= 40:
@@ -67,7 +67,7 @@ def decode_cash(text: str, *, prefix: str) -> tuple[int, bytes]:
         raise BadAddress("is cut off or too long for a CashAddr")
     if _checksum(data, prefix=_low_bits(prefix), code=CASH) != 1:
         raise BadAddress("the checksum does not fit: a character is wrong, missing or too many")
-    payload = _bytes(text.rpartition(":")[2][:-8].lower())
+    payload = _bytes(data[:-8])
     return payload[0], payload[1:]
 
 
@@ -80,7 +80,7 @@ def encode_cash(kind: int, content: bytes, *, prefix: str) -> str:
 
 def _one_case(text: str) -> str:
     folded = text.lower()
-    if text not in (folded, folded.upper()):
+    if text != folded and text != folded.upper():  # most are in small letters, and there may be a million
         raise BadAddress("mixes small and capital letters; expected one case throughout")
     return folded
 
@@ -141,13 +141,13 @@ def _low_bits(prefix: str) -> bytes:
     return bytes(code & 31 for code in prefix.encode()) + b"\0"
 
 
-def _bytes(digits: str) -> bytes:
-    """Five bits a character to whole bytes; BadAddress unless fewer than five zero bits are left over."""
-    over = len(digits) * 5 % 8
-    number = int(digits.translate(TO_DIGITS), 32) if digits else 0
+def _bytes(data: bytes) -> bytes:
+    """Five bits a value to whole bytes; BadAddress unless fewer than five zero bits are left over."""
+    over = len(data) * 5 % 8
+    number = int(data.translate(DIGITS), 32) if data else 0
     if over > 4 or number & ((1 << over) - 1):
         raise BadAddress("does not end on a whole byte: bits are left over that should be none or zero")
-    return (number >> over).to_bytes(len(digits) * 5 // 8, "big")
+    return (number >> over).to_bytes(len(data) * 5 // 8, "big")
 
 
 def _fives(content: bytes) -> bytes:
