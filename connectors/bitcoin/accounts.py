@@ -15,17 +15,19 @@ from connectors.bitcoin.networks import Network
 from connectors.bitcoin.script_cache import ScriptCache
 from connectors.errors import BadAddress
 
+GAP_LIMIT = 20
+"""Unused indices in a row that end the search where the watch names no other number (BIP-44, "Address gap limit")."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """How far descriptors are derived: `gap_limit` unused indices behind the last used one, in steps of `ahead`.
+    """How descriptors are derived: at least `ahead` indices behind the last used one, more where the gap limit is.
 
-    `ahead` is larger where finding the coins of more scripts is dear.
+    `ahead` is large where finding the coins of more scripts is dear.
     """
 
     network: Network
-    gap_limit: int = 20
-    ahead: int = 20
+    ahead: int = GAP_LIMIT
     cache: ScriptCache | None = None
 
     def derive(self, descriptor: Descriptor, start: int, stop: int) -> Sequence[bytes]:
@@ -42,10 +44,14 @@ descriptor_alone = _DescriptorAlone()
 
 @dataclass(slots=True)
 class Branch:
-    """A ranged descriptor without multipath. Scripts below `derived` are watched; `used` is the last used index + 1."""
+    """A ranged descriptor without multipath. Scripts below `derived` are watched; `used` is the last used index + 1.
+
+    `gap` unused indices behind it end the search.
+    """
 
     descriptor: Descriptor
     account: int
+    gap: int
     derived: int = 0
     used: int = 0
 
@@ -58,8 +64,11 @@ class _Place(NamedTuple):
 class Accounts:
     """The scripts of accounts, which are numbered from 0. `extend` before the first use, and after every `use`."""
 
-    def __init__(self, accounts: Sequence[Address], *, expansion: Expansion) -> None:
+    def __init__(
+        self, accounts: Sequence[Address], *, expansion: Expansion, gap_limits: Mapping[Address, int] | None = None
+    ) -> None:
         self.names = accounts
+        self._gap_limits = gap_limits or {}
         self.scripts: dict[bytes, int] = {}
         """Everything that is watched: script → number of its account."""
         self.faults: dict[int, str] = {}
@@ -80,8 +89,8 @@ class Accounts:
         """Derives what the gap limit asks for beyond what is watched already; returns the new scripts."""
         new, self._single = self._single, {}
         for branch in self.branches:
-            if branch.derived < branch.used + self._expansion.gap_limit:
-                stop = branch.used + max(self._expansion.gap_limit, self._expansion.ahead)
+            if branch.derived < branch.used + branch.gap:
+                stop = branch.used + max(branch.gap, self._expansion.ahead)
                 new |= self._derive(branch, stop)
         return new
 
@@ -105,7 +114,8 @@ class Accounts:
             return
         descriptor = descriptors.parse(account, network=self._expansion.network)
         if descriptor.ranged:
-            self.branches += [Branch(branch, number) for branch in descriptor.branches]
+            gap = self._gap_limits.get(account, GAP_LIMIT)
+            self.branches += [Branch(branch, number, gap) for branch in descriptor.branches]
         for script in () if descriptor.ranged else descriptor.scripts(0, 1):
             self._watch(script, number=number)
 

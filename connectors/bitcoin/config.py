@@ -96,12 +96,6 @@ class BitcoinConfig(ReadingConfig):
     scan_timeout: Duration = Field(
         timedelta(minutes=30), gt=AN_INSTANT, description="deadline of one scan of the node's unspent outputs"
     )
-    gap_limit: int = Field(
-        20,
-        ge=1,
-        le=10_000,
-        description="unused addresses in a row after which an xpub or descriptor is read no further",
-    )
     state: Path | None = Field(
         None, description="file of this chain alone that keeps the coins over a restart; default: they are found anew"
     )

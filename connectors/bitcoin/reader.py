@@ -6,7 +6,7 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from connectors.base import Address, Movement, Token, Update, Watch
+from connectors.base import Movement, Token, Update, Watch
 from connectors.bitcoin.accounts import Accounts, Expansion
 from connectors.bitcoin.book import BlockBook, Book, SnapshotBook
 from connectors.bitcoin.config import BitcoinConfig
@@ -29,7 +29,7 @@ an address was used and emptied, and another scan takes minutes."""
 class _Kept:
     """A book, and the accounts that it was made for."""
 
-    names: tuple[Address, ...]
+    watch: Watch
     book: Book
 
 
@@ -67,22 +67,20 @@ class Books:
 
     def first_script(self, watch: Watch) -> Collection[bytes]:
         """A script of the first account, for a question that costs little."""
-        accounts = Accounts(watch.accounts[:1], expansion=Expansion(self._network, gap_limit=1, ahead=1))
+        accounts = Accounts(watch.accounts[:1], expansion=Expansion(self._network, ahead=1))
         return list(accounts.extend())[:1]
 
     def _book(self, source: Source, *, watch: Watch) -> Book:
         name = source.transport.provider
         kept = self._kept.get(name)
-        if kept is None or kept.names != watch.accounts:
-            kept = self._kept[name] = _Kept(watch.accounts, self._begun(source, watch=watch))
+        if kept is None or kept.watch != watch:
+            kept = self._kept[name] = _Kept(watch, self._begun(source, watch=watch))
         return kept.book
 
     def _begun(self, source: Source, *, watch: Watch) -> Book:
         own = isinstance(source, NodeSource)
-        gap = self._config.gap_limit
-        ahead = max(gap, SCANNED_AHEAD) if own else gap
-        expansion = Expansion(self._network, gap_limit=gap, ahead=ahead, cache=self._cache())
-        accounts = Accounts(watch.accounts, expansion=expansion)
+        expansion = Expansion(self._network, ahead=SCANNED_AHEAD if own else 0, cache=self._cache())
+        accounts = Accounts(watch.accounts, expansion=expansion, gap_limits=watch.gap_limits)
         if not isinstance(source, BlockSource):
             return SnapshotBook(source, accounts=accounts)
         coin = Token(watch.chain, None, self._config.decimals)
