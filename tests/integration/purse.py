@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from coincurve import PrivateKey
 
+from connectors.bitcoin.sources.raw import parse
+
 FINAL = 0xFFFFFFFF
 REPLACEABLE = 0xFFFFFFFD
 """The highest sequence number that signals replaceability (BIP 125)."""
@@ -85,11 +87,7 @@ def transaction(inputs: Sequence[Money], outputs: Sequence[tuple[bytes, int]], *
 
 
 def txid_of(raw: bytes) -> bytes:
-    """As serialised (reversed); only for what `transaction` made."""
-    if raw[4:6] != b"\x00\x01":
-        return sha256d(raw)
-    from connectors.bitcoin.sources.raw import parse
-
+    """As serialised (reversed)."""
     return parse(raw).txid
 
 

@@ -91,7 +91,8 @@ class Source(Witness, Protocol):
     async def coins(self, scripts: Collection[bytes]) -> Sequence[Snapshot]:
         """The coins of these scripts in parts: each script in one part, each part exact at its own block.
 
-        A BlockSource may need several parts; applying the blocks between brings them to one. All others give one.
+        That block is the source's newest at the time, however deep `head` reads. A BlockSource may need several parts;
+        applying the blocks between brings them to one. All others give one.
         """
         ...
 
