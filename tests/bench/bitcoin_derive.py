@@ -5,7 +5,7 @@ from typing import Any
 
 from connectors.bitcoin.address import address_of
 from connectors.bitcoin.descriptors import parse
-from connectors.bitcoin.library import bitcoinlib
+from connectors.bitcoin.reference import bitcoinlib
 from connectors.bitcoin.networks import NETWORKS
 
 ADDRESSES = 100_000

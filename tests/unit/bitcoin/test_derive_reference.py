@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.bitcoin.library import script_type
+from connectors.bitcoin.reference import script_type
 from tests.unit.bitcoin.published import KEY, UNCOMPRESSED
 
-USE = "from connectors.bitcoin.library import script_type; print(script_type(bytes.fromhex('6a0161')))"
+USE = "from connectors.bitcoin.reference import script_type; print(script_type(bytes.fromhex('6a0161')))"
 
 
 def run(code: str, *, home: Path, temporary: Path) -> str:
