@@ -5,8 +5,8 @@ from typing import Any
 
 from connectors.bitcoin.address import address_of
 from connectors.bitcoin.descriptors import parse
-from connectors.bitcoin.reference import bitcoinlib
 from connectors.bitcoin.networks import NETWORKS
+from connectors.bitcoin.reference import bitcoinlib
 
 ADDRESSES = 100_000
 ROUNDS = 10

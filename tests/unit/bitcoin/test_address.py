@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from connectors.bitcoin import base58, bech32
 from connectors.bitcoin.address import address_of, canonical, canonical_on, script_of
-from connectors.bitcoin.reference import bitcoinlib
 from connectors.bitcoin.networks import NETWORKS, Network
+from connectors.bitcoin.reference import bitcoinlib
 from connectors.bitcoin.scripts import hash160, p2pk, p2pkh, p2sh, ripemd160_from, witness
 from connectors.errors import BadAddress
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from connectors.bitcoin.address import address_of
 from connectors.bitcoin.derive import ExtendedKey, is_public_key, is_x_only_key, taproot_output_key
 from connectors.bitcoin.descriptors import PART, parse
-from connectors.bitcoin.reference import bitcoinlib
 from connectors.bitcoin.networks import NETWORKS
+from connectors.bitcoin.reference import bitcoinlib
 from connectors.errors import BadAddress
 from tests.unit.bitcoin.published import (
     BIP_84,

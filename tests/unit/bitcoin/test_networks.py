@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from connectors.bitcoin import base58
-from connectors.bitcoin.reference import bitcoinlib
 from connectors.bitcoin.networks import NETWORKS, named
+from connectors.bitcoin.reference import bitcoinlib
 from connectors.bitcoin.serial import double_sha256
 
 
