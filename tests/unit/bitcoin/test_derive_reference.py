@@ -23,7 +23,7 @@ def run(code: str, *, home: Path, temporary: Path) -> str:
 
 
 def test_nothing_of_the_connector_imports_bitcoinlib_before_it_is_asked_for() -> None:
-    modules = ("networks", "address", "descriptors", "derive", "script_cache", "library")
+    modules = ("networks", "address", "descriptors", "derive", "script_cache", "reference")
     code = "".join(f"import connectors.bitcoin.{module}; " for module in modules)
     done = subprocess.run(
         [sys.executable, "-c", f"{code} import sys; print('bitcoinlib' in sys.modules)"],
