@@ -17,6 +17,7 @@ USE = "from connectors.bitcoin.reference import script_type; print(script_type(b
 
 def run(code: str, *, home: Path, temporary: Path) -> str:
     environment = {**os.environ, "HOME": str(home), "TMPDIR": str(temporary)}
+    environment.pop("BCL_DATA_DIR", None)  # other tests may have named a folder for the library
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert done.stderr == ""
     return done.stdout.strip()
