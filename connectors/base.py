@@ -94,7 +94,7 @@ class Stage(StrEnum):
     PENDING = "pending"  # in the mempool
     MINED = "mined"  # in a block of the branch that is read
     REPLACED = "replaced"  # another transaction spends the same coins
-    EVICTED = "evicted"  # not in the mempool any more, and in no block
+    EVICTED = "evicted"  # not in the mempool any more, in no block, and nothing is known that replaces it
 
 
 class Party(NamedTuple):
@@ -123,6 +123,17 @@ class Movement:
     sources: tuple[Party, ...]
     fee: int | None
     size: int
+    replaced_by: str | None = None
+    """The transaction that spends the same coins, where `stage` is REPLACED."""
+
+
+class Drift(NamedTuple):
+    """What a sweep found an account to hold, where following the chain had led to something else; in units."""
+
+    account: Address
+    token: Token
+    followed: int
+    found: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +146,10 @@ class Update:
     - `failure`: the chain could not be read at all; `tip` is then None and the update says nothing else.
 
     `seen` is when the node reported the tip to us (UTC); detection time counts from there.
-    `reorg_depth` is how many blocks of the branch that ended in `previous` were undone. `movements` are the
-    transactions between `previous` and `tip`, where the chain's sources tell them.
+    `reorg_depth` is how many blocks of the branch that ended in `previous` were undone.
+    `movements` are the transactions that came to another stage since the update before, where the chain's sources tell
+    them; one stands again whenever its stage changes, also back (a reorg makes a mined one pending again).
+    `drift` is what a scheduled sweep of everything found different from what was followed; None where none has ended.
     """
 
     chain: str
@@ -150,6 +163,7 @@ class Update:
     reorg_depth: int = 0
     failure: Failure | None = None
     movements: tuple[Movement, ...] = ()
+    drift: tuple[Drift, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

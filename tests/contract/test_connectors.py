@@ -12,6 +12,7 @@ from connectors import CONNECTORS
 from connectors.base import Address, Token, Update
 from connectors.errors import Reason
 from tests.contract.laboratory import LABORATORIES, Laboratory
+from tests.tasks import left_behind
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
 
@@ -169,11 +170,11 @@ async def test_the_counters_know_requests_and_errors_by_provider(laboratory: Lab
 
 
 async def test_closing_the_updates_leaves_no_task_behind(laboratory: Laboratory) -> None:
-    before = asyncio.all_tasks()  # some of them may end meanwhile
+    before = asyncio.all_tasks()
     async with following(laboratory) as updates:
         await anext(updates)
         await anext(updates)
-    assert asyncio.all_tasks() <= before
+    assert not await left_behind(before)
 
 
 async def test_cancelling_a_poll_is_cancellation_and_leaves_no_task_behind(laboratory: Laboratory) -> None:
@@ -183,4 +184,4 @@ async def test_cancelling_a_poll_is_cancellation_and_leaves_no_task_behind(labor
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert asyncio.all_tasks() <= before
+    assert not await left_behind(before)

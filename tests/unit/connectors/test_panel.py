@@ -12,6 +12,7 @@ from connectors.config import EndpointConfig
 from connectors.errors import BadAnswer, ConnectorError, Misconfigured, NodeError, RateLimited, Reason, Unavailable
 from connectors.panel import Answers, ask, shortfall
 from connectors.transport import Timing, Transport
+from tests.tasks import left_behind
 
 DOWN = Unavailable("down")
 
@@ -197,7 +198,7 @@ async def test_a_cancelled_round_leaves_no_task_behind(players: list[Player]) ->
     round_.cancel()
     with pytest.raises(asyncio.CancelledError):
         await round_
-    assert asyncio.all_tasks() == before
+    assert not await left_behind(before)
 
 
 async def test_a_defect_of_ours_is_not_taken_for_a_failed_node(players: list[Player]) -> None:
