@@ -90,7 +90,7 @@ class PolledConnector(Generic[W]):
                 companion.news.clear()
                 yield await companion.tell(await follower.next())
                 await self._timing.sleep(min(self._poll, LEAST_PAUSE))
-                await self._news_or(due, news=companion.news)
+                await self._timing.sleep_or(companion.news, seconds=due - self._timing.clock())
 
     async def probe(self, watch: Watch) -> tuple[tuple[str, str | None], ...]:
         """Asks each node for its head and for what is read there; see Connector."""
@@ -106,14 +106,3 @@ class PolledConnector(Generic[W]):
             return await self._examine(node, watch)
         except ConnectorError as error:
             return str(error)
-
-    async def _news_or(self, due: float, *, news: asyncio.Event) -> None:
-        """Returns when the next poll is due, or as soon as there is news."""
-        pause = asyncio.ensure_future(self._timing.sleep(max(0.0, due - self._timing.clock())))
-        waiting = asyncio.ensure_future(news.wait())
-        try:
-            await asyncio.wait((pause, waiting), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            pause.cancel()
-            waiting.cancel()
-            await asyncio.gather(pause, waiting, return_exceptions=True)
