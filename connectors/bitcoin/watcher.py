@@ -28,8 +28,9 @@ TOGETHER = 500
 SHARE = 4.0
 """A source that has to be asked again and again rests this many times as long as the answer took, at least."""
 
-RECONCILED = 60.0
-"""Seconds after which everything is listed again at a source that sends notices: they are no proof."""
+SELDOM = 12.0
+"""So many times more seldom is everything listed at a source that sends notices. They are no proof, and tell nothing of
+what leaves the mempool without a block."""
 
 MOST_QUEUED = 10_000
 """Transactions of notices that wait to be looked at; with more, everything is listed instead."""
@@ -113,10 +114,8 @@ class Watcher:
                 self._due.everything = True
 
     def _rest(self, failures: int, *, took: float) -> float:
-        regular = pause(failures, every=self._every, timing=self._timing)
-        if failures or self._changes is None:
-            return max(regular, SHARE * took)
-        return RECONCILED
+        regular = max(pause(failures, every=self._every, timing=self._timing), SHARE * took)
+        return regular if failures or self._changes is None else SELDOM * regular
 
     def _take(self, change: Change) -> None:
         match change:
