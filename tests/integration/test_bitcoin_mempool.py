@@ -1,4 +1,4 @@
-"""Movements on a real chain, from the first sighting in a mempool to the last reorganisation, by every kind of source."""
+"""Movements on a real chain, from the first sighting in a mempool to the last reorganisation, by every source."""
 
 from __future__ import annotations
 
@@ -222,7 +222,6 @@ async def test_a_reorganisation_takes_a_mined_spend_back(chain: Regtest, connect
         await chain.node.mine()
         mined = await told.stage(txid_of(raw), Stage.MINED)
         await chain.node.reorganise(depth=1, length=3)
-        _, tip = await chain.node.head()
         name = txid_of(raw)[::-1].hex()
         await told.until(lambda: told.newest[name] != mined)
         again = told.newest[name]
@@ -243,15 +242,17 @@ async def test_with_confirmations_a_spend_stays_pending_until_its_block_is_read(
     cold, other = chain.locks("p2wpkh", "p2pkh")
     money = await funded(chain, cold, 500_000)
     await chain.node.mine(3)
-    async with connected_by(source, chain=chain, utxos=utxos, electrumx=electrumx, confirmations=3) as connector:
-        async with following(connector, watching([cold])) as updates:
-            told = Told(updates)
-            await told.begin()
-            txid = await chain.spend([money], [(other.script, 480_000)])
-            await told.stage(txid, Stage.PENDING)
-            for _ in range(3):
-                assert told.of(txid) == [Stage.PENDING]
-                await chain.node.mine()
-                await told.updates(20)
-            await told.stage(txid, Stage.MINED)
-            assert told.of(txid) == [Stage.PENDING, Stage.MINED]
+    async with (
+        connected_by(source, chain=chain, utxos=utxos, electrumx=electrumx, confirmations=3) as connector,
+        following(connector, watching([cold])) as updates,
+    ):
+        told = Told(updates)
+        await told.begin()
+        txid = await chain.spend([money], [(other.script, 480_000)])
+        await told.stage(txid, Stage.PENDING)
+        for _ in range(3):
+            assert told.of(txid) == [Stage.PENDING]
+            await chain.node.mine()
+            await told.updates(20)
+        await told.stage(txid, Stage.MINED)
+        assert told.of(txid) == [Stage.PENDING, Stage.MINED]
