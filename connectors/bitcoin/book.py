@@ -90,6 +90,8 @@ class BlockBook:
         self._sought: dict[bytes, int] = {}
         """Scripts that are to be watched, once their coins are found."""
         self._whole = False
+        self._settled = False
+        """Whether the gap limit was looked at since the last block."""
         self._lock = asyncio.Lock()
 
     async def at(self, block: str) -> Sequence[Value]:
@@ -97,7 +99,7 @@ class BlockBook:
         async with self._lock:
             if not self._whole:
                 await self._begin()
-            if self._coins.tip is None or self._coins.tip.hash != block:
+            if not self._settled or self._coins.tip is None or self._coins.tip.hash != block:
                 await self._go(block)
             return self._values
 
@@ -195,6 +197,7 @@ class BlockBook:
             changes = self._coins.apply(events, header.tip)
         except BadAnswer as error:
             raise self._bad(f"block {header.hash}: {error}") from None
+        self._settled = False
         self.accounts.use(made.script for made in events.created)
         self._enter(changes.balances)
         for listener in self._listeners:
@@ -236,6 +239,7 @@ class BlockBook:
         while True:
             self._sought |= await asyncio.to_thread(self.accounts.extend)
             if not self._sought:
+                self._settled = True
                 return
             await self._join(await self._parts(self._sought))
             self._told_anew()
