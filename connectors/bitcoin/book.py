@@ -61,6 +61,23 @@ class Listener(Protocol):
         ...
 
 
+class _Derivation:
+    """`Accounts.extend` in a thread, once at a time: who is cancelled leaves what it finds to the next who asks."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._running: asyncio.Task[Mapping[bytes, int]] | None = None
+
+    async def extend(self) -> Mapping[bytes, int]:
+        running = self._running
+        if running is None or (running.done() and (running.cancelled() or running.exception() is not None)):
+            thread = asyncio.to_thread(self._accounts.extend)
+            running = self._running = asyncio.create_task(thread, name="deriving scripts")
+        found = await asyncio.shield(running)
+        self._running = None
+        return found
+
+
 class _Astray(Exception):
     """No way leads from where the book stands to the block that is asked for."""
 
@@ -79,6 +96,7 @@ class BlockBook:
         resume: Callable[[], CoinSet | None] = lambda: None,
     ) -> None:
         self.accounts = accounts
+        self._derivation = _Derivation(accounts)
         self._source = source
         self._form = form
         self._verify = verify
@@ -224,7 +242,7 @@ class BlockBook:
     async def _load(self) -> None:
         self._whole = False
         self._refused.clear()
-        await asyncio.to_thread(self.accounts.extend)
+        await self._derivation.extend()
         self._sought.clear()
         parts = await self._parts(self.accounts.scripts)
         self._coins = CoinSet({})
@@ -237,7 +255,7 @@ class BlockBook:
     async def _catch_up(self) -> None:
         """Finds the coins of scripts that the gap limit newly asks for, until it asks for no more."""
         while True:
-            self._sought |= await asyncio.to_thread(self.accounts.extend)
+            self._sought |= await self._derivation.extend()
             if not self._sought:
                 self._settled = True
                 return
@@ -301,6 +319,7 @@ class SnapshotBook:
 
     def __init__(self, source: Source, *, accounts: Accounts) -> None:
         self.accounts = accounts
+        self._derivation = _Derivation(accounts)
         self._source = source
         self._read: dict[str, Sequence[Value]] = {}
         self._lock = asyncio.Lock()
@@ -322,12 +341,12 @@ class SnapshotBook:
             return self._read[block]
 
     async def _all_coins(self) -> Snapshot:
-        await asyncio.to_thread(self.accounts.extend)
+        await self._derivation.extend()
         while True:
             (part,) = await self._source.coins(self.accounts.scripts.keys())
             self.accounts.use(part.used)
             self.accounts.use(coin.script for coin in part.coins)
-            if not await asyncio.to_thread(self.accounts.extend):
+            if not await self._derivation.extend():
                 return part
 
     def _valued(self, part: Snapshot) -> Sequence[Value]:
