@@ -93,7 +93,7 @@ class BlockBook:
         form: BlockForm,
         verify: bool,
         listeners: Sequence[Listener] = (),
-        resume: Callable[[], CoinSet | None] = lambda: None,
+        resume: Callable[[], CoinSet | None] | None = None,
     ) -> None:
         self.accounts = accounts
         self._derivation = _Derivation(accounts)
@@ -230,8 +230,12 @@ class BlockBook:
     # ── finding coins ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _begin(self) -> None:
-        """From what was kept before a restart, if there is that, else from a scan."""
-        kept = self._resume()
+        """From what was kept before a restart, if there is that, else from a scan.
+
+        What was kept fits accounts that were not followed any further since, so that it is taken up once or never.
+        """
+        resume, self._resume = self._resume, None
+        kept = resume() if resume is not None else None
         if kept is None:
             await self._load()
             return
