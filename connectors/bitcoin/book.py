@@ -218,14 +218,19 @@ class BlockBook:
         self._settled = False
         self.accounts.use(made.script for made in events.created)
         self._enter(changes.balances)
-        for listener in self._listeners:
+        for listener in self._audience:
             listener.applied(self._coins, events=events, changes=changes)
 
     def _undo(self) -> None:
         undo = self._coins.history[-1]
         self._enter(self._coins.undo().balances)
-        for listener in self._listeners:
+        for listener in self._audience:
             listener.undone(self._coins, undo=undo)
+
+    @property
+    def _audience(self) -> Sequence[Listener]:
+        """Whoever listens; nobody while coins are found anew, on whose way the book knows only a part of them."""
+        return self._listeners if self._whole else ()
 
     # ── finding coins ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -264,7 +269,8 @@ class BlockBook:
                 self._settled = True
                 return
             await self._join(await self._parts(self._sought))
-            self._told_anew()
+            if self._whole:
+                self._told_anew()
 
     async def _parts(self, scripts: Mapping[bytes, int]) -> Sequence[Snapshot]:
         parts = sorted(await self._source.coins(scripts.keys()), key=lambda part: part.header.height)
