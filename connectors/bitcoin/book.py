@@ -293,6 +293,7 @@ class BlockBook:
                 try:
                     self._coins.adopt(_coins(part.coins))
                 except BadAnswer as error:
+                    self._whole = False  # the scripts are watched, and their coins are missing
                     raise self._bad(str(error)) from None
             self._refused |= part.refused
             for script in part.scripts:
