@@ -103,7 +103,7 @@ class BlockBook:
         self._listeners = listeners
         self._resume = resume
         self._coins = CoinSet({})
-        self._values: list[Value] = []
+        self._units: list[int] = []
         self._refused: dict[bytes, NodeError] = {}
         self._sought: dict[bytes, int] = {}
         """Scripts that are to be watched, once their coins are found."""
@@ -119,7 +119,10 @@ class BlockBook:
                 await self._begin()
             if not self._settled or self._coins.tip is None or self._coins.tip.hash != block:
                 await self._go(block)
-            return self._values
+            values: list[Value] = [*self._units]
+            for number, flaw in flaws(self.accounts, refused=self._refused).items():
+                values[number] = flaw
+            return values
 
     # ── on the way ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -309,14 +312,11 @@ class BlockBook:
             listener.forgotten() if self._refused else listener.loaded(self._coins)
 
     def _revalue(self) -> None:
-        self._values = [self._coins.balance(number) for number in range(len(self.accounts.names))]
-        for number, flaw in flaws(self.accounts, refused=self._refused).items():
-            self._values[number] = flaw
+        self._units = [self._coins.balance(number) for number in range(len(self.accounts.names))]
 
     def _enter(self, balances: Mapping[int, int]) -> None:
-        for number, units in balances.items():
-            if self._values and not isinstance(self._values[number], Flaw):
-                self._values[number] = units
+        for number, units in balances.items() if self._whole else ():
+            self._units[number] = units
 
     def _unknown(self, block: str, *, why: str) -> UnknownBlock:
         return UnknownBlock(f"{self._source.transport.provider}: does not have block {block}: {why}", code=0)
