@@ -74,6 +74,23 @@ class Listener(Protocol):
         ...
 
 
+class _Derivation:
+    """`Accounts.extend` in a thread, once at a time: who is cancelled leaves what it finds to the next who asks."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._running: asyncio.Task[Mapping[bytes, int]] | None = None
+
+    async def extend(self) -> Mapping[bytes, int]:
+        running = self._running
+        if running is None or (running.done() and (running.cancelled() or running.exception() is not None)):
+            thread = asyncio.to_thread(self._accounts.extend)
+            running = self._running = asyncio.create_task(thread, name="deriving scripts")
+        found = await asyncio.shield(running)
+        self._running = None
+        return found
+
+
 class _Astray(Exception):
     """No way leads from where the book stands to the block that is asked for."""
 
@@ -89,22 +106,23 @@ class BlockBook:
         form: BlockForm,
         verify: bool,
         listeners: Sequence[Listener] = (),
-        resume: Callable[[], CoinSet | None] = lambda: None,
+        resume: Callable[[], CoinSet | None] | None = None,
     ) -> None:
         self.accounts = accounts
+        self._derivation = _Derivation(accounts)
         self._source = source
         self._form = form
         self._verify = verify
         self._listeners = listeners
         self._resume = resume
         self._coins = CoinSet({})
-        self._values: list[Value] = []
+        self._units: list[int] = []
         self._refused: dict[bytes, NodeError] = {}
         self._sought: dict[bytes, int] = {}
         """Scripts that are to be watched, once their coins are found."""
         self._whole = False
         self._settled = False
-        """Whether all scripts that the gap limit asks for are watched; not while on the way, or left there."""
+        """Whether the gap limit was looked at since the last block."""
         self._lock = asyncio.Lock()
 
     @property
@@ -142,12 +160,14 @@ class BlockBook:
                 await self._begin()
             if not self._settled or self._coins.tip is None or self._coins.tip.hash != block:
                 await self._go(block)
-            return self._values
+            values: list[Value] = [*self._units]
+            for number, flaw in flaws(self.accounts, refused=self._refused).items():
+                values[number] = flaw
+            return values
 
     # ── on the way ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _go(self, block: str) -> None:
-        self._settled = False
         try:
             await self._walk(block)
         except (_Astray, Pruned, BadAnswer) as error:
@@ -155,7 +175,6 @@ class BlockBook:
             await self._load()
             await self._walk_again(block)
         await self._catch_up()
-        self._settled = True
         tip = self._coins.tip
         if tip is None or tip.hash != block:
             raise self._unknown(block, why=f"its coins are known as of block {tip.height if tip else 0}")
@@ -240,22 +259,32 @@ class BlockBook:
             changes = self._coins.apply(events, header.tip)
         except BadAnswer as error:
             raise self._bad(f"block {header.hash}: {error}") from None
+        self._settled = False
         self.accounts.use(made.script for made in events.created)
         self._enter(changes.balances)
-        for listener in self._listeners:
+        for listener in self._audience:
             listener.applied(self._coins, events=events, changes=changes)
 
     def _undo(self) -> None:
         undo = self._coins.history[-1]
         self._enter(self._coins.undo().balances)
-        for listener in self._listeners:
+        for listener in self._audience:
             listener.undone(self._coins, undo=undo)
+
+    @property
+    def _audience(self) -> Sequence[Listener]:
+        """Whoever listens; nobody while coins are found anew, on whose way the book knows only a part of them."""
+        return self._listeners if self._whole else ()
 
     # ── finding coins ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _begin(self) -> None:
-        """From what was kept before a restart, if there is that, else from a scan."""
-        kept = self._resume()
+        """From what was kept before a restart, if there is that, else from a scan.
+
+        What was kept fits accounts that were not followed any further since, so that it is taken up once or never.
+        """
+        resume, self._resume = self._resume, None
+        kept = resume() if resume is not None else None
         if kept is None:
             await self._load()
             return
@@ -266,7 +295,7 @@ class BlockBook:
     async def _load(self) -> None:
         self._whole = False
         self._refused.clear()
-        await asyncio.to_thread(self.accounts.extend)
+        await self._derivation.extend()
         self._sought.clear()
         parts = await self._parts(self.accounts.scripts)
         self._coins = CoinSet({})
@@ -279,11 +308,13 @@ class BlockBook:
     async def _catch_up(self) -> None:
         """Finds the coins of scripts that the gap limit newly asks for, until it asks for no more."""
         while True:
-            self._sought |= await asyncio.to_thread(self.accounts.extend)
+            self._sought |= await self._derivation.extend()
             if not self._sought:
+                self._settled = True
                 return
             await self._join(await self._parts(self._sought))
-            self._told_anew()
+            if self._whole:
+                self._told_anew()
 
     async def _parts(self, scripts: Mapping[bytes, int]) -> Sequence[Snapshot]:
         parts = sorted(await self._source.coins(scripts.keys()), key=lambda part: part.header.height)
@@ -306,6 +337,7 @@ class BlockBook:
                 try:
                     self._coins.adopt(_coins(part.coins))
                 except BadAnswer as error:
+                    self._whole = False  # the scripts are watched, and their coins are missing
                     raise self._bad(str(error)) from None
             self._refused |= part.refused
             for script in part.scripts:
@@ -321,14 +353,11 @@ class BlockBook:
             listener.forgotten() if self._refused else listener.loaded(self._coins)
 
     def _revalue(self) -> None:
-        self._values = [self._coins.balance(number) for number in range(len(self.accounts.names))]
-        for number, flaw in flaws(self.accounts, refused=self._refused).items():
-            self._values[number] = flaw
+        self._units = [self._coins.balance(number) for number in range(len(self.accounts.names))]
 
     def _enter(self, balances: Mapping[int, int]) -> None:
-        for number, units in balances.items():
-            if self._values and not isinstance(self._values[number], Flaw):
-                self._values[number] = units
+        for number, units in balances.items() if self._whole else ():
+            self._units[number] = units
 
     def _unknown(self, block: str, *, why: str) -> UnknownBlock:
         return UnknownBlock(f"{self._source.transport.provider}: does not have block {block}: {why}", code=0)
@@ -342,6 +371,7 @@ class SnapshotBook:
 
     def __init__(self, source: Source, *, accounts: Accounts) -> None:
         self.accounts = accounts
+        self._derivation = _Derivation(accounts)
         self._source = source
         self._read: dict[str, Sequence[Value]] = {}
         self.touched: set[bytes] = set()
@@ -378,12 +408,12 @@ class SnapshotBook:
             return self._read[block]
 
     async def _all_coins(self) -> Snapshot:
-        await asyncio.to_thread(self.accounts.extend)
+        await self._derivation.extend()
         while True:
             (part,) = await self._source.coins(self.accounts.scripts.keys())
             self.accounts.use(part.used)
             self.accounts.use(coin.script for coin in part.coins)
-            if not await asyncio.to_thread(self.accounts.extend):
+            if not await self._derivation.extend():
                 return part
 
     def _compare(self, part: Snapshot) -> None:
