@@ -147,8 +147,10 @@ class App:
     async def _judge(self) -> None:
         """Waits for news or the tick, then one pass of the pipe."""
         tick = self._loaded.settings.tick.total_seconds()
+        # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with news.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), tick)
+            async with asyncio.timeout(tick):
+                await self._wake.wait()
         self._wake.clear()
         fresh, self._fresh = self._fresh, {}
         with self.metrics.stages.labels("judge").time():

@@ -289,7 +289,7 @@ function movementRow(movement) {
   }
   const to = movement.destinations ?? [];
   if (movement.direction !== "credit" && to.length) {
-    row.append(element("span", "to", "to ", code(to[0].address), to.length > 1 ? ` and ${to.length - 1} more` : ""));
+    row.append(element("span", "to", "to ", code(to[0].address), to.length > 1 ? " and others" : ""));
   }
   const block = known(movement.height) ? `in block ${plain.format(movement.height)} of ${movement.chain}` : `on ${movement.chain}`;
   row.append(element("span", "soft", block, ", since ", number(`${clock(movement.since)} UTC`)), code(movement.transaction));
