@@ -221,6 +221,14 @@ def test_what_a_reorganisation_undoes_is_not_evicted_by_a_listing_from_before() 
     assert view.tell(block(6, "b")) == [(1, Stage.EVICTED)]
 
 
+def test_what_a_reorganisation_undoes_stands_in_nobodys_way() -> None:
+    pool = mempool()
+    view = View(pool)
+    view.tell(block(5), traced(1, spends=9, tip=block(5)))
+    listed(pool, traced(2, spends=9), height=6)
+    assert view.tell(block(6, "b"), ancestor=4) == [(2, Stage.PENDING), (1, Stage.REPLACED)]
+
+
 def test_what_both_branches_hold_is_told_with_its_new_block() -> None:
     view = View(mempool())
     view.tell(block(5), traced(1, tip=block(5)))
