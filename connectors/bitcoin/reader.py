@@ -150,7 +150,7 @@ class Books:
         return Kept(source, watch, book, describer, mined)
 
     def _accounts(self, watch: Watch) -> Accounts:
-        """Beside a node every source counts what the node's scan counts: they are compared, or stand in for each other."""
+        """Beside a node every source counts what the node's scan counts: they are compared."""
         step = SCANNED_AHEAD if self._config.node is not None else 1
         expansion = Expansion(self._network, step=step, lookout=LOOKOUT, cache=self._cache)
         return Accounts(watch.accounts, expansion=expansion, gap_limits=watch.gap_limits)
