@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -193,3 +194,20 @@ class Accounts:
         if owner != number:
             self._unfit[number] = f"has a script in common with {self.names[owner]}; watch one of the two"
         return owner == number
+
+
+class Derivation:
+    """`Accounts.extend` in a thread, once at a time: who is cancelled leaves what it finds to the next who asks."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._running: asyncio.Task[Mapping[bytes, int]] | None = None
+
+    async def extend(self) -> Mapping[bytes, int]:
+        running = self._running
+        if running is None or (running.done() and (running.cancelled() or running.exception() is not None)):
+            thread = asyncio.to_thread(self._accounts.extend)
+            running = self._running = asyncio.create_task(thread, name="deriving scripts")
+        found = await asyncio.shield(running)
+        self._running = None
+        return found

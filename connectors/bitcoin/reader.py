@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from connectors.base import Drift, Tip, Token, Watch
 from connectors.bitcoin.accounts import Accounts, Expansion
-from connectors.bitcoin.book import BlockBook, Book, SnapshotBook
+from connectors.bitcoin.book import BlockBook, Book
 from connectors.bitcoin.config import BitcoinConfig
 from connectors.bitcoin.movements import Describer, MinedMovements, Traced
 from connectors.bitcoin.networks import named
 from connectors.bitcoin.script_cache import ScriptCache
+from connectors.bitcoin.snapshot_book import SnapshotBook
 from connectors.bitcoin.sources.base import BlockSource, Source
 from connectors.bitcoin.sources.node import NodeSource
 from connectors.bitcoin.state import Shelf, StateFile
