@@ -46,6 +46,7 @@ class BitcoinCompanion:
 
     def __init__(self, books: Books, *, watch: Watch, config: BitcoinConfig, timing: Timing) -> None:
         self.news = asyncio.Event()
+        self.doubt = False
         self._books = books
         self._watch = watch
         self._config = config
@@ -132,6 +133,7 @@ class BitcoinCompanion:
                     continue
                 if drift is not None:
                     self._drift = (*(self._drift or ()), *drift)
+                    self.doubt = self.doubt or bool(drift)
             self.news.set()
 
 

@@ -10,7 +10,7 @@ from connectors.errors import Reason
 from daemon.exposure import ALL
 from daemon.interval import EXACT, Interval, plain, total
 from daemon.model import ChainState, Exposure, Finding, Judgement, Move, Owner, Report, Severity, State, Verdict
-from daemon.policy import disagreement
+from daemon.policy import disagreement, drift
 from daemon.policy.blind import ALERT as BLIND_ALERT
 from daemon.policy.rule import percent
 
@@ -107,7 +107,8 @@ def _blindness(previous: Report | None, current: Report) -> Iterator[Line]:
     if lost or unknown:
         causes = " ".join(map(_lost, lost)) or _because(unknown)
         # That nobody can be compared is no news beside the dead node itself.
-        told = [verdict.summary.rstrip(".") for verdict in unknown if verdict.alert != disagreement.ALERT]
+        beside = (disagreement.ALERT, drift.ALERT)
+        told = [verdict.summary.rstrip(".") for verdict in unknown if verdict.alert not in beside]
         what = "".join(f" {summary}." for summary in told) if unknown else " Every verdict still holds."
         yield Line(current.at, Word.UNKNOWN, causes + what)
     found = [
