@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Protocol
 
 import structlog
@@ -12,7 +13,7 @@ import structlog
 from connectors.base import Tip
 from connectors.bitcoin.accounts import Accounts
 from connectors.bitcoin.block import BlockEvents, read_block
-from connectors.bitcoin.coins import Changes, Coin, CoinSet, Undo
+from connectors.bitcoin.coins import Changes, Coin, CoinSet, Undo, unpack
 from connectors.bitcoin.forms import BlockForm
 from connectors.bitcoin.sources import base
 from connectors.bitcoin.sources.base import BlockSource, Pruned, Snapshot, Source
@@ -36,13 +37,15 @@ REMEMBERED = 4
 
 
 MOST_GONE = 100_000
-"""Spent coins that are remembered where a source can't be asked for blocks."""
+"""Spent coins that are remembered: a mempool tells of what a reorganisation brings back before the book goes back."""
 
 
 class Book(Protocol):
     """The accounts at the word of one source."""
 
     accounts: Accounts
+    found: int
+    """Another one whenever coins were found that no block brought."""
 
     @property
     def whole(self) -> bool:
@@ -50,7 +53,7 @@ class Book(Protocol):
         ...
 
     def coin(self, outpoint: bytes) -> Coin | None:
-        """The watched coin at this outpoint, as of the block that was last asked for."""
+        """The watched coin at this outpoint, as of the block that was last asked for, or one that was lately spent."""
         ...
 
     async def at(self, block: str) -> Sequence[Value]:
@@ -109,6 +112,7 @@ class BlockBook:
         resume: Callable[[], CoinSet | None] | None = None,
     ) -> None:
         self.accounts = accounts
+        self.found = 0
         self._derivation = _Derivation(accounts)
         self._source = source
         self._form = form
@@ -116,6 +120,7 @@ class BlockBook:
         self._listeners = listeners
         self._resume = resume
         self._coins = CoinSet({})
+        self._gone: dict[bytes, Coin] = {}
         self._units: list[int] = []
         self._refused: dict[bytes, NodeError] = {}
         self._sought: dict[bytes, int] = {}
@@ -132,7 +137,7 @@ class BlockBook:
 
     def coin(self, outpoint: bytes) -> Coin | None:
         """See Book."""
-        return self._coins.coin(outpoint)
+        return self._coins.coin(outpoint) or self._gone.get(outpoint)
 
     async def begin(self) -> Tip:
         """Finds the coins; the block as of which they are known. Raises ConnectorError."""
@@ -260,6 +265,8 @@ class BlockBook:
         except BadAnswer as error:
             raise self._bad(f"block {header.hash}: {error}") from None
         self._settled = False
+        self._gone |= changes.spent
+        _shorten(self._gone)
         self.accounts.use(made.script for made in events.created)
         self._enter(changes.balances)
         for listener in self._audience:
@@ -289,6 +296,8 @@ class BlockBook:
             await self._load()
             return
         self._coins, self._whole = kept, True
+        spent = ((outpoint, packed) for undo in kept.history for outpoint, packed in undo.coins.items())
+        self._gone = {outpoint: unpack(packed) for outpoint, packed in spent if packed is not None}
         self._revalue()
         await self._catch_up()
 
@@ -348,6 +357,7 @@ class BlockBook:
     # ── values ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _told_anew(self) -> None:
+        self.found += 1
         self._revalue()
         for listener in self._listeners:
             listener.forgotten() if self._refused else listener.loaded(self._coins)
@@ -371,6 +381,7 @@ class SnapshotBook:
 
     def __init__(self, source: Source, *, accounts: Accounts) -> None:
         self.accounts = accounts
+        self.found = 0
         self._derivation = _Derivation(accounts)
         self._source = source
         self._read: dict[str, Sequence[Value]] = {}
@@ -387,7 +398,7 @@ class SnapshotBook:
         return bool(self._read)
 
     def coin(self, outpoint: bytes) -> Coin | None:
-        """See Book. Also one that was lately spent: the word of what spent it may come later."""
+        """See Book."""
         return self._coins.get(outpoint) or self._gone.get(outpoint)
 
     async def at(self, block: str) -> Sequence[Value]:
@@ -420,8 +431,8 @@ class SnapshotBook:
         """Notes what has changed since the last reading, and keeps the coins of this one."""
         coins = dict(_coins(part.coins))
         self._gone |= {outpoint: coin for outpoint, coin in self._coins.items() if outpoint not in coins}
-        for old in list(self._gone)[: max(0, len(self._gone) - MOST_GONE)]:
-            del self._gone[old]
+        _shorten(self._gone)
+        self.found = len(part.scripts)
         self.touched.update(one for one, status in part.statuses.items() if self._statuses.get(one) != status)
         self._coins, self._statuses = coins, part.statuses
 
@@ -441,6 +452,11 @@ def flaws(accounts: Accounts, *, refused: Mapping[bytes, NodeError]) -> dict[int
     """Why single accounts have no value, by their number."""
     found = {accounts.scripts[script]: Flaw(Reason.NODE_ERROR, str(error)) for script, error in refused.items()}
     return found | {number: Flaw(Reason.MISCONFIGURED, why) for number, why in accounts.faults.items()}
+
+
+def _shorten(gone: dict[bytes, Coin]) -> None:
+    for old in list(islice(gone, max(0, len(gone) - MOST_GONE))):
+        del gone[old]
 
 
 def _coins(coins: Collection[base.Coin]) -> Iterable[tuple[bytes, Coin]]:
