@@ -172,8 +172,10 @@ class Watcher:
             self.mempool.settle_scripts(scripts, listed=pending.fees.keys())
 
     async def _examine(self, listed: Mapping[bytes, int | None]) -> None:
-        """Offers what is new; and once more what spends a coin that was only found after it. All that makes coins for us
-        is known by then, so that no third time is needed."""
+        """Offers what is new; and once more what spends a coin that was only found after it.
+
+        All that makes coins for us is known by then, so that there is no third time.
+        """
         children: dict[bytes, set[bytes]] = defaultdict(set)
         new = [txid for txid in listed if txid not in self.mempool.examined]
         touching = await self._offer(new, listed=listed, children=children)
