@@ -172,12 +172,15 @@ class Watcher:
             self.mempool.settle_scripts(scripts, listed=pending.fees.keys())
 
     async def _examine(self, listed: Mapping[bytes, int | None]) -> None:
-        """Offers what is new; and once more what spends a coin that was only found after it."""
+        """Offers what is new; and once more what spends a coin that was only found after it.
+
+        All that makes coins for us is known by then, so that there is no third time.
+        """
         children: dict[bytes, set[bytes]] = defaultdict(set)
         new = [txid for txid in listed if txid not in self.mempool.examined]
         touching = await self._offer(new, listed=listed, children=children)
-        while again := {child for parent in touching for child in children.pop(parent, ())}:
-            touching = await self._offer(again, listed=listed, children=children)
+        again = {child for parent in touching for child in children.get(parent, ())}
+        await self._offer(again, listed=listed, children=children)
 
     async def _offer(
         self, txids: Iterable[bytes], *, listed: Mapping[bytes, int | None], children: dict[bytes, set[bytes]]

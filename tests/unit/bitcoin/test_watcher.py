@@ -308,7 +308,7 @@ async def test_a_listing_that_is_cut_takes_nothing_away() -> None:
 
 
 async def test_a_child_that_is_listed_before_its_parent_is_found() -> None:
-    """In a chain of any length, in the worst order."""
+    """In a chain of any length, in the worst order, and told whole."""
     async with scene() as it:
         chain = [pay(it.book.put(1, 100), (COLD, 99))]
         for value in range(98, 60, -1):
@@ -316,6 +316,8 @@ async def test_a_child_that_is_listed_before_its_parent_is_found() -> None:
         it.source.hold(*reversed(chain))
         await it.time.go_on()
         assert set(it.pending) == {tx.txid() for tx in chain}
+        told = {one.movement.changes for one in it.watcher.mempool.pending.values()}
+        assert told == {((address(COLD), -1),)}
 
 
 async def test_a_transaction_that_cannot_be_read_hides_no_other_and_is_held_against_the_source() -> None:
@@ -401,6 +403,22 @@ async def test_coins_that_are_found_later_make_everything_be_looked_at_again() -
         assert len(it.source.fetched) == 2
 
 
+async def test_coins_that_are_found_during_a_listing_make_everything_be_looked_at_again() -> None:
+    async with scene() as it:
+        theft = pay(place(1), (STRANGER, 90))
+        it.source.hold(theft, pay(place(2), (OURS, 1)))
+
+        def find() -> None:
+            it.source.meanwhile = lambda: None
+            it.book.found += 1
+
+        it.source.meanwhile = find
+        await it.time.go_on()
+        it.book.put(1)
+        await it.time.go_on()
+        assert theft.txid() in it.pending
+
+
 async def test_scripts_that_are_watched_newly_make_everything_be_looked_at_again() -> None:
     async with scene() as it:
         deposit = pay(place(1), (LATER, 90))
@@ -481,6 +499,14 @@ async def test_a_noticed_transaction_is_pending_at_once_without_a_listing() -> N
         assert it.pending == [theft.txid()]
         assert it.news.is_set()
         assert it.source.asked["pending"] == 1
+
+
+async def test_after_a_notice_is_rest_again() -> None:
+    async with scene(notices=True) as it:
+        await it.notify(NewBlock())
+        pauses = len(it.time.pauses)
+        await _settled()
+        assert len(it.time.pauses) == pauses
 
 
 async def test_noise_among_notices_hides_no_transaction() -> None:
