@@ -72,8 +72,14 @@ class BitcoinCompanion:
         movements = self._traffic.tell(update.tip, ancestor=ancestor, mined=mined)
         for watcher in self._watchers.values() if self._traffic.lost.keys() - lost else ():
             watcher.list_anew()
+        return replace(update, movements=movements, drift=self._told_drift(update))
+
+    def _told_drift(self, update: Update) -> tuple[Drift, ...] | None:
+        """With the update that also brings what is right, never before."""
+        if self.doubt or update.tip is None:
+            return None
         drift, self._drift = self._drift, None
-        return replace(update, movements=movements, drift=drift)
+        return drift
 
     async def close(self) -> None:
         """Ends what runs beside."""
