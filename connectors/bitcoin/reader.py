@@ -11,7 +11,7 @@ from connectors.base import Drift, Tip, Token, Watch
 from connectors.bitcoin.accounts import Accounts, Expansion
 from connectors.bitcoin.book import BlockBook, Book, SnapshotBook
 from connectors.bitcoin.config import BitcoinConfig
-from connectors.bitcoin.movements import Describer, MinedMovements, Traced
+from connectors.bitcoin.movements import Describer, MinedMovements, Way
 from connectors.bitcoin.networks import named
 from connectors.bitcoin.script_cache import ScriptCache
 from connectors.bitcoin.sources.base import BlockSource, Source
@@ -75,10 +75,10 @@ class Books:
         """The books for these accounts that know all coins."""
         return (kept for kept in self._kept.values() if kept.watch == watch and kept.book.whole)
 
-    def mined(self, watch: Watch, *, previous: Tip | None, tip: Tip) -> tuple[Traced, ...]:
-        """What the blocks above `previous` moved up to `tip`, by the first source that has applied them."""
-        told = (kept.mined.between(previous, tip) for kept in self.of(watch) if kept.mined is not None)
-        return next((found for found in told if found), ())
+    def ways(self, watch: Watch, *, tip: Tip, above: int | None) -> Sequence[Way]:
+        """What the blocks up to `tip` moved above this height, by each source that gives blocks, the fullest first."""
+        ways = (kept.mined.up_to(tip, above=above) for kept in self.of(watch) if kept.mined is not None)
+        return sorted(ways, key=lambda way: (not way.whole, not way.jumped, -len(way.traced)))
 
     def first_script(self, watch: Watch) -> Collection[bytes]:
         """A script of the first account, for a question that costs little."""
