@@ -26,6 +26,12 @@ from connectors.transport import Timing
 
 log = structlog.get_logger()
 
+TRIES = 3
+"""How often a sweep is tried that fails: the chain may change meanwhile."""
+
+SOON = 600.0
+"""Seconds until a sweep that failed is tried again, at the most."""
+
 
 def accompany(books: Books, *, config: BitcoinConfig, timing: Timing) -> Accompany:
     """Makes the Companion of each consumer."""
@@ -141,16 +147,25 @@ class BitcoinCompanion:
     async def _sweep(self) -> None:
         """Again and again, one source after the other; what is found is told with the next update."""
         while True:
-            await self._timing.sleep(self._config.rescan.total_seconds())
-            for kept in tuple(self._books.of(self._watch)):
-                try:
-                    drift = await self._books.sweep(kept)
-                except ConnectorError as error:
-                    log.warning("sweep failed", provider=kept.source.transport.provider, why=str(error))
-                    continue
-                if drift is not None:
-                    self._drift = (*(self._drift or ()), *drift)
-            self.news.set()
+            rescan = self._config.rescan.total_seconds()
+            await self._timing.sleep(rescan)
+            due = list(self._books.of(self._watch))
+            for _ in range(TRIES):
+                due = [kept for kept in due if not await self._swept(kept)]
+                self.news.set()
+                if not due:
+                    break
+                await self._timing.sleep(min(rescan, SOON))
+
+    async def _swept(self, kept: Kept) -> bool:
+        try:
+            drift = await self._books.sweep(kept)
+        except ConnectorError as error:
+            log.warning("sweep failed", provider=kept.source.transport.provider, why=str(error))
+            return False
+        if drift is not None:
+            self._drift = (*(self._drift or ()), *drift)
+        return True
 
 
 @dataclass(frozen=True, slots=True)

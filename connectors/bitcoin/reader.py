@@ -88,8 +88,9 @@ class Books:
     async def sweep(self, kept: Kept) -> tuple[Drift, ...] | None:
         """Finds all coins anew and compares them with those that were followed, at one block.
 
-        Where they differ, the book goes on with what was found. None where nothing is followed: without blocks
-        everything is asked for anew at each block anyway. Raises ConnectorError when nothing comes of it.
+        Where they differ, if only in where an account's coins are, the book goes on with what was found. None where
+        nothing is followed: without blocks everything is asked for anew at each block anyway. Raises ConnectorError
+        when nothing comes of it.
         """
         if not isinstance(kept.book, BlockBook) or not isinstance(kept.source, BlockSource):
             return None
@@ -97,9 +98,10 @@ class Books:
         accounts.widen(kept.book.accounts)
         fresh = self._block_book(kept.source, accounts=accounts)
         tip = await fresh.begin()
-        followed, found = await kept.book.at(tip.hash), await fresh.at(tip.hash)
+        found = await fresh.at(tip.hash)
+        followed = await kept.book.at(tip.hash)
         drift = tuple(_drift(kept.watch, followed=followed, found=found))
-        if drift:
+        if drift or kept.book.lacks(fresh):  # nothing was awaited since: both are at one block
             await kept.book.adopt(fresh)
         return drift
 
