@@ -133,6 +133,13 @@ class BlockBook:
                 raise self._bad("told of coins without a block")
             return self._coins.tip
 
+    def lacks(self, other: BlockBook) -> bool:
+        """Whether another book, at the same block, knows what this one does not, or has no coin where this one has."""
+        odd = self._coins.outpoints ^ other._coins.outpoints
+        coins = (self._coins.coin(outpoint) or other._coins.coin(outpoint) for outpoint in odd)
+        misplaced = any(coin is not None and coin.script not in other._refused for coin in coins)
+        return misplaced or not self._refused.keys() <= other._refused.keys()
+
     async def adopt(self, other: BlockBook) -> None:
         """Goes on with the coins of another book of the same source and accounts, which is not used any more."""
         async with self._lock:
@@ -345,7 +352,7 @@ class BlockBook:
         self.found += 1
         self._revalue()
         for listener in self._listeners:
-            listener.forgotten() if self._refused else listener.loaded(self._coins)
+            listener.forgotten() if self._refused or self._sought else listener.loaded(self._coins)
 
     def _revalue(self) -> None:
         self._units = [self._coins.balance(number) for number in range(len(self.accounts.names))]
