@@ -1,6 +1,7 @@
 """What the configuration of every chain has in common: durations with units, named endpoints, ages and agreement."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
@@ -121,6 +122,13 @@ def is_http_url(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and not spaced and not astray
 
 
+def told_apart(names: Sequence[str]) -> None:
+    """ValueError when two endpoints have one name: nobody could tell them apart in metrics, logs and alerts."""
+    doubled = next((name for name in names if names.count(name) > 1), None)
+    if doubled is not None:
+        raise ValueError(f"two endpoints are called {doubled}; give each a `name` of its own")
+
+
 class EndpointConfig(NamedUrl):
     """One node of a chain."""
 
@@ -170,9 +178,7 @@ class ReadingConfig(Strict):
         names = self.providers
         if self.agree > len(names):
             raise ValueError(f"agree: {self.agree} needs at least {self.agree} endpoints, found {len(names)}")
-        doubled = next((name for name in names if names.count(name) > 1), None)
-        if doubled is not None:
-            raise ValueError(f"two endpoints are called {doubled}; give each a `name` of its own")
+        told_apart(names)
         return self
 
 
