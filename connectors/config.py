@@ -122,13 +122,6 @@ def is_http_url(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and not spaced and not astray
 
 
-def told_apart(names: Sequence[str]) -> None:
-    """ValueError when two endpoints have one name: nobody could tell them apart in metrics, logs and alerts."""
-    doubled = next((name for name in names if names.count(name) > 1), None)
-    if doubled is not None:
-        raise ValueError(f"two endpoints are called {doubled}; give each a `name` of its own")
-
-
 class EndpointConfig(NamedUrl):
     """One node of a chain."""
 
@@ -143,6 +136,13 @@ def _from_url(value: object) -> object:
 
 Endpoint = Annotated[EndpointConfig, BeforeValidator(_from_url, json_schema_input_type=str | EndpointConfig)]
 Receiver = Annotated[NamedUrl, BeforeValidator(_from_url, json_schema_input_type=str | NamedUrl)]
+
+
+def told_apart(names: Sequence[str]) -> None:
+    """Raises ValueError when two endpoints have one name: counters and alerts could not tell them apart."""
+    doubled = next((name for name in names if names.count(name) > 1), None)
+    if doubled is not None:
+        raise ValueError(f"two endpoints are called {doubled}; give each a `name` of its own")
 
 
 class ReadingConfig(Strict):

@@ -19,9 +19,6 @@ from connectors.errors import BadAddress
 GAP_LIMIT = 20
 """Unused indices in a row that end the search where the watch names no other number (BIP-44, "Address gap limit")."""
 
-LOOKOUT = 1000
-"""Indices behind those that count which are watched all the same, so that a payment beyond the gap limit is noticed."""
-
 
 @dataclass(frozen=True, slots=True)
 class Expansion:

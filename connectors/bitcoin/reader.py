@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 from connectors.base import Drift, Tip, Token, Watch
-from connectors.bitcoin.accounts import LOOKOUT, Accounts, Expansion
+from connectors.bitcoin.accounts import Accounts, Expansion
 from connectors.bitcoin.book import BlockBook, Book, SnapshotBook
 from connectors.bitcoin.config import BitcoinConfig
 from connectors.bitcoin.movements import Describer, MinedMovements, Traced
@@ -24,6 +24,9 @@ from connectors.quorum import Flaw, Value
 SCANNED_AHEAD = 1000
 """Indices of a descriptor that a scan covers, as Bitcoin Core's scantxoutset does when not told: a node can't say that
 an address was used and emptied, and another scan takes minutes."""
+
+ASKED_AHEAD = 100
+"""The same where there are servers too, which are asked for each script by itself."""
 
 
 @dataclass(slots=True)
@@ -150,9 +153,10 @@ class Books:
         return Kept(source, watch, book, describer, mined)
 
     def _accounts(self, watch: Watch) -> Accounts:
-        """Beside a node every source counts what the node's scan counts: they are compared."""
-        step = SCANNED_AHEAD if self._config.node is not None else 1
-        expansion = Expansion(self._network, step=step, lookout=LOOKOUT, cache=self._cache)
+        """All sources of a chain count the same indices: they are compared, or stand in for each other."""
+        reach = ASKED_AHEAD if self._config.electrum or self._config.esplora else SCANNED_AHEAD
+        step = reach if self._config.node is not None else 1
+        expansion = Expansion(self._network, step=step, lookout=reach, cache=self._cache)
         return Accounts(watch.accounts, expansion=expansion, gap_limits=watch.gap_limits)
 
     def _block_book(

@@ -113,22 +113,23 @@ def explained(descriptor: Descriptor, index: int) -> tuple[Unread, ...]:
 async def test_every_source_counts_leaps_to_index_500_and_explains_a_payment_beyond_in_the_same_words(
     source: str, chain: Regtest, every: dict[str, object], node: BitcoinNode, tmp_path: Path
 ) -> None:
-    descriptor = wallet(len(source))
+    """A node's scan counts in steps of 1,000 indices."""
+    descriptor, beyond = wallet(len(source)), 1100 if source == "node" else 610
     watch = watching([], descriptor.canonical)
     settings = {source: every[source], "state": tmp_path / "state"}
     tip = await pay(chain, descriptor, LEAPS)
     async with connected_to(**settings) as connector:
         assert held(await reading(connector, watch, tip=tip)) == {descriptor.canonical: WORTH}
-        tip = await pay(chain, descriptor, [1100])
+        tip = await pay(chain, descriptor, [beyond])
         update = await reading(connector, watch, tip=tip)
-        assert (update.held, update.unread) == ((), explained(descriptor, 1100))
+        assert (update.held, update.unread) == ((), explained(descriptor, beyond))
     scans = node.calls["scantxoutset"]
     async with connected_to(**settings) as connector:
-        assert (await reading(connector, watch, tip=tip)).unread == explained(descriptor, 1100)
+        assert (await reading(connector, watch, tip=tip)).unread == explained(descriptor, beyond)
     assert node.calls["scantxoutset"] == scans
     async with connected_to(**settings) as connector:
         raised = replace(watch, gap_limits={descriptor.canonical: 600})
-        assert held(await reading(connector, raised, tip=tip)) == {descriptor.canonical: WORTH + 11_100}
+        assert held(await reading(connector, raised, tip=tip)) == {descriptor.canonical: WORTH + 10_000 + beyond}
 
 
 @pytest.mark.parametrize("source", ["electrum", "esplora"])
@@ -148,19 +149,19 @@ async def test_a_source_that_remembers_use_explains_the_first_address_beyond(
 async def test_sources_that_have_to_agree_count_alike_and_explain_alike(
     chain: Regtest, every: dict[str, object]
 ) -> None:
-    """Beside a node all of them count as far as its scan does."""
+    """Beside a node all of them count in steps of 100."""
     descriptor = wallet(200)
     watch = watching([], descriptor.canonical)
     tip = await pay(chain, descriptor, [*LEAPS, 541])
     async with connected_to(agree=3, **every) as connector:
         update = await reading(connector, watch, tip=tip)
         assert held(update) == {descriptor.canonical: WORTH + 10_541}
-        tip = await pay(chain, descriptor, [1100])
+        tip = await pay(chain, descriptor, [650])
         update = await reading(connector, watch, tip=tip)
         assert update.disagreements == ()
         (unread,) = update.unread
         assert unread.reason is Reason.MISCONFIGURED
-        assert "index 1100 was paid, 559 beyond the last used index 541" in unread.detail
+        assert "index 650 was paid, 109 beyond the last used index 541" in unread.detail
 
 
 async def test_whoever_looks_is_told_what_to_set_and_setting_it_helps(
