@@ -106,9 +106,9 @@ def _blindness(previous: Report | None, current: Report) -> Iterator[Line]:
     lost = [chain for chain in current.chains.values() if chain.reason and not _was_lost(previous, chain.name)]
     if lost or unknown:
         causes = " ".join(map(_lost, lost)) or _because(unknown)
-        # That nobody can be compared is no news beside the dead node itself.
-        beside = (disagreement.ALERT, drift.ALERT)
-        told = [verdict.summary.rstrip(".") for verdict in unknown if verdict.alert not in beside]
+        # That nobody can be compared, and nothing swept, is no news beside the dead node itself.
+        silent = (disagreement.ALERT, drift.ALERT)
+        told = [verdict.summary.rstrip(".") for verdict in unknown if verdict.alert not in silent]
         what = "".join(f" {summary}." for summary in told) if unknown else " Every verdict still holds."
         yield Line(current.at, Word.UNKNOWN, causes + what)
     found = [
