@@ -35,10 +35,23 @@ REMEMBERED = 4
 """Blocks whose values are kept where a source can't be asked for an earlier block."""
 
 
+MOST_GONE = 100_000
+"""Spent coins that are remembered where a source can't be asked for blocks."""
+
+
 class Book(Protocol):
     """The accounts at the word of one source."""
 
     accounts: Accounts
+
+    @property
+    def whole(self) -> bool:
+        """Whether the coins of all accounts are known."""
+        ...
+
+    def coin(self, outpoint: bytes) -> Coin | None:
+        """The watched coin at this outpoint, as of the block that was last asked for."""
+        ...
 
     async def at(self, block: str) -> Sequence[Value]:
         """Each account's units as of the block with this hash. Raises UnknownBlock or another ConnectorError."""
@@ -111,6 +124,34 @@ class BlockBook:
         self._settled = False
         """Whether the gap limit was looked at since the last block."""
         self._lock = asyncio.Lock()
+
+    @property
+    def whole(self) -> bool:
+        """See Book."""
+        return self._whole
+
+    def coin(self, outpoint: bytes) -> Coin | None:
+        """See Book."""
+        return self._coins.coin(outpoint)
+
+    async def begin(self) -> Tip:
+        """Finds the coins; the block as of which they are known. Raises ConnectorError."""
+        async with self._lock:
+            if not self._whole:
+                await self._begin()
+            if self._coins.tip is None:
+                raise self._bad("told of coins without a block")
+            return self._coins.tip
+
+    async def adopt(self, other: BlockBook) -> None:
+        """Goes on with the coins of another book of the same source and accounts, which is not used any more."""
+        async with self._lock:
+            self.accounts.widen(other.accounts)
+            self._coins, self._refused = other._coins, other._refused
+            self._whole, self._settled = True, False
+            known = self._coins.scripts | self._refused.keys()
+            self._sought = {script: number for script, number in self.accounts.scripts.items() if script not in known}
+            self._told_anew()
 
     async def at(self, block: str) -> Sequence[Value]:
         """See Book."""
@@ -333,7 +374,21 @@ class SnapshotBook:
         self._derivation = _Derivation(accounts)
         self._source = source
         self._read: dict[str, Sequence[Value]] = {}
+        self.touched: set[bytes] = set()
+        """Scripts whose history has changed since somebody took them from here."""
+        self._statuses: Mapping[bytes, str] = {}
+        self._coins: dict[bytes, Coin] = {}
+        self._gone: dict[bytes, Coin] = {}
         self._lock = asyncio.Lock()
+
+    @property
+    def whole(self) -> bool:
+        """See Book."""
+        return bool(self._read)
+
+    def coin(self, outpoint: bytes) -> Coin | None:
+        """See Book. Also one that was lately spent: the word of what spent it may come later."""
+        return self._coins.get(outpoint) or self._gone.get(outpoint)
 
     async def at(self, block: str) -> Sequence[Value]:
         """See Book."""
@@ -343,6 +398,7 @@ class SnapshotBook:
                 if part.header.hash != block:
                     name = self._source.transport.provider
                     raise UnknownBlock(f"{name}: tells coins as of block {part.header.hash}, not {block}", code=0)
+                self._compare(part)
                 values = self._valued(part)
                 if part.refused:
                     return values
@@ -359,6 +415,15 @@ class SnapshotBook:
             self.accounts.use(coin.script for coin in part.coins)
             if not await self._derivation.extend():
                 return part
+
+    def _compare(self, part: Snapshot) -> None:
+        """Notes what has changed since the last reading, and keeps the coins of this one."""
+        coins = dict(_coins(part.coins))
+        self._gone |= {outpoint: coin for outpoint, coin in self._coins.items() if outpoint not in coins}
+        for old in list(self._gone)[: max(0, len(self._gone) - MOST_GONE)]:
+            del self._gone[old]
+        self.touched.update(one for one, status in part.statuses.items() if self._statuses.get(one) != status)
+        self._coins, self._statuses = coins, part.statuses
 
     def _valued(self, part: Snapshot) -> Sequence[Value]:
         values: list[Value] = [0] * len(self.accounts.names)

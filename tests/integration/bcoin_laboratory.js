@@ -38,6 +38,25 @@ exports.init = (node) => {
     return hashes;
   });
 
+  // minebranch parent blocks script: a block with these transactions alone upon the other, the first upon the parent;
+  // the node moves to their branch when it is the longest
+  rpc.add('minebranch', async ([parent, blocks, hex]) => {
+    const address = Address.fromScript(Script.fromRaw(hex, 'hex'));
+    const hashes = [];
+    let tip = await chain.getEntry(reversed(parent));
+    for (const transactions of blocks) {
+      const job = await miner.createJob(tip, address);
+      job.attempt.items = [];
+      job.attempt.fees = 0;
+      for (const raw of transactions)
+        job.attempt.pushTX(TX.fromRaw(raw, 'hex'));
+      job.refresh();
+      tip = await chain.add(await job.mineAsync());
+      hashes.push(tip.rhash());
+    }
+    return hashes;
+  });
+
   // evict txid: with all that spend of it
   rpc.add('evict', async ([txid]) => evict(txid));
 
