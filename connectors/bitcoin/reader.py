@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 from connectors.base import Drift, Tip, Token, Watch
-from connectors.bitcoin.accounts import Accounts, Expansion
+from connectors.bitcoin.accounts import LOOKOUT, Accounts, Expansion
 from connectors.bitcoin.book import BlockBook, Book, SnapshotBook
 from connectors.bitcoin.config import BitcoinConfig
 from connectors.bitcoin.movements import Describer, MinedMovements, Traced
@@ -82,7 +82,7 @@ class Books:
 
     def first_script(self, watch: Watch) -> Collection[bytes]:
         """A script of the first account, for a question that costs little."""
-        accounts = Accounts(watch.accounts[:1], expansion=Expansion(self._network, ahead=1))
+        accounts = Accounts(watch.accounts[:1], expansion=Expansion(self._network))
         return list(accounts.extend())[:1]
 
     async def sweep(self, kept: Kept) -> tuple[Drift, ...] | None:
@@ -93,7 +93,7 @@ class Books:
         """
         if not isinstance(kept.book, BlockBook) or not isinstance(kept.source, BlockSource):
             return None
-        accounts = self._accounts(kept.source, watch=kept.watch)
+        accounts = self._accounts(kept.watch)
         accounts.widen(kept.book.accounts)
         fresh = self._block_book(kept.source, accounts=accounts)
         tip = await fresh.begin()
@@ -137,7 +137,7 @@ class Books:
         return kept
 
     def _begun(self, source: Source, *, watch: Watch) -> Kept:
-        accounts = self._accounts(source, watch=watch)
+        accounts = self._accounts(watch)
         coin = Token(watch.chain, None, self._config.decimals)
         describer = Describer(accounts, network=self._network, coin=coin)
         if not isinstance(source, BlockSource):
@@ -149,9 +149,10 @@ class Books:
         book = self._block_book(source, accounts=accounts, shelf=shelf, mined=mined)
         return Kept(source, watch, book, describer, mined)
 
-    def _accounts(self, source: Source, *, watch: Watch) -> Accounts:
-        ahead = SCANNED_AHEAD if isinstance(source, NodeSource) else 0
-        expansion = Expansion(self._network, ahead=ahead, cache=self._cache)
+    def _accounts(self, watch: Watch) -> Accounts:
+        """Beside a node every source counts what the node's scan counts: they are compared."""
+        step = SCANNED_AHEAD if self._config.node is not None else 1
+        expansion = Expansion(self._network, step=step, lookout=LOOKOUT, cache=self._cache)
         return Accounts(watch.accounts, expansion=expansion, gap_limits=watch.gap_limits)
 
     def _block_book(

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from connectors.bitcoin.sources.base import Change, Coin, Pending, Pruned, Snapshot, parse_header
-from connectors.bitcoin.sources.polling import polled
 from connectors.circuit import Circuit
 from connectors.errors import NodeError
 from connectors.follow import UnknownBlock
 from connectors.quorum import Header
 from connectors.standing import Standing
-from connectors.transport import Timing
 from tests.unit.bitcoin.building import BuiltBlock, PlainTx, Tx, coinbase, plainly, script
 
 STRANGER = script(1_000_000)
@@ -145,9 +139,8 @@ class CoinSource:
     async def fees(self, txids: Collection[bytes]) -> Mapping[bytes, int]:
         return {}
 
-    def changes(self, scripts: Collection[bytes]) -> AsyncGenerator[Change, None]:
-        timing = Timing(clock=time.monotonic, sleep=asyncio.sleep, rng=random.random)
-        return polled(self, every=timedelta(seconds=1), timing=timing)
+    def changes(self, scripts: Collection[bytes]) -> AsyncGenerator[Change, None] | None:
+        return None
 
     def _snapshot(self, scripts: Sequence[bytes]) -> Snapshot:
         ledger = self.chain.ledger()

@@ -12,7 +12,7 @@ import pytest
 
 from connectors.bitcoin.accounts import Expansion
 from connectors.bitcoin.block import BlockEvents
-from connectors.bitcoin.book import BlockBook, SnapshotBook
+from connectors.bitcoin.book import BlockBook, Book, SnapshotBook
 from connectors.bitcoin.coins import Changes, CoinSet, Undo
 from connectors.bitcoin.coins import Coin as Kept
 from connectors.bitcoin.descriptors import Descriptor
@@ -21,6 +21,7 @@ from connectors.bitcoin.script_cache import ScriptCache
 from connectors.errors import NodeError, Reason, Unavailable
 from connectors.follow import UnknownBlock
 from connectors.quorum import Flaw
+from tests.integration.regtest import eventually
 from tests.unit.bitcoin.building import pay
 from tests.unit.bitcoin.chain import ChainSource, CoinSource, MemoryChain
 from tests.unit.bitcoin.wallets import (
@@ -246,9 +247,10 @@ async def test_scripts_that_are_derived_while_a_reading_is_cancelled_are_looked_
     kind: type[CoinSource], when: str, chain: MemoryChain, cache: HeldUp
 ) -> None:
     """A thread can't be stopped, and what it found must not be lost."""
-    source, watched = kind(chain), accounts(expansion=Expansion(MAINNET, ahead=0, cache=cache))
-    blocks = isinstance(source, ChainSource)
-    book = book_on(source, watched=watched) if blocks else SnapshotBook(source, accounts=watched)
+    source, watched = kind(chain), accounts(expansion=Expansion(MAINNET, cache=cache))
+    book: Book = SnapshotBook(source, accounts=watched)
+    if isinstance(source, ChainSource):
+        book = book_on(source, watched=watched)
     await book.at(chain.tip.hash)
     chain.pay((RECEIVE[2], 11), (RECEIVE[4], 13))
     cache.go_on.clear()
@@ -260,8 +262,11 @@ async def test_scripts_that_are_derived_while_a_reading_is_cancelled_are_looked_
         await reading
     if when == "after it has ended":
         cache.go_on.set()
-        while watched.branches[0].derived < 3 + GAP:
-            await asyncio.sleep(0.001)
+
+        async def derived() -> bool:
+            return watched.branches[0].watched >= 3 + GAP
+
+        await eventually(derived)
     again = asyncio.create_task(values_at(book, chain.tip))
     await asyncio.sleep(0.01)
     cache.go_on.set()

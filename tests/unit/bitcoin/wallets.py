@@ -35,7 +35,7 @@ NAMES = (*PEOPLE, WALLET)
 
 def accounts(*names: Address, gap: int = GAP, expansion: Expansion | None = None) -> Accounts:
     """Alice, Bob and the wallet, where no others are named."""
-    return Accounts(names or NAMES, expansion=expansion or Expansion(MAINNET, ahead=0), gap_limits={WALLET: gap})
+    return Accounts(names or NAMES, expansion=expansion or Expansion(MAINNET), gap_limits={WALLET: gap})
 
 
 def book_on(source: ChainSource, *, watched: Accounts | None = None) -> BlockBook:
