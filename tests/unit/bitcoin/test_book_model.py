@@ -18,10 +18,10 @@ from connectors.bitcoin.forms import BITCOIN
 from connectors.bitcoin.state import StateFile
 from connectors.errors import ConnectorError, Unavailable
 from connectors.follow import UnknownBlock
-from connectors.quorum import Value
+from connectors.quorum import Header, Value
 from tests.unit.bitcoin.building import Tx
 from tests.unit.bitcoin.chain import STRANGER, ChainSource, MemoryChain
-from tests.unit.bitcoin.wallets import ALICE, BOB, GAP, RECEIVE, accounts
+from tests.unit.bitcoin.wallets import ALICE, BOB, GAP, RECEIVE, accounts, values_at
 
 PATIENCE = 5
 """Readings that a source which is well may take: another block may come while coins are looked up."""
@@ -125,7 +125,7 @@ class Reading(RuleBasedStateMachine):
         """At the newest block, by a source that is well."""
         for _ in range(PATIENCE):
             try:
-                values = self._read_at(self.chain.tip.hash)
+                values = self._read_at(self.chain.tip)
             except UnknownBlock:
                 continue
             assert values == self._expected()
@@ -138,7 +138,7 @@ class Reading(RuleBasedStateMachine):
         self.trouble.at, self.trouble.kind = at, kind
         asked = self.chain.tip
         try:
-            values = self._read_at(asked.hash)
+            values = self._read_at(asked)
             assert values == self._expected(asked.height)
         except (ConnectorError, asyncio.CancelledError):
             pass
@@ -150,7 +150,7 @@ class Reading(RuleBasedStateMachine):
         """If the book can still go back to it."""
         height = data.draw(st.integers(max(0, len(self.chain.branch) - 10), len(self.chain.branch) - 1))
         try:
-            values = self._read_at(self.chain.branch[height].header.hash)
+            values = self._read_at(self.chain.branch[height].header)
         except UnknownBlock:
             return
         assert values[:2] == self._expected(height)[:2]
@@ -166,20 +166,17 @@ class Reading(RuleBasedStateMachine):
 
     # ── the oracle ──
 
-    def _read_at(self, block: str) -> list[Value]:
+    def _read_at(self, header: Header) -> list[Value]:
         async def reading() -> list[Value]:
-            return list(await asyncio.create_task(self._values(block)))
+            return await asyncio.create_task(values_at(self.book, header))
 
         values = self.runner.run(reading())
-        self._look()
+        self._look(header.height)
         return values
 
-    async def _values(self, block: str) -> list[Value]:
-        return list(await self.book.at(block))
-
-    def _look(self) -> None:
-        """The book may have seen what is used now; the window follows use as far as it leads."""
-        paid = self.chain.ledger().paid
+    def _look(self, height: int) -> None:
+        """The book has seen what was used up to this block; the window follows use as far as it leads."""
+        paid = self.chain.ledger(height).paid
         while used := [at for at, code in enumerate(RECEIVE[: self.seen + GAP]) if at >= self.seen and code in paid]:
             self.seen = used[-1] + 1
 
