@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -18,9 +19,6 @@ from connectors.errors import BadAddress
 
 GAP_LIMIT = 20
 """Unused indices in a row that end the search where the watch names no other number (BIP-44, "Address gap limit")."""
-
-LOOKOUT = 1000
-"""Indices behind those that count which are watched all the same, so that a payment beyond the gap limit is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +72,14 @@ class Branch:
     def widen(self, step: int) -> None:
         """Lets as many indices count as the gap limit asks for. What is no longer beyond it moves it on."""
         while self.derived < self.used + self.gap:
-            self.derived = -(-(self.used + self.gap) // step) * step
-            within = {index for index in self.beyond if index < self.derived}
-            self.beyond -= within
-            self.used = max([self.used, *(index + 1 for index in within)])
+            self.count(-(-(self.used + self.gap) // step) * step)
+
+    def count(self, derived: int) -> None:
+        """Lets the indices below `derived` count, and those that counted before."""
+        self.derived = max(self.derived, derived)
+        paid, self.beyond = self.beyond, set()
+        for index in paid:
+            self.paid(index)
 
     @property
     def fault(self) -> str:
@@ -146,10 +148,11 @@ class Accounts:
     def widen(self, other: Accounts) -> None:
         """Counts and knows at least what `other` does, which has the same accounts and limits."""
         for branch, wider in zip(self.branches, other.branches, strict=True):
-            start, branch.derived = branch.derived, max(branch.derived, wider.derived)
+            start = branch.derived
+            branch.count(wider.derived)
             self._derive(branch, start)
-            branch.used = max(branch.used, wider.used)
-            branch.beyond = {index for index in branch.beyond | wider.beyond if index >= branch.derived}
+            for index in (wider.used - 1, *wider.beyond):
+                branch.paid(index)
 
     def use(self, scripts: Iterable[bytes]) -> None:
         """These scripts were paid."""
@@ -196,3 +199,20 @@ class Accounts:
         if owner != number:
             self._unfit[number] = f"has a script in common with {self.names[owner]}; watch one of the two"
         return owner == number
+
+
+class Derivation:
+    """`Accounts.extend` in a thread, once at a time: who is cancelled leaves what it finds to the next who asks."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._running: asyncio.Task[Mapping[bytes, int]] | None = None
+
+    async def extend(self) -> Mapping[bytes, int]:
+        running = self._running
+        if running is None or (running.done() and (running.cancelled() or running.exception() is not None)):
+            thread = asyncio.to_thread(self._accounts.extend)
+            running = self._running = asyncio.create_task(thread, name="deriving scripts")
+        found = await asyncio.shield(running)
+        self._running = None
+        return found

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from coincurve import PrivateKey, PublicKey
 
 from connectors.bitcoin.derive import ExtendedKey
-from connectors.bitcoin.sources.raw import parse
+from connectors.bitcoin.forms import BITCOIN
+from connectors.bitcoin.transaction import Transaction, read_transaction
 
 FINAL = 0xFFFFFFFF
 REPLACEABLE = 0xFFFFFFFD
@@ -136,6 +137,12 @@ def transaction(inputs: Sequence[Money], outputs: Sequence[tuple[bytes, int]], *
 def txid_of(raw: bytes) -> bytes:
     """As serialised (reversed)."""
     return parse(raw).txid
+
+
+def parse(raw: bytes) -> Transaction:
+    found = read_transaction(raw, form=BITCOIN)
+    assert found is not None
+    return found
 
 
 def _unlock(

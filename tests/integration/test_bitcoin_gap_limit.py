@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +15,13 @@ from connectors.base import Connector, Unread, Update, Watch
 from connectors.bitcoin.derive import ExtendedKey
 from connectors.bitcoin.descriptors import Descriptor, parse
 from connectors.errors import Reason
+from daemon.once import look
+from daemon.reload import Loaded, load_whole
 from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
 from tests.integration.bitcoin_chain import COIN, REGTEST, connected_to, held, watching
 from tests.integration.electrumx import ElectrumX
 from tests.integration.esplora import EsploraServer
-from tests.integration.regtest import Regtest, connected, prepared
+from tests.integration.regtest import Regtest, connected, now, prepared
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
@@ -109,22 +113,23 @@ def explained(descriptor: Descriptor, index: int) -> tuple[Unread, ...]:
 async def test_every_source_counts_leaps_to_index_500_and_explains_a_payment_beyond_in_the_same_words(
     source: str, chain: Regtest, every: dict[str, object], node: BitcoinNode, tmp_path: Path
 ) -> None:
-    descriptor = wallet(len(source))
+    """A node's scan counts in steps of 1,000 indices."""
+    descriptor, beyond = wallet(len(source)), 1100 if source == "node" else 610
     watch = watching([], descriptor.canonical)
     settings = {source: every[source], "state": tmp_path / "state"}
     tip = await pay(chain, descriptor, LEAPS)
     async with connected_to(**settings) as connector:
         assert held(await reading(connector, watch, tip=tip)) == {descriptor.canonical: WORTH}
-        tip = await pay(chain, descriptor, [1100])
+        tip = await pay(chain, descriptor, [beyond])
         update = await reading(connector, watch, tip=tip)
-        assert (update.held, update.unread) == ((), explained(descriptor, 1100))
+        assert (update.held, update.unread) == ((), explained(descriptor, beyond))
     scans = node.calls["scantxoutset"]
     async with connected_to(**settings) as connector:
-        assert (await reading(connector, watch, tip=tip)).unread == explained(descriptor, 1100)
+        assert (await reading(connector, watch, tip=tip)).unread == explained(descriptor, beyond)
     assert node.calls["scantxoutset"] == scans
     async with connected_to(**settings) as connector:
         raised = replace(watch, gap_limits={descriptor.canonical: 600})
-        assert held(await reading(connector, raised, tip=tip)) == {descriptor.canonical: WORTH + 11_100}
+        assert held(await reading(connector, raised, tip=tip)) == {descriptor.canonical: WORTH + 10_000 + beyond}
 
 
 @pytest.mark.parametrize("source", ["electrum", "esplora"])
@@ -144,16 +149,46 @@ async def test_a_source_that_remembers_use_explains_the_first_address_beyond(
 async def test_sources_that_have_to_agree_count_alike_and_explain_alike(
     chain: Regtest, every: dict[str, object]
 ) -> None:
-    """Beside a node all of them count as far as its scan does."""
+    """Beside a node all of them count in steps of 100."""
     descriptor = wallet(200)
     watch = watching([], descriptor.canonical)
     tip = await pay(chain, descriptor, [*LEAPS, 541])
     async with connected_to(agree=3, **every) as connector:
         update = await reading(connector, watch, tip=tip)
         assert held(update) == {descriptor.canonical: WORTH + 10_541}
-        tip = await pay(chain, descriptor, [1100])
+        tip = await pay(chain, descriptor, [650])
         update = await reading(connector, watch, tip=tip)
         assert update.disagreements == ()
         (unread,) = update.unread
         assert unread.reason is Reason.MISCONFIGURED
-        assert "index 1100 was paid, 559 beyond the last used index 541" in unread.detail
+        assert "index 650 was paid, 109 beyond the last used index 541" in unread.detail
+
+
+async def test_whoever_looks_is_told_what_to_set_and_setting_it_helps(
+    chain: Regtest, every: dict[str, object], tmp_path: Path
+) -> None:
+    descriptor = wallet(201)
+    await pay(chain, descriptor, [*LEAPS, 1100])
+    cold: dict[str, object] = {"chain": "btc", "tier": "cold", "descriptor": descriptor.canonical}
+    configuration: dict[str, object] = {
+        "entity": "Example",
+        "currency": "JPY",
+        "chains": {"btc": {"kind": "bitcoin", "network": "regtest", "node": every["node"], "max_tip_age": "30d"}},
+        "assets": {"BTC": {"tokens": [{"chain": "btc"}]}},
+        "wallets": {"cold": cold},
+        "feeds": {"prices": [{"kind": "fixed", "values": {"BTC": 15_000_000}}]},
+    }
+    (told,) = await problems(configuration, at=tmp_path / "p.yaml")
+    assert told == f"btc: accounts unread: 1 misconfigured ({explained(descriptor, 1100)[0].detail})"
+    cold["gap_limit"] = int(re.findall(r"set gap_limit to (\d+)", told)[0])
+    assert await problems(configuration, at=tmp_path / "p.yaml") == ()
+
+
+async def problems(configuration: Mapping[str, object], *, at: Path) -> tuple[str, ...]:
+    """What `pyrometer once` finds wrong with its picture."""
+    return (await look(loaded(configuration, at=at), now=now)).report.problems
+
+
+def loaded(configuration: Mapping[str, object], *, at: Path) -> Loaded:
+    at.write_text(json.dumps(configuration))
+    return load_whole(at, env={}, now=now())

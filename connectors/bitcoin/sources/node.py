@@ -17,7 +17,7 @@ from connectors.bitcoin.sources import answers
 from connectors.bitcoin.sources.answers import BlockHash, Fields, Height, Txid, understood
 from connectors.bitcoin.sources.base import Change, Pending, Pruned, Snapshot, block_hash
 from connectors.bitcoin.sources.identity import Asked, Identity
-from connectors.bitcoin.sources.raw import proven
+from connectors.bitcoin.sources.proof import proven
 from connectors.bitcoin.sources.scan import ScanLimits, Scanner
 from connectors.bitcoin.sources.zmq import notices
 from connectors.errors import ConnectorError, NodeError, Reason, Unavailable
@@ -35,6 +35,8 @@ TOGETHER = 25
 """Transactions asked for in one batch: the largest that is relayed has 400,000 bytes."""
 
 CEILING_OF_TRANSACTION = 1_000_000
+CEILING_OF_MEMPOOL = 64 * 1024 * 1024
+"""Bytes of a list of all ids, 67 for each: a mempool of the usual 300 MB has room for some 800,000 small ones."""
 
 
 class ChainInfo(Fields):
@@ -157,7 +159,10 @@ class NodeSource:
 
     async def pending(self, scripts: Collection[bytes]) -> Pending:  # noqa: ARG002 - the node can't select
         """The whole mempool, without fees."""
-        answer = await self._call("getrawmempool", [False])
+        try:
+            answer = await self._node.long_call("getrawmempool", [False], ceiling=CEILING_OF_MEMPOOL)
+        except NodeError as error:
+            raise self._unreadable(error) from None
         txids = understood(answer, TXIDS, by=self.transport, of="getrawmempool")
         return Pending(dict.fromkeys(txids))
 
@@ -169,7 +174,7 @@ class NodeSource:
             part = wanted[start : start + TOGETHER]
             for txid, answer in (await self._still_pending("getrawtransaction", part)).items():
                 raw = self._bytes(answer, of="getrawtransaction")
-                found[txid] = proven(raw, txid=txid, by=self.transport)
+                found[txid] = proven(raw, txid=txid, form=self._asked.form, by=self.transport)
         return found
 
     async def fees(self, txids: Collection[bytes]) -> Mapping[bytes, int]:

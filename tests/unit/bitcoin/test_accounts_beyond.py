@@ -13,10 +13,11 @@ import pytest
 
 from connectors.base import Address
 from connectors.bitcoin.accounts import Accounts, Expansion
-from connectors.bitcoin.book import BlockBook, Book, SnapshotBook
+from connectors.bitcoin.book import BlockBook, Book
 from connectors.bitcoin.descriptors import canonical, parse
 from connectors.bitcoin.forms import BITCOIN
 from connectors.bitcoin.networks import NETWORKS
+from connectors.bitcoin.snapshot_book import SnapshotBook
 from connectors.bitcoin.sources.base import BlockSource, Change, Coin, Doubt, Pending, Snapshot, parse_header
 from connectors.bitcoin.state import StateFile
 from connectors.config import EndpointConfig

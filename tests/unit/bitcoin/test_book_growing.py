@@ -12,12 +12,13 @@ import pytest
 
 from connectors.bitcoin.accounts import Expansion
 from connectors.bitcoin.block import BlockEvents
-from connectors.bitcoin.book import BlockBook, Book, SnapshotBook
+from connectors.bitcoin.book import BlockBook, Book
 from connectors.bitcoin.coins import Changes, CoinSet, Undo
 from connectors.bitcoin.coins import Coin as Kept
 from connectors.bitcoin.descriptors import Descriptor
 from connectors.bitcoin.forms import BITCOIN
 from connectors.bitcoin.script_cache import ScriptCache
+from connectors.bitcoin.snapshot_book import SnapshotBook
 from connectors.errors import NodeError, Reason, Unavailable
 from connectors.follow import UnknownBlock
 from connectors.quorum import Flaw

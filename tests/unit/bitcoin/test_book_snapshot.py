@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from connectors.bitcoin.book import REMEMBERED, SnapshotBook
+from connectors.bitcoin.snapshot_book import REMEMBERED, SnapshotBook
 from connectors.errors import NodeError, Reason, Unavailable
 from connectors.follow import UnknownBlock
 from connectors.quorum import Flaw
@@ -77,6 +77,20 @@ async def test_a_block_that_comes_while_reading_makes_the_asked_one_unknown(
     with pytest.raises(UnknownBlock):
         await snapshots.at(asked.hash)
     assert await values_at(snapshots, chain.tip) == expected(chain)
+
+
+async def test_a_book_with_a_refused_script_goes_on_for_all_the_others(
+    chain: MemoryChain, told: CoinSource, snapshots: SnapshotBook
+) -> None:
+    """It is whole as far as the source tells: its mempool is watched, without the script that would be refused."""
+    told.refused = {RECEIVE[1]: NodeError("memory: history too large", code=1)}
+    before = snapshots.whole
+    await snapshots.at(chain.tip.hash)
+    assert (before, snapshots.whole) == (False, True)
+    assert list(snapshots.refused) == [RECEIVE[1]]
+    told.refused = {}
+    await snapshots.at(chain.tip.hash)
+    assert list(snapshots.refused) == []
 
 
 async def test_a_refused_script_is_a_flaw_and_asked_for_again(
