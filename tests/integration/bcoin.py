@@ -134,8 +134,7 @@ class BcoinNode:
     async def branch(self, parent: str, blocks: Sequence[Sequence[bytes]], *, script: bytes = NOWHERE) -> list[str]:
         """Blocks of these transactions alone, one upon the other, the first upon `parent`; their hashes.
 
-        The node moves over when theirs is the longest branch; while anything was pending, what its old branch had
-        confirmed is pending again then.
+        The node moves over when theirs is the longest branch; what its old branch had confirmed is pending again then.
         """
         raws = [[raw.hex() for raw in block] for block in blocks]
         hashes: list[str] = await self.rpc("minebranch", parent, raws, script.hex())

@@ -68,7 +68,6 @@ class Walk:
 
     async def take(self, plan: Plan) -> None:
         """All of its steps, and one more block."""
-        await self._forget_dangling()
         await self._mined(await self._node.mine())
         if plan.early:
             await self._begin(plan)
@@ -181,7 +180,6 @@ class Walk:
         if step.at_once:
             raws = [[signed.raw for signed in block] for block in plan]
             await self._mined(await self._node.branch(str(old[0].parent), raws))
-            await self._forget_dangling()
             return parting
         await self._node.rpc("invalidateblock", old[0].hash)
         for block in plan:
@@ -189,18 +187,6 @@ class Walk:
                 await self._spending.send(signed)
             await self._mined(await self._node.mine())
         return parting
-
-    async def _forget_dangling(self) -> None:
-        """bcoin keeps pending transactions whose coins a reorganisation took away, and then mines bad blocks."""
-        _, tip = await self._node.head()
-        await self._blocks.learn(tip)
-        pending = await self._blocks.pending()
-        known = self._blocks.coins(tip)
-        for one in pending:
-            known |= one.outputs(height=None)
-        for one in pending:
-            if not known.keys() >= set(one.spends):
-                await self._node.evict(one.txid)
 
     # ── ends ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
