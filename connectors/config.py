@@ -160,6 +160,11 @@ class ReadingConfig(Strict):
         """The names of all that can be asked, the preferred one first."""
         raise NotImplementedError
 
+    @property
+    def reader(self) -> str:
+        """How balances are read, for people."""
+        raise NotImplementedError
+
     @model_validator(mode="after")
     def _enough_nodes(self) -> Self:
         names = self.providers

@@ -101,6 +101,13 @@ class Accounts:
             self._derive(branch, stop)
             branch.used = last
 
+    def widen(self, other: Accounts) -> None:
+        """Watches at least what `other` does, which has the same accounts and limits."""
+        for branch, wider in zip(self.branches, other.branches, strict=True):
+            if wider.derived > branch.derived:
+                self._derive(branch, wider.derived)
+            branch.used = max(branch.used, wider.used)
+
     def use(self, scripts: Iterable[bytes]) -> None:
         """These scripts were paid."""
         for script in scripts if self._places else ():

@@ -35,10 +35,23 @@ REMEMBERED = 4
 """Blocks whose values are kept where a source can't be asked for an earlier block."""
 
 
+MOST_GONE = 100_000
+"""Spent coins that are remembered where a source can't be asked for blocks."""
+
+
 class Book(Protocol):
     """The accounts at the word of one source."""
 
     accounts: Accounts
+
+    @property
+    def whole(self) -> bool:
+        """Whether the coins of all accounts are known."""
+        ...
+
+    def coin(self, outpoint: bytes) -> Coin | None:
+        """The watched coin at this outpoint, as of the block that was last asked for."""
+        ...
 
     async def at(self, block: str) -> Sequence[Value]:
         """Each account's units as of the block with this hash. Raises UnknownBlock or another ConnectorError."""
@@ -61,6 +74,23 @@ class Listener(Protocol):
         ...
 
 
+class _Derivation:
+    """`Accounts.extend` in a thread, once at a time: who is cancelled leaves what it finds to the next who asks."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._running: asyncio.Task[Mapping[bytes, int]] | None = None
+
+    async def extend(self) -> Mapping[bytes, int]:
+        running = self._running
+        if running is None or (running.done() and (running.cancelled() or running.exception() is not None)):
+            thread = asyncio.to_thread(self._accounts.extend)
+            running = self._running = asyncio.create_task(thread, name="deriving scripts")
+        found = await asyncio.shield(running)
+        self._running = None
+        return found
+
+
 class _Astray(Exception):
     """No way leads from where the book stands to the block that is asked for."""
 
@@ -76,30 +106,64 @@ class BlockBook:
         form: BlockForm,
         verify: bool,
         listeners: Sequence[Listener] = (),
-        resume: Callable[[], CoinSet | None] = lambda: None,
+        resume: Callable[[], CoinSet | None] | None = None,
     ) -> None:
         self.accounts = accounts
+        self._derivation = _Derivation(accounts)
         self._source = source
         self._form = form
         self._verify = verify
         self._listeners = listeners
         self._resume = resume
         self._coins = CoinSet({})
-        self._values: list[Value] = []
+        self._units: list[int] = []
         self._refused: dict[bytes, NodeError] = {}
         self._sought: dict[bytes, int] = {}
         """Scripts that are to be watched, once their coins are found."""
         self._whole = False
+        self._settled = False
+        """Whether the gap limit was looked at since the last block."""
         self._lock = asyncio.Lock()
+
+    @property
+    def whole(self) -> bool:
+        """See Book."""
+        return self._whole
+
+    def coin(self, outpoint: bytes) -> Coin | None:
+        """See Book."""
+        return self._coins.coin(outpoint)
+
+    async def begin(self) -> Tip:
+        """Finds the coins; the block as of which they are known. Raises ConnectorError."""
+        async with self._lock:
+            if not self._whole:
+                await self._begin()
+            if self._coins.tip is None:
+                raise self._bad("told of coins without a block")
+            return self._coins.tip
+
+    async def adopt(self, other: BlockBook) -> None:
+        """Goes on with the coins of another book of the same source and accounts, which is not used any more."""
+        async with self._lock:
+            self.accounts.widen(other.accounts)
+            self._coins, self._refused = other._coins, other._refused
+            self._whole, self._settled = True, False
+            known = self._coins.scripts | self._refused.keys()
+            self._sought = {script: number for script, number in self.accounts.scripts.items() if script not in known}
+            self._told_anew()
 
     async def at(self, block: str) -> Sequence[Value]:
         """See Book."""
         async with self._lock:
             if not self._whole:
                 await self._begin()
-            if self._coins.tip is None or self._coins.tip.hash != block:
+            if not self._settled or self._coins.tip is None or self._coins.tip.hash != block:
                 await self._go(block)
-            return self._values
+            values: list[Value] = [*self._units]
+            for number, flaw in flaws(self.accounts, refused=self._refused).items():
+                values[number] = flaw
+            return values
 
     # ── on the way ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -195,22 +259,32 @@ class BlockBook:
             changes = self._coins.apply(events, header.tip)
         except BadAnswer as error:
             raise self._bad(f"block {header.hash}: {error}") from None
+        self._settled = False
         self.accounts.use(made.script for made in events.created)
         self._enter(changes.balances)
-        for listener in self._listeners:
+        for listener in self._audience:
             listener.applied(self._coins, events=events, changes=changes)
 
     def _undo(self) -> None:
         undo = self._coins.history[-1]
         self._enter(self._coins.undo().balances)
-        for listener in self._listeners:
+        for listener in self._audience:
             listener.undone(self._coins, undo=undo)
+
+    @property
+    def _audience(self) -> Sequence[Listener]:
+        """Whoever listens; nobody while coins are found anew, on whose way the book knows only a part of them."""
+        return self._listeners if self._whole else ()
 
     # ── finding coins ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _begin(self) -> None:
-        """From what was kept before a restart, if there is that, else from a scan."""
-        kept = self._resume()
+        """From what was kept before a restart, if there is that, else from a scan.
+
+        What was kept fits accounts that were not followed any further since, so that it is taken up once or never.
+        """
+        resume, self._resume = self._resume, None
+        kept = resume() if resume is not None else None
         if kept is None:
             await self._load()
             return
@@ -221,7 +295,7 @@ class BlockBook:
     async def _load(self) -> None:
         self._whole = False
         self._refused.clear()
-        await asyncio.to_thread(self.accounts.extend)
+        await self._derivation.extend()
         self._sought.clear()
         parts = await self._parts(self.accounts.scripts)
         self._coins = CoinSet({})
@@ -234,11 +308,13 @@ class BlockBook:
     async def _catch_up(self) -> None:
         """Finds the coins of scripts that the gap limit newly asks for, until it asks for no more."""
         while True:
-            self._sought |= await asyncio.to_thread(self.accounts.extend)
+            self._sought |= await self._derivation.extend()
             if not self._sought:
+                self._settled = True
                 return
             await self._join(await self._parts(self._sought))
-            self._told_anew()
+            if self._whole:
+                self._told_anew()
 
     async def _parts(self, scripts: Mapping[bytes, int]) -> Sequence[Snapshot]:
         parts = sorted(await self._source.coins(scripts.keys()), key=lambda part: part.header.height)
@@ -261,6 +337,7 @@ class BlockBook:
                 try:
                     self._coins.adopt(_coins(part.coins))
                 except BadAnswer as error:
+                    self._whole = False  # the scripts are watched, and their coins are missing
                     raise self._bad(str(error)) from None
             self._refused |= part.refused
             for script in part.scripts:
@@ -276,14 +353,11 @@ class BlockBook:
             listener.forgotten() if self._refused else listener.loaded(self._coins)
 
     def _revalue(self) -> None:
-        self._values = [self._coins.balance(number) for number in range(len(self.accounts.names))]
-        for number, flaw in flaws(self.accounts, refused=self._refused).items():
-            self._values[number] = flaw
+        self._units = [self._coins.balance(number) for number in range(len(self.accounts.names))]
 
     def _enter(self, balances: Mapping[int, int]) -> None:
-        for number, units in balances.items():
-            if self._values and not isinstance(self._values[number], Flaw):
-                self._values[number] = units
+        for number, units in balances.items() if self._whole else ():
+            self._units[number] = units
 
     def _unknown(self, block: str, *, why: str) -> UnknownBlock:
         return UnknownBlock(f"{self._source.transport.provider}: does not have block {block}: {why}", code=0)
@@ -297,9 +371,24 @@ class SnapshotBook:
 
     def __init__(self, source: Source, *, accounts: Accounts) -> None:
         self.accounts = accounts
+        self._derivation = _Derivation(accounts)
         self._source = source
         self._read: dict[str, Sequence[Value]] = {}
+        self.touched: set[bytes] = set()
+        """Scripts whose history has changed since somebody took them from here."""
+        self._statuses: Mapping[bytes, str] = {}
+        self._coins: dict[bytes, Coin] = {}
+        self._gone: dict[bytes, Coin] = {}
         self._lock = asyncio.Lock()
+
+    @property
+    def whole(self) -> bool:
+        """See Book."""
+        return bool(self._read)
+
+    def coin(self, outpoint: bytes) -> Coin | None:
+        """See Book. Also one that was lately spent: the word of what spent it may come later."""
+        return self._coins.get(outpoint) or self._gone.get(outpoint)
 
     async def at(self, block: str) -> Sequence[Value]:
         """See Book."""
@@ -309,6 +398,7 @@ class SnapshotBook:
                 if part.header.hash != block:
                     name = self._source.transport.provider
                     raise UnknownBlock(f"{name}: tells coins as of block {part.header.hash}, not {block}", code=0)
+                self._compare(part)
                 values = self._valued(part)
                 if part.refused:
                     return values
@@ -318,13 +408,22 @@ class SnapshotBook:
             return self._read[block]
 
     async def _all_coins(self) -> Snapshot:
-        await asyncio.to_thread(self.accounts.extend)
+        await self._derivation.extend()
         while True:
             (part,) = await self._source.coins(self.accounts.scripts.keys())
             self.accounts.use(part.used)
             self.accounts.use(coin.script for coin in part.coins)
-            if not await asyncio.to_thread(self.accounts.extend):
+            if not await self._derivation.extend():
                 return part
+
+    def _compare(self, part: Snapshot) -> None:
+        """Notes what has changed since the last reading, and keeps the coins of this one."""
+        coins = dict(_coins(part.coins))
+        self._gone |= {outpoint: coin for outpoint, coin in self._coins.items() if outpoint not in coins}
+        for old in list(self._gone)[: max(0, len(self._gone) - MOST_GONE)]:
+            del self._gone[old]
+        self.touched.update(one for one, status in part.statuses.items() if self._statuses.get(one) != status)
+        self._coins, self._statuses = coins, part.statuses
 
     def _valued(self, part: Snapshot) -> Sequence[Value]:
         values: list[Value] = [0] * len(self.accounts.names)

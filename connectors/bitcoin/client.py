@@ -1,4 +1,4 @@
-"""The connector for Bitcoin's family: opens the sources, and yields what the daemon reads."""
+"""The connector for Bitcoin's family: opens the sources."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
-from connectors.base import Connector, ProviderStats, Update, Watch
+from connectors.base import Connector, Watch
+from connectors.bitcoin.companion import accompany
 from connectors.bitcoin.config import BitcoinConfig, ElectrumConfig
 from connectors.bitcoin.networks import named
 from connectors.bitcoin.reader import Books
@@ -23,9 +24,7 @@ from connectors.bitcoin.sources.node import Listening, NodeSource
 from connectors.bitcoin.sources.scan import ScanLimits
 from connectors.bitcoin.sources.wire import Server, WireLimits
 from connectors.config import EndpointConfig
-from connectors.errors import ConnectorError
-from connectors.follow import Follower, Reader
-from connectors.heads import Heads
+from connectors.polled import PolledConnector
 from connectors.transport import Timing, Transport
 
 
@@ -48,8 +47,17 @@ async def connect(
     async with AsyncExitStack() as stack:
         opening = _Opening(config, chain=chain, now=now, timing=timing, stack=stack)
         sources = await opening.sources()
-        books = Books(config, stack=stack.enter_context(ExitStack()))
-        yield BitcoinConnector(sources, books=books, chain=chain, config=config, timing=timing, now=now)
+        books = Books(config, stack=stack)
+        yield PolledConnector(
+            sources,
+            chain=chain,
+            config=config,
+            read_at=books.read,
+            examine=_Examination(books),
+            timing=timing,
+            now=now,
+            accompany=accompany(books, config=config, timing=timing),
+        )
 
 
 class _Opening:
@@ -78,14 +86,14 @@ class _Opening:
         opened: list[Source] = []
         if config.node is not None:
             transport = await self._transport(config.node)
-            listening = Listening(zmq=config.node.zmq, every=config.poll)
+            listening = Listening(config.node.zmq) if config.node.zmq is not None else None
             limits = ScanLimits(deadline=config.scan_timeout)
             opened.append(NodeSource(transport, asked=self._asked, now=self._now, limits=limits, listening=listening))
         for server in config.electrum:
             opened.append(await self._stack.enter_async_context(self._electrum(server)))
         for endpoint in config.esplora:
             transport = await self._transport(endpoint)
-            opened.append(EsploraSource(transport, asked=self._asked, now=self._now, every=config.poll))
+            opened.append(EsploraSource(transport, asked=self._asked, now=self._now))
         return opened
 
     async def _transport(self, endpoint: EndpointConfig) -> Transport:
@@ -112,63 +120,21 @@ def _tls(server: ElectrumConfig) -> ssl.SSLContext | None:
     return context
 
 
-class BitcoinConnector:
-    """Made by `connect`."""
+@dataclass(frozen=True, slots=True)
+class _Examination:
+    """What `check --live` does to one source."""
 
-    def __init__(
-        self,
-        sources: Sequence[Source],
-        *,
-        books: Books,
-        chain: str,
-        config: BitcoinConfig,
-        timing: Timing,
-        now: Callable[[], datetime],
-    ) -> None:
-        self.chain = chain
-        self.reader = config.reader
-        self._sources = sources
-        self._poll = config.poll.total_seconds()
-        self._timing = timing
-        self._now = now
-        self._books = books
-        heads = Heads(sources, agree=config.agree, timing=timing, now=now)
-        self._reader = Reader(sources, heads=heads, read_at=self._books.read, agree=config.agree, timing=timing)
+    books: Books
 
-    async def read(self, watch: Watch) -> Update:
-        """Everything watched, at one tip; see Connector."""
-        return await Follower(self._reader, watch=watch, now=self._now).next()
-
-    async def updates(self, watch: Watch) -> AsyncGenerator[Update, None]:
-        """One update a poll, without end; see Connector."""
-        follower = Follower(self._reader, watch=watch, now=self._now)
-        while True:
-            due = self._timing.clock() + self._poll
-            update = await follower.next()
-            yield replace(update, movements=self._books.moved(update))
-            await self._timing.sleep(max(0.0, due - self._timing.clock()))
-
-    async def probe(self, watch: Watch) -> tuple[tuple[str, str | None], ...]:
-        """Asks each source for its head and, at that block, for what it reads there; see Connector.
+    async def __call__(self, source: Source, watch: Watch) -> str | None:
+        """Asks for the head and, at that block, for what is read there; see connectors.polled.Examine.
 
         A node is not made to scan its unspent outputs: it takes minutes, and only one scan can run.
         """
-        troubles = await asyncio.gather(*(self._trouble(source, watch=watch) for source in self._sources))
-        names = (source.transport.provider for source in self._sources)
-        return tuple(zip(names, troubles, strict=True))
-
-    def stats(self) -> tuple[ProviderStats, ...]:
-        """Counters since `connect`; see Connector."""
-        return tuple(source.transport.stats() for source in self._sources)
-
-    async def _trouble(self, source: Source, *, watch: Watch) -> str | None:
         missing = next((token for token in watch.tokens if token.contract is not None), None)
-        try:
-            head = await source.head()
-            if isinstance(source, BlockSource):
-                await source.block(head.hash)
-            else:
-                await source.coins(self._books.first_script(watch))
-        except ConnectorError as error:
-            return str(error)
+        head = await source.head()
+        if isinstance(source, BlockSource):
+            await source.block(head.hash)
+        else:
+            await source.coins(self.books.first_script(watch))
         return None if missing is None else f"{source.transport.provider}: there is no contract {missing.contract}"

@@ -96,6 +96,11 @@ class BitcoinConfig(ReadingConfig):
     scan_timeout: Duration = Field(
         timedelta(minutes=30), gt=AN_INSTANT, description="deadline of one scan of the node's unspent outputs"
     )
+    rescan: Duration = Field(
+        timedelta(days=1),
+        gt=AN_INSTANT,
+        description="how often all coins are found anew and compared with those that were followed",
+    )
     state: Path | None = Field(
         None, description="file of this chain alone that keeps the coins over a restart; default: they are found anew"
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from connectors.bitcoin.sources.base import BlockSource, Doubt, NewBlock, block_hash
+from connectors.bitcoin.sources.base import BlockSource, block_hash
 from connectors.bitcoin.sources.esplora import EsploraSource
 from connectors.bitcoin.sources.identity import Asked
 from connectors.bitcoin.sources.raw import parse
@@ -56,7 +56,7 @@ async def server(chain: Regtest) -> AsyncIterator[EsploraServer]:
 async def source_at(url: str, *, asked: Asked = ASKED) -> AsyncIterator[EsploraSource]:
     endpoint = EndpointConfig.model_validate({"url": url, "name": "esplora"})
     async with Transport(endpoint, chain="btc", timeout=timedelta(seconds=10), timing=Timing()) as transport:
-        yield EsploraSource(transport, asked=asked, now=now, every=timedelta(milliseconds=20))
+        yield EsploraSource(transport, asked=asked, now=now)
 
 
 @pytest.fixture
@@ -204,12 +204,8 @@ async def test_a_block_that_comes_within_a_reading_begins_another_part(
     assert {coin for part in parts for coin in part.coins} == (await chain.truth(scripts))[1]
 
 
-async def test_new_blocks_are_polled(chain: Regtest, source: EsploraSource, scripts: list[bytes]) -> None:
-    async with aclosing(source.changes(scripts)) as changes:
-        assert isinstance(await anext(changes), Doubt)
-        assert isinstance(await anext(changes), NewBlock)
-        await chain.node.mine()
-        assert isinstance(await anext(changes), NewBlock)
+async def test_a_server_that_sends_no_notices_says_so(source: EsploraSource, scripts: list[bytes]) -> None:
+    assert source.changes(scripts) is None
 
 
 async def test_a_server_whose_lists_never_match_its_sums_is_unavailable(

@@ -72,12 +72,12 @@ async def node(chain: Regtest, utxos: UtxoSet) -> AsyncIterator[BitcoinNode]:
 
 
 @asynccontextmanager
-async def listening_at(
-    url: str, scripts: list[bytes], *, zmq: str | None = None
-) -> AsyncIterator[AsyncGenerator[Change, None]]:
-    listening = Listening(zmq=zmq, every=timedelta(milliseconds=20))
-    async with source_at(url, listening=listening) as source, aclosing(source.changes(scripts)) as changes:
-        yield changes
+async def listening_at(url: str, scripts: list[bytes], *, zmq: str) -> AsyncIterator[AsyncGenerator[Change, None]]:
+    async with source_at(url, listening=Listening(zmq)) as source:
+        changes = source.changes(scripts)
+        assert changes is not None
+        async with aclosing(changes):
+            yield changes
 
 
 async def next_change(changes: AsyncGenerator[Change, None], kind: type[Change]) -> Change:
@@ -280,16 +280,9 @@ async def test_a_publisher_that_restarts_is_a_doubt_and_is_heard_again(
         await next_change(changes, NewBlock)
 
 
-async def test_without_zmq_the_newest_block_is_polled(chain: Regtest, node: BitcoinNode, scripts: list[bytes]) -> None:
-    async with listening_at(node.url, scripts) as changes:
-        assert isinstance(await anext(changes), Doubt)
-        assert isinstance(await anext(changes), NewBlock)
-        await chain.node.mine()
-        assert isinstance(await anext(changes), NewBlock)
-        node.behaviour.warming_up = True
-        assert isinstance(await anext(changes), Doubt)
-        node.behaviour.warming_up = False
-        assert await anext(changes) == Doubt("the source is back")
+async def test_without_zmq_a_node_sends_no_notices(node: BitcoinNode, scripts: list[bytes]) -> None:
+    async with source_at(node.url) as source:
+        assert source.changes(scripts) is None
 
 
 async def test_progress_of_a_scan_can_be_watched(node: BitcoinNode, scripts: list[bytes]) -> None:

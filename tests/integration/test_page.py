@@ -165,7 +165,7 @@ async def test_a_quiet_morning_is_inside_policy(daemon: Daemon, chromium: Chromi
     daemon.shows(await quiet())
     page = Shown(await chromium.dom(daemon.url))
     assert (page["entity"], page["verdict"], page.body) == ("Example Exchange KK", "inside policy", "ok")
-    assert page["why"] == "All 4 verdicts are known and inside their limits."
+    assert page["why"] == "All 5 verdicts are known and inside their limits."
     assert page["picture"].startswith("picture of 2026-11-20 08:12:")
     assert page.labels[0] == "all, by value: 3.49 %, limit 5 %, inside"
     assert {"alarm", "findings-section", "coverage-section"} <= page.hidden
@@ -224,7 +224,8 @@ async def test_the_unknown_is_a_hatched_range_and_never_zero(daemon: Daemon, chr
     page = Shown(await chromium.dom(daemon.url))
     assert (page["verdict"], page.body) == ("UNKNOWN", "unknown")
     assert (
-        "Not known: jp-psa/hot-share on all, hot-floor on eth-hot-1, builtin/disagreement on ethereum." in page["why"]
+        "Not known: jp-psa/hot-share on all, hot-floor on eth-hot-1, builtin/disagreement on ethereum, "
+        "builtin/drift on ethereum." in page["why"]
     )
     assert page["problems"].startswith("Not ready: ethereum: unavailable: node-1: Connection refused")
     assert page.labels[0] == "all, by value: between 0 % and 100 %, limit 5 %, UNKNOWN"

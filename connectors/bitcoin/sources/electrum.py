@@ -26,7 +26,7 @@ from connectors.bitcoin.sources.base import (
     block_hash,
     electrum_hash,
 )
-from connectors.bitcoin.sources.history import NO_HISTORY, History, read_history
+from connectors.bitcoin.sources.history import NO_HISTORY, History, confirmed_history, read_history
 from connectors.bitcoin.sources.identity import Asked, Identity
 from connectors.bitcoin.sources.polling import pause
 from connectors.bitcoin.sources.raw import proven
@@ -191,6 +191,10 @@ class ElectrumSource:
             if not isinstance(answer, NodeError)
         }
 
+    async def confirmed(self, script: bytes) -> Mapping[bytes, int]:
+        """The mined transactions that touch the script, and the heights of their blocks."""
+        return await confirmed_history(self._wire, script)
+
     async def fees(self, txids: Collection[bytes]) -> Mapping[bytes, int]:
         """As the server told them with what was `pending` lately."""
         return {txid: self._fees[txid] for txid in txids if txid in self._fees}
@@ -215,8 +219,8 @@ class ElectrumSource:
         if any(coin.height > tip.height for coin in coins):
             raise self._identity.bad(f"told of a coin that is newer than its newest block, {tip.height}")
         refused = {script: told for script, told in histories.items() if isinstance(told, NodeError)}
-        used = [script for script, told in histories.items() if isinstance(told, History) and told.status]
-        return Snapshot(tip, tuple(histories), coins, refused, used)
+        statuses = {one: told.status for one, told in histories.items() if isinstance(told, History) and told.status}
+        return Snapshot(tip, tuple(histories), coins, refused, tuple(statuses), statuses)
 
     async def _stands_at(self, tip: Header) -> bool:
         """Whether the server's tables end with `tip`. They may be ahead of the newest block that it announces."""
@@ -259,17 +263,16 @@ class ElectrumSource:
 
     async def changes(self, scripts: Collection[bytes]) -> AsyncGenerator[Change, None]:
         """NewBlock and Touched as notified; a Doubt when listening begins, and when the connection is lost."""
-        watched = set(scripts)
         connection, failures = -1, 0
         while True:
             notices: list[Change] = []
             try:
                 if not self._wire.connected or connection != self._wire.connections:
-                    notices.append(Doubt(await self._subscribe(watched)))
+                    notices.append(Doubt(await self._subscribe(scripts)))
                     connection = self._wire.connections
                 else:
                     await self._wait()
-                    notices += self._take_news(watched)
+                    notices += self._take_news(scripts)
                 failures = 0
             except ConnectorError as error:
                 failures += 1

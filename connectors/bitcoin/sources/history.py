@@ -87,14 +87,19 @@ async def read_history(wire: Wire, script: bytes, *, status: str) -> History | N
     return History(status, tuple(coins.values()), {one.tx_hash: one.fee for one in pool})
 
 
+async def confirmed_history(wire: Wire, script: bytes) -> dict[bytes, int]:
+    """The mined transactions that touch the script, and the heights of their blocks. Raises ConnectorError."""
+    answer = await wire.request("blockchain.scripthash.get_history", electrum_hash(script))
+    seen = understood(answer, SEEN, by=wire, of="get_history")
+    return {one.tx_hash: one.height for one in seen if one.height > 0}
+
+
 async def _spent_by(wire: Wire, pending: Collection[bytes], *, script: bytes) -> dict[Outpoint, Coin]:
     """The script's confirmed coins that pending transactions spend; less where something changes meanwhile."""
     try:
-        answer = await wire.request("blockchain.scripthash.get_history", electrum_hash(script))
+        heights = await confirmed_history(wire, script)
     except NodeError:
         return {}
-    seen = understood(answer, SEEN, by=wire, of="get_history")
-    heights = {one.tx_hash: one.height for one in seen if one.height > 0}
     spenders = await _transactions(wire, pending)
     spends = {spend for spender in spenders.values() for spend in spender.spends if spend.txid in heights}
     makers = await _transactions(wire, {spend.txid for spend in spends})

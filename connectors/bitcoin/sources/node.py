@@ -17,7 +17,6 @@ from connectors.bitcoin.sources import answers
 from connectors.bitcoin.sources.answers import BlockHash, Fields, Height, Txid, understood
 from connectors.bitcoin.sources.base import Change, Pending, Pruned, Snapshot, block_hash
 from connectors.bitcoin.sources.identity import Asked, Identity
-from connectors.bitcoin.sources.polling import polled
 from connectors.bitcoin.sources.raw import proven
 from connectors.bitcoin.sources.scan import ScanLimits, Scanner
 from connectors.bitcoin.sources.zmq import notices
@@ -65,10 +64,9 @@ TXIDS = TypeAdapter(list[Txid])
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """How news comes: from `zmq`, an address that the node publishes at, else by asking `every` so often."""
+    """Where the node publishes its notices, and how long they may stay away."""
 
-    zmq: str | None = None
-    every: timedelta = timedelta(seconds=1)
+    zmq: str
     patience: timedelta = timedelta(minutes=30)
 
 
@@ -87,7 +85,7 @@ class NodeSource:
         self._node = Node(transport, decimals=True, ceiling_per_call=CEILING_OF_TRANSACTION)
         self._asked = asked
         self._identity = Identity(transport, asked=asked, now=now)
-        self._listening = listening or Listening()
+        self._listening = listening
         self._scanner = Scanner(self._node, limits=limits or ScanLimits())
         self._newest: Header | None = None
 
@@ -184,11 +182,9 @@ class NodeSource:
                 found[txid] = fee
         return found
 
-    def changes(self, scripts: Collection[bytes]) -> AsyncGenerator[Change, None]:  # noqa: ARG002 - ZMQ can't select
-        """ZMQ's notices where an address is configured, else a poll of the newest block."""
-        if self._listening.zmq is not None:
-            return notices(self._listening.zmq, patience=self._listening.patience)
-        return polled(self, every=self._listening.every, timing=self.transport.timing)
+    def changes(self, scripts: Collection[bytes]) -> AsyncGenerator[Change, None] | None:  # noqa: ARG002
+        """ZMQ's notices, which can't select; None where no address is configured."""
+        return notices(self._listening.zmq, patience=self._listening.patience) if self._listening else None
 
     async def _prove(self) -> None:
         await self._identity.prove(self.header_at, connections=lambda: self.transport.connections)
