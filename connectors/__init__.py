@@ -53,6 +53,10 @@ class Kind:
         """What reads the addresses of a chain that is configured so; those of two networks may differ."""
         return cast(Canonical, import_module(f"{self.package}.address").canonical_on(config))
 
+    def contract(self, config: AnyChainConfig) -> Canonical:
+        """What reads how a chain's tokens are named: contract addresses, or what stands for them."""
+        return cast(Canonical, import_module(f"{self.package}.address").contract_on(config))
+
     def descriptor(self, config: AnyChainConfig) -> Canonical | None:
         """What reads output descriptors and extended public keys of such a chain; None where there are none."""
         if not self.descriptors:

@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import chain as concatenated
 from itertools import islice, takewhile
+from typing import NamedTuple
 
 from connectors.base import Address, Movement, Party, Stage, Token, Update
 from daemon.model import Counterparty, Direction, Inventory, Leg, Moved, Step, Tier, Transfer
@@ -35,12 +35,16 @@ COLD_SHOWN = 2
 
 Key = tuple[str, Token]
 
-Shelf = tuple[bool, bool]
-"""Whether what lies on it is pending, and whether an account of ours pays.
 
-Each is bounded for itself. Anybody can make any number of small deposits; were they counted together, somebody could
-push a payment out of a vault out of sight with them.
-"""
+class Shelf(NamedTuple):
+    """Whether what lies on it is pending, and whether an account of ours pays.
+
+    Each is bounded for itself. Anybody can make any number of small deposits; were they counted together, somebody
+    could push a payment out of a vault out of sight with them.
+    """
+
+    pending: bool
+    paid: bool
 
 
 class Movements:
@@ -57,14 +61,22 @@ class Movements:
         """
         shelves = self._chains.setdefault(update.chain, {})
         steps = [self._enter(shelves, movement, at=update.seen) for movement in update.movements]
-        for (pending, _), shelf in shelves.items():
-            _prune(shelf, before=update.seen - (PENDING_KEPT if pending else KEPT))
+        for name, shelf in shelves.items():
+            _prune(shelf, before=update.seen - (PENDING_KEPT if name.pending else KEPT))
         return tuple(moved for moved in steps if moved is not None)
 
-    def recent(self) -> Iterator[Moved]:
-        """All of them, whatever came to its stage last first."""
-        shelves = concatenated.from_iterable(shelves.values() for shelves in self._chains.values())
-        return heapq.merge(*(reversed(shelf.values()) for shelf in shelves), key=lambda one: one.number, reverse=True)
+    def recent(self, *, pending: bool | None = None, paid: bool | None = None) -> Iterator[Moved]:
+        """All of them, or those that are pending (or not) and paid for by us (or not); the newest change comes first.
+
+        Costs what is taken from it, not what there is.
+        """
+        shelves = (shelf for shelves in self._chains.values() for shelf in shelves.items())
+        wanted = (
+            reversed(shelf.values())
+            for name, shelf in shelves
+            if pending in (None, name.pending) and paid in (None, name.paid)
+        )
+        return heapq.merge(*wanted, key=lambda one: one.number, reverse=True)
 
     def on(self, chains: Collection[str]) -> Movements:
         """The same on these chains alone."""
@@ -94,7 +106,7 @@ class Movements:
 
 
 def _shelf(movement: Movement) -> Shelf:
-    return movement.stage is Stage.PENDING, any(units < 0 for _, units in movement.changes)
+    return Shelf(movement.stage is Stage.PENDING, any(units < 0 for _, units in movement.changes))
 
 
 def _stands(known: Moved, movement: Movement) -> bool:
@@ -149,10 +161,12 @@ def shortlist(movements: Movements, *, inventory: Inventory, tiers: Mapping[str,
         payers = (inventory.wallet_of.get((chain, account)) for account, units in changes if units < 0)
         return any(tiers.get(wallet) is Tier.COLD for wallet in payers if wallet is not None)
 
-    recent = list(movements.recent())
-    settled = [moved for moved in recent if moved.movement.stage is not Stage.PENDING]
-    pending = [moved for moved in recent if moved.movement.stage is Stage.PENDING]
-    pending.sort(key=lambda moved: (not cold_pays(moved), direction(moved.movement) is Direction.CREDIT))
-    shown = [*pending[:PENDING_SHOWN], *islice(filter(cold_pays, settled), COLD_SHOWN)]
-    shown += islice((moved for moved in settled if moved not in shown), SHOWN - len(shown))
+    waiting = list(movements.recent(pending=True, paid=True))
+    waiting.sort(key=cold_pays, reverse=True)  # stays newest first among its likes
+    waiting += islice(movements.recent(pending=True, paid=False), PENDING_SHOWN)
+    cold = list(islice(filter(cold_pays, movements.recent(pending=False, paid=True)), COLD_SHOWN))
+    told = {moved.number for moved in cold}
+    others = (moved for moved in movements.recent(pending=False) if moved.number not in told)
+    shown = [*waiting[:PENDING_SHOWN], *cold]
+    shown += islice(others, SHOWN - len(shown))
     return tuple(named(moved, inventory=inventory, tiers=tiers) for moved in shown)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from connectors.base import Tip
-from connectors.bitcoin.accounts import Accounts
+from connectors.bitcoin.accounts import Accounts, Derivation
 from connectors.bitcoin.block import BlockEvents, read_block
 from connectors.bitcoin.coins import Changes, Coin, CoinSet, Undo
 from connectors.bitcoin.forms import BlockForm
-from connectors.bitcoin.sources import base
-from connectors.bitcoin.sources.base import BlockSource, Pruned, Snapshot, Source
-from connectors.errors import BadAnswer, NodeError, Reason
+from connectors.bitcoin.parts import coins_of, flaws
+from connectors.bitcoin.sources.base import BlockSource, Pruned, Snapshot
+from connectors.errors import BadAnswer, NodeError
 from connectors.follow import UnknownBlock
-from connectors.quorum import Flaw, Header, Value
+from connectors.quorum import Header, Value
 
 log = structlog.get_logger()
 
@@ -31,13 +31,6 @@ STRIDE = 50
 LOOKED_BELOW = 10
 """How far below a source's newest block the one that is asked for is looked for."""
 
-REMEMBERED = 4
-"""Blocks whose values are kept where a source can't be asked for an earlier block."""
-
-
-MOST_GONE = 100_000
-"""Spent coins that are remembered where a source can't be asked for blocks."""
-
 
 class Book(Protocol):
     """The accounts at the word of one source."""
@@ -47,6 +40,11 @@ class Book(Protocol):
     @property
     def whole(self) -> bool:
         """Whether the coins of all accounts are known."""
+        ...
+
+    @property
+    def refused(self) -> Collection[bytes]:
+        """Scripts that the source does not tell of."""
         ...
 
     def coin(self, outpoint: bytes) -> Coin | None:
@@ -74,23 +72,6 @@ class Listener(Protocol):
         ...
 
 
-class _Derivation:
-    """`Accounts.extend` in a thread, once at a time: who is cancelled leaves what it finds to the next who asks."""
-
-    def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
-        self._running: asyncio.Task[Mapping[bytes, int]] | None = None
-
-    async def extend(self) -> Mapping[bytes, int]:
-        running = self._running
-        if running is None or (running.done() and (running.cancelled() or running.exception() is not None)):
-            thread = asyncio.to_thread(self._accounts.extend)
-            running = self._running = asyncio.create_task(thread, name="deriving scripts")
-        found = await asyncio.shield(running)
-        self._running = None
-        return found
-
-
 class _Astray(Exception):
     """No way leads from where the book stands to the block that is asked for."""
 
@@ -109,7 +90,7 @@ class BlockBook:
         resume: Callable[[], CoinSet | None] | None = None,
     ) -> None:
         self.accounts = accounts
-        self._derivation = _Derivation(accounts)
+        self._derivation = Derivation(accounts)
         self._source = source
         self._form = form
         self._verify = verify
@@ -129,6 +110,11 @@ class BlockBook:
     def whole(self) -> bool:
         """See Book."""
         return self._whole
+
+    @property
+    def refused(self) -> Collection[bytes]:
+        """See Book."""
+        return self._refused.keys()
 
     def coin(self, outpoint: bytes) -> Coin | None:
         """See Book."""
@@ -335,7 +321,7 @@ class BlockBook:
             if readable:
                 self._coins.watch(readable)
                 try:
-                    self._coins.adopt(_coins(part.coins))
+                    self._coins.adopt(coins_of(part))
                 except BadAnswer as error:
                     self._whole = False  # the scripts are watched, and their coins are missing
                     raise self._bad(str(error)) from None
@@ -364,88 +350,3 @@ class BlockBook:
 
     def _bad(self, text: str) -> BadAnswer:
         return self._source.transport.blame(BadAnswer(f"{self._source.transport.provider}: {text}"))
-
-
-class SnapshotBook:
-    """Of a source without blocks: read anew, as far as something has changed, at every block."""
-
-    def __init__(self, source: Source, *, accounts: Accounts) -> None:
-        self.accounts = accounts
-        self._derivation = _Derivation(accounts)
-        self._source = source
-        self._read: dict[str, Sequence[Value]] = {}
-        self.touched: set[bytes] = set()
-        """Scripts whose history has changed since somebody took them from here."""
-        self._statuses: Mapping[bytes, str] = {}
-        self._coins: dict[bytes, Coin] = {}
-        self._gone: dict[bytes, Coin] = {}
-        self._lock = asyncio.Lock()
-
-    @property
-    def whole(self) -> bool:
-        """See Book."""
-        return bool(self._read)
-
-    def coin(self, outpoint: bytes) -> Coin | None:
-        """See Book. Also one that was lately spent: the word of what spent it may come later."""
-        return self._coins.get(outpoint) or self._gone.get(outpoint)
-
-    async def at(self, block: str) -> Sequence[Value]:
-        """See Book."""
-        async with self._lock:
-            if block not in self._read:
-                part = await self._all_coins()
-                if part.header.hash != block:
-                    name = self._source.transport.provider
-                    raise UnknownBlock(f"{name}: tells coins as of block {part.header.hash}, not {block}", code=0)
-                self._compare(part)
-                values = self._valued(part)
-                if part.refused:
-                    return values
-                self._read[block] = values
-                for old in list(self._read)[:-REMEMBERED]:
-                    del self._read[old]
-            return self._read[block]
-
-    async def _all_coins(self) -> Snapshot:
-        await self._derivation.extend()
-        while True:
-            (part,) = await self._source.coins(self.accounts.scripts.keys())
-            self.accounts.use(part.used)
-            self.accounts.use(coin.script for coin in part.coins)
-            if not await self._derivation.extend():
-                return part
-
-    def _compare(self, part: Snapshot) -> None:
-        """Notes what has changed since the last reading, and keeps the coins of this one."""
-        coins = dict(_coins(part.coins))
-        self._gone |= {outpoint: coin for outpoint, coin in self._coins.items() if outpoint not in coins}
-        for old in list(self._gone)[: max(0, len(self._gone) - MOST_GONE)]:
-            del self._gone[old]
-        self.touched.update(one for one, status in part.statuses.items() if self._statuses.get(one) != status)
-        self._coins, self._statuses = coins, part.statuses
-
-    def _valued(self, part: Snapshot) -> Sequence[Value]:
-        values: list[Value] = [0] * len(self.accounts.names)
-        sums = Counter[int]()
-        for coin in part.coins:
-            sums[self.accounts.scripts[coin.script]] += coin.value
-        for number, units in sums.items():
-            values[number] = units
-        for number, flaw in flaws(self.accounts, refused=part.refused).items():
-            values[number] = flaw
-        return values
-
-
-def flaws(accounts: Accounts, *, refused: Mapping[bytes, NodeError]) -> dict[int, Flaw]:
-    """Why single accounts have no value, by their number."""
-    found = {accounts.scripts[script]: Flaw(Reason.NODE_ERROR, str(error)) for script, error in refused.items()}
-    return found | {number: Flaw(Reason.MISCONFIGURED, why) for number, why in accounts.faults.items()}
-
-
-def _coins(coins: Collection[base.Coin]) -> Iterable[tuple[bytes, Coin]]:
-    """A coinbase's coin is not told apart in a scan; that matters to nobody here."""
-    return (
-        (coin.txid + coin.vout.to_bytes(4, "little"), Coin(coin.script, coin.value, coin.height, coinbase=False))
-        for coin in coins
-    )

@@ -74,7 +74,7 @@ class _Opening:
     ) -> None:
         network = named(config.network)
         anchors = {0: network.genesis} | ({network.fork[0]: network.fork[1]} if network.fork else {})
-        self._asked = Asked(anchors, depth=config.confirmations - 1)
+        self._asked = Asked(anchors, depth=config.confirmations - 1, form=network.block)
         self._config = config
         self._chain = chain
         self._now = now

@@ -10,13 +10,13 @@ from dataclasses import replace
 import structlog
 
 from connectors.base import Drift, Update, Watch
-from connectors.bitcoin.book import SnapshotBook
 from connectors.bitcoin.config import BitcoinConfig
 from connectors.bitcoin.histories import Histories
 from connectors.bitcoin.mempool import Mempool
 from connectors.bitcoin.movements import Traced
 from connectors.bitcoin.networks import named
 from connectors.bitcoin.reader import Books, Kept
+from connectors.bitcoin.snapshot_book import SnapshotBook
 from connectors.bitcoin.sources.base import HistorySource
 from connectors.bitcoin.traffic import Traffic
 from connectors.bitcoin.watcher import Watcher

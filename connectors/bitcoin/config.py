@@ -105,6 +105,13 @@ class BitcoinConfig(ReadingConfig):
         None, description="file of this chain alone that keeps the coins over a restart; default: they are found anew"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _some_source(cls, value: object) -> object:
+        if isinstance(value, dict) and not any(value.get(source) for source in ("node", "electrum", "esplora")):
+            raise ValueError("expected at least one of node, electrum, esplora")
+        return value
+
     @field_validator("network")
     @classmethod
     def _is_network(cls, value: str) -> str:

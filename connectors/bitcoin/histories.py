@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from connectors.base import Tip
-from connectors.bitcoin.book import SnapshotBook
 from connectors.bitcoin.coins import Coin
 from connectors.bitcoin.forms import BlockForm
 from connectors.bitcoin.movements import Describer, Traced
+from connectors.bitcoin.snapshot_book import SnapshotBook
 from connectors.bitcoin.sources.base import HistorySource
 from connectors.bitcoin.traffic import REMEMBERED
 from connectors.bitcoin.transaction import Transaction, read_transaction

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from connectors.base import Drift, Tip, Token, Watch
 from connectors.bitcoin.accounts import Accounts, Expansion
-from connectors.bitcoin.book import BlockBook, Book, SnapshotBook
+from connectors.bitcoin.book import BlockBook, Book
 from connectors.bitcoin.config import BitcoinConfig
 from connectors.bitcoin.movements import Describer, MinedMovements, Traced
 from connectors.bitcoin.networks import named
 from connectors.bitcoin.script_cache import ScriptCache
+from connectors.bitcoin.snapshot_book import SnapshotBook
 from connectors.bitcoin.sources.base import BlockSource, Source
 from connectors.bitcoin.sources.node import NodeSource
 from connectors.bitcoin.state import Shelf, StateFile
@@ -24,6 +25,9 @@ from connectors.quorum import Flaw, Value
 SCANNED_AHEAD = 1000
 """Indices of a descriptor that a scan covers, as Bitcoin Core's scantxoutset does when not told: a node can't say that
 an address was used and emptied, and another scan takes minutes."""
+
+ASKED_AHEAD = 100
+"""The same where there are servers too, which are asked for each script by itself."""
 
 
 @dataclass(slots=True)
@@ -82,7 +86,7 @@ class Books:
 
     def first_script(self, watch: Watch) -> Collection[bytes]:
         """A script of the first account, for a question that costs little."""
-        accounts = Accounts(watch.accounts[:1], expansion=Expansion(self._network, ahead=1))
+        accounts = Accounts(watch.accounts[:1], expansion=Expansion(self._network))
         return list(accounts.extend())[:1]
 
     async def sweep(self, kept: Kept) -> tuple[Drift, ...] | None:
@@ -93,7 +97,7 @@ class Books:
         """
         if not isinstance(kept.book, BlockBook) or not isinstance(kept.source, BlockSource):
             return None
-        accounts = self._accounts(kept.source, watch=kept.watch)
+        accounts = self._accounts(kept.watch)
         accounts.widen(kept.book.accounts)
         fresh = self._block_book(kept.source, accounts=accounts)
         tip = await fresh.begin()
@@ -137,7 +141,7 @@ class Books:
         return kept
 
     def _begun(self, source: Source, *, watch: Watch) -> Kept:
-        accounts = self._accounts(source, watch=watch)
+        accounts = self._accounts(watch)
         coin = Token(watch.chain, None, self._config.decimals)
         describer = Describer(accounts, network=self._network, coin=coin)
         if not isinstance(source, BlockSource):
@@ -149,9 +153,11 @@ class Books:
         book = self._block_book(source, accounts=accounts, shelf=shelf, mined=mined)
         return Kept(source, watch, book, describer, mined)
 
-    def _accounts(self, source: Source, *, watch: Watch) -> Accounts:
-        ahead = SCANNED_AHEAD if isinstance(source, NodeSource) else 0
-        expansion = Expansion(self._network, ahead=ahead, cache=self._cache)
+    def _accounts(self, watch: Watch) -> Accounts:
+        """All sources of a chain count the same indices: they are compared, or stand in for each other."""
+        reach = ASKED_AHEAD if self._config.electrum or self._config.esplora else SCANNED_AHEAD
+        step = reach if self._config.node is not None else 1
+        expansion = Expansion(self._network, step=step, lookout=reach, cache=self._cache)
         return Accounts(watch.accounts, expansion=expansion, gap_limits=watch.gap_limits)
 
     def _block_book(

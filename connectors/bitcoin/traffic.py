@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from connectors.base import Movement, Stage, Tip
 from connectors.bitcoin.mempool import Mempool
@@ -12,8 +12,16 @@ from connectors.bitcoin.movements import Traced
 REMEMBERED = 144
 """Blocks after which nothing is expected to change any more: about a day of Bitcoin, as deep as a book can go back."""
 
-Marks = tuple[int, ...]
-"""How many listings each mempool had begun, at some moment."""
+
+@dataclass(slots=True)
+class Lost:
+    """A transaction whose fate is open. `marks`: how many listings each mempool had begun when it was missed.
+
+    `height` is the newest block's when all mempools had been listed since: with that block read, its fate is known.
+    """
+
+    marks: tuple[int, ...]
+    height: int | None = None
 
 
 class Traffic:
@@ -26,7 +34,7 @@ class Traffic:
     """
 
     def __init__(self, mempools: Sequence[Mempool]) -> None:
-        self.lost: dict[str, Marks] = {}
+        self.lost: dict[str, Lost] = {}
         """Transactions whose fate is open: mempools should be listed anew."""
         self._mempools = mempools
         self._told: dict[str, Traced] = {}
@@ -67,7 +75,7 @@ class Traffic:
             if tip is not None and tip.height > above and name not in again:
                 self._forget_miner(traced)
                 self._pending.add(name)
-                self.lost[name] = self._marks()
+                self.lost[name] = self._missed()
 
     def _note(self, traced: Traced, *, news: dict[str, Movement]) -> None:
         """Takes the stage of a transaction for told, and tells it where it is another than before."""
@@ -108,22 +116,25 @@ class Traffic:
         rival = self._miner_of(traced) or self._rival(traced, listed=listed)
         if rival is not None:
             self._close(_at_stage(traced, Stage.REPLACED, by=rival), tip=tip, news=news)
-        elif tip is not None and self._surely_gone(self.lost.setdefault(name, self._marks()), tip=tip):
+        elif tip is not None and self._surely_gone(self.lost.setdefault(name, self._missed()), tip=tip):
             self._close(_at_stage(traced, Stage.EVICTED), tip=tip, news=news)
 
     def _close(self, traced: Traced, *, tip: Tip | None, news: dict[str, Movement]) -> None:
         self._note(traced, news=news)
         self._closed[traced.movement.transaction] = 0 if tip is None else tip.height
 
-    def _surely_gone(self, marks: Marks, *, tip: Tip) -> bool:
+    def _surely_gone(self, lost: Lost, *, tip: Tip) -> bool:
         """Whether every mempool that can be listed was listed since, and `tip` is as high as any of them then was."""
-        marked = dict(zip(self._mempools, marks, strict=False))
-        fresh = [mempool for mempool in self._mempools if mempool.settled > marked.get(mempool, 0)]
-        waiting = [mempool for mempool in self._mempools if mempool not in fresh and not mempool.failing]
-        return bool(fresh) and not waiting and all(mempool.height <= tip.height for mempool in fresh)
+        if lost.height is None:
+            marked = dict(zip(self._mempools, lost.marks, strict=False))
+            fresh = [mempool for mempool in self._mempools if mempool.settled > marked.get(mempool, 0)]
+            if not fresh or any(mempool not in fresh and not mempool.failing for mempool in self._mempools):
+                return False
+            lost.height = max(mempool.height for mempool in fresh)
+        return lost.height <= tip.height
 
-    def _marks(self) -> Marks:
-        return tuple(mempool.begun for mempool in self._mempools)
+    def _missed(self) -> Lost:
+        return Lost(tuple(mempool.begun for mempool in self._mempools))
 
     def _is_mined(self, name: str) -> bool:
         return name in self._told and name not in self._pending and name not in self._closed

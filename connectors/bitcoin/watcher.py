@@ -78,7 +78,7 @@ class Watcher:
         self._changes = source.changes(book.accounts.scripts)
         self._due = _Due(everything=True)
         self._wake = asyncio.Event()
-        self._scripts = 0
+        self._watched = 0
         """How many scripts were watched when everything was last listed."""
         self._asked_for_fee: set[bytes] = set()
 
@@ -136,7 +136,7 @@ class Watcher:
             for transaction in map(self._read, due.raws):
                 if transaction is not None:
                     self.mempool.offer(transaction)
-            if due.everything or len(self._book.accounts.scripts) != self._scripts:
+            if due.everything or len(self._book.accounts.scripts) != self._watched:
                 await self._list_everything()
             elif due.scripts:
                 await self._list_scripts(due.scripts)
@@ -148,13 +148,14 @@ class Watcher:
     async def _list_everything(self) -> None:
         """What came to be watched since may be touched by what was examined before: then nothing counts as examined."""
         number = self.mempool.begin()
-        scripts = list(self._book.accounts.scripts)
-        if len(scripts) != self._scripts:
+        watched = list(self._book.accounts.scripts)
+        scripts = [script for script in watched if script not in self._book.refused]
+        if len(watched) != self._watched:
             self.mempool.examined.clear()
         pending = await self._source.pending(scripts)
         await self._examine(pending.fees)
         newest = await self._source.head()
-        self._scripts = len(scripts)
+        self._watched = len(watched)
         self.mempool.failing = False
         if pending.complete:
             self.mempool.settle(pending.fees.keys(), number=number, height=newest.height + self._depth)

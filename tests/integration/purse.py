@@ -15,7 +15,8 @@ from typing import NamedTuple
 from coincurve import PrivateKey, PublicKey
 
 from connectors.bitcoin.derive import ExtendedKey
-from connectors.bitcoin.sources.raw import parse
+from connectors.bitcoin.forms import BITCOIN
+from connectors.bitcoin.transaction import Transaction, read_transaction
 
 FINAL = 0xFFFFFFFF
 REPLACEABLE = 0xFFFFFFFD
@@ -73,21 +74,16 @@ class Lock:
 
     @property
     def script(self) -> bytes:
-        match self.kind:
-            case "p2pkh":
-                return b"\x76\xa9\x14" + hash160(self.public) + b"\x88\xac"
-            case "p2wpkh":
-                return b"\x00\x14" + hash160(self.public)
-            case "p2wsh":
-                return b"\x00\x20" + hashlib.sha256(self.redeem).digest()
-            case "p2tr":
-                return b"\x51\x20" + _output_key(self.public)
-            case "p2pk":
-                return push(self.public) + b"\xac"
-            case "p2ms":
-                return b"\x51" + push(self.public) + push(Lock("p2pk", self.number + 1).public) + b"\x52\xae"
-            case _:
-                return b"\xa9\x14" + hash160(self.redeem) + b"\x87"
+        if self.kind in ("p2sh", "p2sh-p2wpkh"):
+            return b"\xa9\x14" + hash160(self.redeem) + b"\x87"
+        return {
+            "p2pkh": lambda: b"\x76\xa9\x14" + hash160(self.public) + b"\x88\xac",
+            "p2wpkh": lambda: b"\x00\x14" + hash160(self.public),
+            "p2wsh": lambda: b"\x00\x20" + hashlib.sha256(self.redeem).digest(),
+            "p2tr": lambda: b"\x51\x20" + _output_key(self.public),
+            "p2pk": lambda: push(self.public) + b"\xac",
+            "p2ms": lambda: b"\x51" + push(self.public) + push(Lock("p2pk", self.number + 1).public) + b"\x52\xae",
+        }[self.kind]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +137,12 @@ def transaction(inputs: Sequence[Money], outputs: Sequence[tuple[bytes, int]], *
 def txid_of(raw: bytes) -> bytes:
     """As serialised (reversed)."""
     return parse(raw).txid
+
+
+def parse(raw: bytes) -> Transaction:
+    found = read_transaction(raw, form=BITCOIN)
+    assert found is not None
+    return found
 
 
 def _unlock(

@@ -13,14 +13,13 @@ import pytest
 from connectors.bitcoin.sources.base import BlockSource, Change, Doubt, NewBlock, NewTransaction, Pruned, block_hash
 from connectors.bitcoin.sources.identity import Asked
 from connectors.bitcoin.sources.node import Listening, NodeSource
-from connectors.bitcoin.sources.raw import parse
 from connectors.bitcoin.sources.scan import ScanLimits
 from connectors.config import EndpointConfig
 from connectors.errors import Misconfigured, Reason, Unavailable
 from connectors.follow import UnknownBlock
 from connectors.transport import Timing, Transport
 from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
-from tests.integration.purse import KINDS, Lock
+from tests.integration.purse import KINDS, Lock, parse
 from tests.integration.regtest import ASKED, Regtest, connected, eventually, now, prepared
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
@@ -231,7 +230,7 @@ async def test_the_mempool_is_listed_with_transactions_and_fees(
         assert set(pending.fees) == {first}
         assert await source.fees([first, b"\x00" * 32]) == {first: 4_321}
         raws = await source.transactions([first, b"\x11" * 32])
-        assert parse(raws[first]).outputs[0] == (70_000, locks[0].script)
+        assert next(parse(raws[first]).outputs()) == (locks[0].script, 70_000)
         assert set(raws) == {first}
         await chain.node.evict(first[::-1].hex())
         assert (await source.pending(scripts)).fees == {}

@@ -26,7 +26,7 @@ from tests.integration.walk_accounts import Accounts
 from tests.integration.walk_steps import Plan, plans
 from tests.integration.watcher import Watcher
 
-WALKS = int(os.environ.get("PYROMETER_WALKS", "4"))
+WALKS = int(os.environ.get("PYROMETER_WALKS", "2"))
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120 + 60 * WALKS)]
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from connectors.base import Drift, Movement, Stage, Token, Update
+from connectors.base import Movement, Stage, Token, Update
 from daemon.emit import rendering
 from daemon.model import Tier
 from daemon.tokens import Scope
-from tests.build import ETH, USDT, address, at, complete, inventory, movement, tip, told, wallet
+from tests.build import ETH, USDT, address, at, inventory, movement, tip, told, wallet
 from tests.unit.test_api import READ, World, ask, judged, key
 from tests.unit.test_pipeline import Bench
 
@@ -204,11 +204,3 @@ async def test_a_report_carries_the_few_that_matter_in_the_words_of_its_configur
     assert (first["transaction"], first["direction"]) == ("refill", "internal")
     assert [(one["wallet"], one["tier"]) for one in first["wallets"]] == [("cold", "cold"), ("hot", "hot")]
     assert len(others) == 4
-
-
-async def test_drift_is_judged_by_the_pipe() -> None:
-    """The rule sees what the ledger has taken, wherever it is configured."""
-    bench = Bench()
-    bench.pipeline.ledger.apply(complete(1, {(1, ETH): 1, (2, ETH): 99}))
-    bench.pipeline.ledger.apply(told(2, drift=(Drift(address(1), ETH, 1, 2),)))
-    assert bench.pipeline.ledger.sweeps()["ethereum"].accounts == 1

@@ -245,7 +245,7 @@ def test_other_chains_are_left_behind_and_the_old_register_is_not_touched() -> N
     old = register(told(1, movement("a", {1: -1})), told(1, movement("b", {1: -1}, token=BTC), chain="bitcoin"))
     new = old.on(["bitcoin"])
     assert transactions(new) == ["b"]
-    new.take(told(2, movement("c", {1: -1}, token=BTC), chain="bitcoin"))
+    new.take(told(2, movement("c", {1: 1}, token=BTC), chain="bitcoin"))
     assert transactions(new) == ["c", "b"]
     assert transactions(old) == ["b", "a"]
 
@@ -338,6 +338,14 @@ def test_a_cold_wallet_that_pays_is_in_sight_however_much_else_goes_on() -> None
         *("cold, mined", "arrived 19", "arrived 18"),
     ]
     assert len(found) == SHOWN
+
+
+def test_a_payment_into_a_cold_wallet_is_like_any_other() -> None:
+    found = shown(
+        told(1, movement("sweep into cold", {1: -2, 3: 1}, fee=1, block=tip(1))),
+        told(2, *(movement(name, {1: 1}, block=tip(1)) for name in names("arrived ", 20))),
+    )
+    assert found == [f"arrived {n}" for n in range(19, 11, -1)]
 
 
 def test_many_payments_out_of_cold_wallets_leave_room_for_the_newest() -> None:

@@ -29,7 +29,7 @@ from connectors.bitcoin.sources.base import (
 from connectors.bitcoin.sources.history import NO_HISTORY, History, confirmed_history, read_history
 from connectors.bitcoin.sources.identity import Asked, Identity
 from connectors.bitcoin.sources.polling import pause
-from connectors.bitcoin.sources.raw import proven
+from connectors.bitcoin.sources.proof import proven
 from connectors.bitcoin.sources.wire import Ask, Server, Wire, WireLimits, together
 from connectors.errors import ConnectorError, Misconfigured, NodeError, Unavailable
 from connectors.quorum import Header
@@ -186,7 +186,7 @@ class ElectrumSource:
         wanted = list(txids)
         answers = await self._wire.requests([("blockchain.transaction.get", [txid[::-1].hex()]) for txid in wanted])
         return {
-            txid: proven(self._bytes(answer, of="transaction.get"), txid=txid, by=self._wire)
+            txid: self._proven(answer, txid=txid)
             for txid, answer in zip(wanted, answers, strict=True)
             if not isinstance(answer, NodeError)
         }
@@ -241,7 +241,9 @@ class ElectrumSource:
                 elif known is not None and known.status == status:
                     found[script] = known
                     del changed[script]
-            reads = await together(read_history(self._wire, one, status=status) for one, status in changed.items())
+            reads = await together(
+                read_history(self._wire, one, status=status, form=self._asked.form) for one, status in changed.items()
+            )
             found |= {script: read for script, read in zip(changed, reads, strict=True) if read is not None}
             if len(found) == len(scripts):
                 return found
@@ -346,6 +348,9 @@ class ElectrumSource:
 
     def _header(self, answer: object, *, height: int) -> Header:
         return self._identity.header(self._bytes(answer, of="block.header"), height=height)
+
+    def _proven(self, answer: object, *, txid: bytes) -> bytes:
+        return proven(self._bytes(answer, of="transaction.get"), txid=txid, form=self._asked.form, by=self._wire)
 
     def _bytes(self, answer: object, *, of: str) -> bytes:
         return understood(answer, HEX, by=self._wire, of=of)

@@ -16,7 +16,7 @@ from connectors.bitcoin.sources.answers import HASH, HEX, BlockHash, Fields, Hei
 from connectors.bitcoin.sources.answers import understood as shaped
 from connectors.bitcoin.sources.base import Change, Coin, Pending, Snapshot, block_hash, esplora_hash
 from connectors.bitcoin.sources.identity import Asked, Identity
-from connectors.bitcoin.sources.raw import Outpoint, proven
+from connectors.bitcoin.sources.proof import Outpoint, proven
 from connectors.bitcoin.sources.wire import together
 from connectors.errors import NodeError, Reason, Unavailable
 from connectors.follow import UnknownBlock
@@ -193,7 +193,7 @@ class EsploraSource:
             for txid, answer in zip(part, answers, strict=True):
                 if not isinstance(answer, NodeError):
                     raw = shaped(answer.decode("ascii", "replace").strip(), HEX, by=self._transport, of="/tx/:txid/hex")
-                    found[txid] = proven(raw, txid=txid, by=self._transport)
+                    found[txid] = proven(raw, txid=txid, form=self._asked.form, by=self._transport)
         return found
 
     async def fees(self, txids: Collection[bytes]) -> Mapping[bytes, int]:

@@ -17,7 +17,7 @@ from connectors.bitcoin.sources import answers
 from connectors.bitcoin.sources.answers import BlockHash, Fields, Height, Txid, understood
 from connectors.bitcoin.sources.base import Change, Pending, Pruned, Snapshot, block_hash
 from connectors.bitcoin.sources.identity import Asked, Identity
-from connectors.bitcoin.sources.raw import proven
+from connectors.bitcoin.sources.proof import proven
 from connectors.bitcoin.sources.scan import ScanLimits, Scanner
 from connectors.bitcoin.sources.zmq import notices
 from connectors.errors import ConnectorError, NodeError, Reason, Unavailable
@@ -169,7 +169,7 @@ class NodeSource:
             part = wanted[start : start + TOGETHER]
             for txid, answer in (await self._still_pending("getrawtransaction", part)).items():
                 raw = self._bytes(answer, of="getrawtransaction")
-                found[txid] = proven(raw, txid=txid, by=self.transport)
+                found[txid] = proven(raw, txid=txid, form=self._asked.form, by=self.transport)
         return found
 
     async def fees(self, txids: Collection[bytes]) -> Mapping[bytes, int]:
