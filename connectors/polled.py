@@ -25,6 +25,9 @@ class Companion(Protocol):
     news: asyncio.Event
     """Set when something has happened that should not wait for the next poll."""
 
+    doubt: bool
+    """Whether something told before was wrong, so that the next update has to be complete."""
+
     async def tell(self, update: Update) -> Update:
         """The update with what there is to tell beside it. Never raises ConnectorError."""
         ...
@@ -40,6 +43,7 @@ class _Alone:
 
     def __init__(self) -> None:
         self.news = asyncio.Event()
+        self.doubt = False
 
     async def tell(self, update: Update) -> Update:
         return update
@@ -88,6 +92,9 @@ class PolledConnector(Generic[W]):
             while True:
                 due = self._timing.clock() + self._poll
                 companion.news.clear()
+                if companion.doubt:
+                    companion.doubt = False
+                    follower.forget()
                 yield await companion.tell(await follower.next())
                 await self._timing.sleep(min(self._poll, LEAST_PAUSE))
                 await self._timing.sleep_or(companion.news, seconds=due - self._timing.clock())

@@ -90,7 +90,8 @@ class Book:
     """What is known of one chain, of `pairs` of account and token.
 
     `failed` is the newest failure with the time of the first in a row; `sweep` the last one that ended, and `drifted`
-    counts the accounts (times tokens) that all of them found to have drifted.
+    counts the accounts (times tokens) that all of them found to have drifted. `words` are what was last said of an
+    account that is unread, by its reason.
     """
 
     pairs: int = 0
@@ -100,10 +101,16 @@ class Book:
     units: dict[Key, int] = field(default_factory=dict)
     unread: dict[Key, Reason] = field(default_factory=dict)
     reasons: Counter[Reason] = field(default_factory=Counter)
+    words: dict[Reason, str] = field(default_factory=dict)
     disagreements: tuple[Disagreement, ...] = ()
     reorgs: int = 0
     sweep: Sweep | None = None
     drifted: int = 0
+
+    @property
+    def said(self) -> str:
+        """In words, why accounts are unread: for each reason, what was last said of one of them."""
+        return "; ".join(words for reason, words in self.words.items() if self.reasons[reason])
 
 
 class GapError(Exception):
@@ -146,6 +153,7 @@ class Ledger:
             self._forget_unmentioned(book, update)
         for unread in update.unread:
             self._lose(book, (unread.account, unread.token), unread.reason)
+            book.words[unread.reason] = unread.detail
         for held in update.held:
             self._hold(book, (held.account, held.token), held.units)
         book.tip, book.seen, book.failed = update.tip, update.seen, None
@@ -203,6 +211,7 @@ class Ledger:
             book.tip, book.seen, book.failed = source.tip, source.seen, source.failed
             book.disagreements, book.reorgs = source.disagreements, source.reorgs
             book.sweep, book.drifted = source.sweep, source.drifted
+            book.words = dict(source.words)
             for key in list(book.unread):
                 if key in source.units:
                     self._hold(book, key, source.units[key])

@@ -86,8 +86,8 @@ class Price:
 class ChainState:
     """How a chain stands now. `unread` counts (account, token) pairs without a current reading, by reason.
 
-    `reason` is why the chain as a whole has no current reading, None when it has one; `detail` says it in words.
-    `seen` is when the node last reported the tip.
+    `reason` is why the chain as a whole has no current reading, None when it has one. `detail` says it in words, or
+    why single accounts are unread. `seen` is when the node last reported the tip.
     """
 
     name: str

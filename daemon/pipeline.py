@@ -124,6 +124,6 @@ def problems(chains: Mapping[str, ChainState], *, store: str | None) -> Iterator
             yield f"{name}: {state.reason}: {state.detail}"
         elif state.unread:
             counts = ", ".join(f"{count} {reason}" for reason, count in state.unread.items())
-            yield f"{name}: accounts unread: {counts}"
+            yield f"{name}: accounts unread: {counts}{f' ({state.detail})' if state.detail else ''}"
     if store is not None:
         yield f"store: {store}"

@@ -72,10 +72,14 @@ class Branch:
     def widen(self, step: int) -> None:
         """Lets as many indices count as the gap limit asks for. What is no longer beyond it moves it on."""
         while self.derived < self.used + self.gap:
-            self.derived = -(-(self.used + self.gap) // step) * step
-            within = {index for index in self.beyond if index < self.derived}
-            self.beyond -= within
-            self.used = max([self.used, *(index + 1 for index in within)])
+            self.count(-(-(self.used + self.gap) // step) * step)
+
+    def count(self, derived: int) -> None:
+        """Lets the indices below `derived` count, and those that counted before."""
+        self.derived = max(self.derived, derived)
+        paid, self.beyond = self.beyond, set()
+        for index in paid:
+            self.paid(index)
 
     @property
     def fault(self) -> str:
@@ -144,10 +148,11 @@ class Accounts:
     def widen(self, other: Accounts) -> None:
         """Counts and knows at least what `other` does, which has the same accounts and limits."""
         for branch, wider in zip(self.branches, other.branches, strict=True):
-            start, branch.derived = branch.derived, max(branch.derived, wider.derived)
+            start = branch.derived
+            branch.count(wider.derived)
             self._derive(branch, start)
-            branch.used = max(branch.used, wider.used)
-            branch.beyond = {index for index in branch.beyond | wider.beyond if index >= branch.derived}
+            for index in (wider.used - 1, *wider.beyond):
+                branch.paid(index)
 
     def use(self, scripts: Iterable[bytes]) -> None:
         """These scripts were paid."""

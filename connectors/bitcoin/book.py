@@ -12,9 +12,9 @@ import structlog
 from connectors.base import Tip
 from connectors.bitcoin.accounts import Accounts, Derivation
 from connectors.bitcoin.block import BlockEvents, read_block
-from connectors.bitcoin.coins import Changes, Coin, CoinSet, Undo
+from connectors.bitcoin.coins import Changes, Coin, CoinSet, Undo, unpack
 from connectors.bitcoin.forms import BlockForm
-from connectors.bitcoin.parts import coins_of, flaws
+from connectors.bitcoin.parts import coins_of, flaws, shorten
 from connectors.bitcoin.sources.base import BlockSource, Pruned, Snapshot
 from connectors.errors import BadAnswer, NodeError
 from connectors.follow import UnknownBlock
@@ -36,6 +36,8 @@ class Book(Protocol):
     """The accounts at the word of one source."""
 
     accounts: Accounts
+    found: int
+    """Another one whenever coins were found that no block brought."""
 
     @property
     def whole(self) -> bool:
@@ -48,7 +50,7 @@ class Book(Protocol):
         ...
 
     def coin(self, outpoint: bytes) -> Coin | None:
-        """The watched coin at this outpoint, as of the block that was last asked for."""
+        """The watched coin at this outpoint, as of the block that was last asked for, or one that was lately spent."""
         ...
 
     async def at(self, block: str) -> Sequence[Value]:
@@ -90,6 +92,7 @@ class BlockBook:
         resume: Callable[[], CoinSet | None] | None = None,
     ) -> None:
         self.accounts = accounts
+        self.found = 0
         self._derivation = Derivation(accounts)
         self._source = source
         self._form = form
@@ -97,6 +100,7 @@ class BlockBook:
         self._listeners = listeners
         self._resume = resume
         self._coins = CoinSet({})
+        self._gone: dict[bytes, Coin] = {}
         self._units: list[int] = []
         self._refused: dict[bytes, NodeError] = {}
         self._sought: dict[bytes, int] = {}
@@ -118,7 +122,7 @@ class BlockBook:
 
     def coin(self, outpoint: bytes) -> Coin | None:
         """See Book."""
-        return self._coins.coin(outpoint)
+        return self._coins.coin(outpoint) or self._gone.get(outpoint)
 
     async def begin(self) -> Tip:
         """Finds the coins; the block as of which they are known. Raises ConnectorError."""
@@ -128,6 +132,13 @@ class BlockBook:
             if self._coins.tip is None:
                 raise self._bad("told of coins without a block")
             return self._coins.tip
+
+    def lacks(self, other: BlockBook) -> bool:
+        """Whether another book, at the same block, knows what this one does not, or has no coin where this one has."""
+        odd = self._coins.outpoints ^ other._coins.outpoints
+        coins = (self._coins.coin(outpoint) or other._coins.coin(outpoint) for outpoint in odd)
+        misplaced = any(coin is not None and coin.script not in other._refused for coin in coins)
+        return misplaced or not self._refused.keys() <= other._refused.keys()
 
     async def adopt(self, other: BlockBook) -> None:
         """Goes on with the coins of another book of the same source and accounts, which is not used any more."""
@@ -246,6 +257,8 @@ class BlockBook:
         except BadAnswer as error:
             raise self._bad(f"block {header.hash}: {error}") from None
         self._settled = False
+        self._gone |= changes.spent
+        shorten(self._gone)
         self.accounts.use(made.script for made in events.created)
         self._enter(changes.balances)
         for listener in self._audience:
@@ -275,6 +288,8 @@ class BlockBook:
             await self._load()
             return
         self._coins, self._whole = kept, True
+        spent = ((outpoint, packed) for undo in kept.history for outpoint, packed in undo.coins.items())
+        self._gone = {outpoint: unpack(packed) for outpoint, packed in spent if packed is not None}
         self._revalue()
         await self._catch_up()
 
@@ -334,9 +349,10 @@ class BlockBook:
     # ── values ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _told_anew(self) -> None:
+        self.found += 1
         self._revalue()
         for listener in self._listeners:
-            listener.forgotten() if self._refused else listener.loaded(self._coins)
+            listener.forgotten() if self._refused or self._sought else listener.loaded(self._coins)
 
     def _revalue(self) -> None:
         self._units = [self._coins.balance(number) for number in range(len(self.accounts.names))]

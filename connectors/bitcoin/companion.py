@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
-from connectors.base import Drift, Update, Watch
+from connectors.base import Drift, Movement, Tip, Update, Watch
 from connectors.bitcoin.config import BitcoinConfig
 from connectors.bitcoin.histories import Histories
 from connectors.bitcoin.mempool import Mempool
-from connectors.bitcoin.movements import Traced
+from connectors.bitcoin.movements import REMEMBERED, Traced
 from connectors.bitcoin.networks import named
 from connectors.bitcoin.reader import Books, Kept
 from connectors.bitcoin.snapshot_book import SnapshotBook
@@ -25,6 +25,12 @@ from connectors.polled import Accompany, Companion
 from connectors.transport import Timing
 
 log = structlog.get_logger()
+
+TRIES = 3
+"""How often a sweep is tried that fails: the chain may change meanwhile."""
+
+SOON = 600.0
+"""Seconds until a sweep that failed is tried again, at the most."""
 
 
 def accompany(books: Books, *, config: BitcoinConfig, timing: Timing) -> Accompany:
@@ -46,6 +52,7 @@ class BitcoinCompanion:
 
     def __init__(self, books: Books, *, watch: Watch, config: BitcoinConfig, timing: Timing) -> None:
         self.news = asyncio.Event()
+        self.doubt = False
         self._books = books
         self._watch = watch
         self._config = config
@@ -54,6 +61,8 @@ class BitcoinCompanion:
         self._watchers: dict[str, Watcher] = {}
         self._traffic = Traffic(self._mempools)
         self._histories: dict[str, Histories] = {}
+        self._behind: _Stretch | None = None
+        """Blocks whose movements nobody could tell yet."""
         self._drift: tuple[Drift, ...] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._run(self._sweep, name="sweeps")
@@ -66,13 +75,17 @@ class BitcoinCompanion:
         for kept in self._books.of(self._watch):
             self._begin(kept)
         lost = set(self._traffic.lost)
-        ancestor = _ancestor(update)
-        mined = await self._mined(update, ancestor=ancestor)
-        movements = self._traffic.tell(update.tip, ancestor=ancestor, mined=mined)
+        movements = await self._movements(update)
         for watcher in self._watchers.values() if self._traffic.lost.keys() - lost else ():
             watcher.list_anew()
+        return replace(update, movements=movements, drift=self._told_drift(update))
+
+    def _told_drift(self, update: Update) -> tuple[Drift, ...] | None:
+        """With the update that also brings what is right, never before."""
+        if self.doubt or update.tip is None:
+            return None
         drift, self._drift = self._drift, None
-        return replace(update, movements=movements, drift=drift)
+        return drift
 
     async def close(self) -> None:
         """Ends what runs beside."""
@@ -80,18 +93,36 @@ class BitcoinCompanion:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _mined(self, update: Update, *, ancestor: int | None) -> tuple[Traced, ...]:
-        """What the blocks of an update moved: from the blocks themselves, else from the histories of scripts."""
-        if update.tip is None or update.tip == update.previous:
+    async def _movements(self, update: Update) -> tuple[Movement, ...]:
+        """While nobody can tell what blocks moved, nothing is called gone: one of them may hold it."""
+        tip = update.tip
+        if tip is None:
+            return self._traffic.tell(None, ancestor=None, mined=())
+        stretch = _stretch(update, behind=self._behind)
+        mined = await self._mined(stretch, tip=tip)
+        if mined is None:
+            self._behind = stretch
+            return self._traffic.tell(None, ancestor=None, mined=())
+        self._behind = None
+        return self._traffic.tell(tip, ancestor=stretch.ancestor, mined=mined)
+
+    async def _mined(self, stretch: _Stretch, *, tip: Tip) -> tuple[Traced, ...] | None:
+        """What blocks moved: from the blocks themselves, else from the histories of scripts. None if nobody can tell.
+
+        What was passed over, when coins were found anew, and what is long ago nobody will ever tell.
+        """
+        if tip == stretch.previous and stretch.ancestor is None:
             return ()
-        if any(kept.mined is not None for kept in self._books.of(self._watch)):
-            return self._books.mined(self._watch, previous=update.previous, tip=update.tip)
+        ways = self._books.ways(self._watch, tip=tip, above=stretch.above)
+        if ways and ways[0].whole:
+            return ways[0].traced
         for name, histories in self._histories.items():
             try:
-                return await histories.mined(previous=update.previous, tip=update.tip, ancestor=ancestor)
+                return await histories.mined(previous=stretch.previous, tip=tip, ancestor=stretch.ancestor)
             except ConnectorError as error:
                 log.warning("movements can't be read", provider=name, why=str(error))
-        return ()
+        late = stretch.above is not None and tip.height - stretch.above > REMEMBERED
+        return ways[0].traced if ways and (late or ways[0].jumped) else None
 
     def _begin(self, kept: Kept) -> None:
         """Has the source's mempool watched from now on."""
@@ -123,20 +154,48 @@ class BitcoinCompanion:
     async def _sweep(self) -> None:
         """Again and again, one source after the other; what is found is told with the next update."""
         while True:
-            await self._timing.sleep(self._config.rescan.total_seconds())
-            for kept in tuple(self._books.of(self._watch)):
-                try:
-                    drift = await self._books.sweep(kept)
-                except ConnectorError as error:
-                    log.warning("sweep failed", provider=kept.source.transport.provider, why=str(error))
-                    continue
-                if drift is not None:
-                    self._drift = (*(self._drift or ()), *drift)
-            self.news.set()
+            rescan = self._config.rescan.total_seconds()
+            await self._timing.sleep(rescan)
+            due = list(self._books.of(self._watch))
+            for _ in range(TRIES):
+                due = [kept for kept in due if not await self._swept(kept)]
+                self.news.set()
+                if not due:
+                    break
+                await self._timing.sleep(min(rescan, SOON))
+
+    async def _swept(self, kept: Kept) -> bool:
+        try:
+            drift = await self._books.sweep(kept)
+        except ConnectorError as error:
+            log.warning("sweep failed", provider=kept.source.transport.provider, why=str(error))
+            return False
+        if drift is not None:
+            self._drift = (*(self._drift or ()), *drift)
+            self.doubt = self.doubt or bool(drift)
+        return True
 
 
-def _ancestor(update: Update) -> int | None:
-    """The height above which blocks were undone; None where none was."""
-    if update.previous is None or not update.reorg_depth:
-        return None
-    return update.previous.height - update.reorg_depth
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """The blocks above `previous`, or above `ancestor` where blocks above that height were undone since."""
+
+    previous: Tip | None
+    ancestor: int | None
+
+    @property
+    def above(self) -> int | None:
+        """None: from the beginning."""
+        if self.previous is None:
+            return None
+        return self.previous.height if self.ancestor is None else min(self.ancestor, self.previous.height)
+
+
+def _stretch(update: Update, *, behind: _Stretch | None) -> _Stretch:
+    """The blocks of an update, and those before it that nobody could tell of."""
+    previous = update.previous
+    ancestor = previous.height - update.reorg_depth if previous is not None and update.reorg_depth else None
+    if behind is None:
+        return _Stretch(previous, ancestor)
+    undone = [height for height in (ancestor, behind.ancestor) if height is not None]
+    return _Stretch(behind.previous, min(undone, default=None))

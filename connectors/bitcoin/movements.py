@@ -91,37 +91,56 @@ class Describer:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What blocks moved on the way to a block. `whole`: none of the blocks that were asked for is missing.
+
+    `jumped`: those that are missing were passed over, when coins were found anew above them.
+    """
+
+    traced: tuple[Traced, ...]
+    whole: bool
+    jumped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    parent: str
+    height: int
+    traced: tuple[Traced, ...]
+
+
 class MinedMovements:
     """A Listener of a book that keeps what its newest blocks moved."""
 
     def __init__(self, describer: Describer) -> None:
         self._describer = describer
-        self._blocks: dict[str, tuple[str, tuple[Traced, ...]]] = {}
+        self._blocks: dict[str, _Block] = {}
+        self._landed: dict[str, None] = {}
+        """Blocks at which coins were found anew."""
 
-    def between(self, previous: Tip | None, tip: Tip) -> tuple[Traced, ...]:
-        """What the blocks above `previous` moved, up to `tip`; after a reorg, above where the branches part.
-
-        Without `previous`, all that is known of the branch.
-        """
-        older: set[str] = set()
-        at = previous.hash if previous is not None else ""
-        while at:
-            older.add(at)
-            at = self._blocks[at][0] if at in self._blocks else ""
+    def up_to(self, tip: Tip, *, above: int | None) -> Way:
+        """What the blocks of the branch that ends in `tip` moved above this height; None: as far as it is known."""
         found: list[tuple[Traced, ...]] = []
-        at = tip.hash
-        while at not in older and at in self._blocks:
-            at, traced = self._blocks[at]
-            found.append(traced)
-        return tuple(one for traced in reversed(found) for one in traced)
+        at, height = tip.hash, tip.height
+        while at in self._blocks and (above is None or height > above):
+            block = self._blocks[at]
+            at, height = block.parent, block.height - 1
+            found.append(block.traced)
+        traced = tuple(one for moved in reversed(found) for one in moved)
+        return Way(traced, whole=above is None or height <= above, jumped=at in self._landed)
 
     def loaded(self, coins: CoinSet) -> None:
         """See Listener."""
+        if coins.tip is not None:
+            self._landed[coins.tip.hash] = None
+            for old in list(self._landed)[: max(0, len(self._landed) - REMEMBERED)]:
+                del self._landed[old]
 
     def applied(self, coins: CoinSet, *, events: BlockEvents, changes: Changes) -> None:  # noqa: ARG002
         """See Listener."""
         told = (self._told(one, changes=changes) for one in events.transactions)
-        self._blocks[changes.tip.hash] = (events.header.parent[::-1].hex(), tuple(told))
+        self._blocks[changes.tip.hash] = _Block(events.header.parent[::-1].hex(), changes.tip.height, tuple(told))
         for old in list(self._blocks)[: max(0, len(self._blocks) - REMEMBERED)]:
             del self._blocks[old]
 

@@ -11,7 +11,7 @@ from connectors.base import Drift, Tip, Token, Watch
 from connectors.bitcoin.accounts import Accounts, Expansion
 from connectors.bitcoin.book import BlockBook, Book
 from connectors.bitcoin.config import BitcoinConfig
-from connectors.bitcoin.movements import Describer, MinedMovements, Traced
+from connectors.bitcoin.movements import Describer, MinedMovements, Way
 from connectors.bitcoin.networks import named
 from connectors.bitcoin.script_cache import ScriptCache
 from connectors.bitcoin.snapshot_book import SnapshotBook
@@ -79,10 +79,10 @@ class Books:
         """The books for these accounts that know all coins."""
         return (kept for kept in self._kept.values() if kept.watch == watch and kept.book.whole)
 
-    def mined(self, watch: Watch, *, previous: Tip | None, tip: Tip) -> tuple[Traced, ...]:
-        """What the blocks above `previous` moved up to `tip`, by the first source that has applied them."""
-        told = (kept.mined.between(previous, tip) for kept in self.of(watch) if kept.mined is not None)
-        return next((found for found in told if found), ())
+    def ways(self, watch: Watch, *, tip: Tip, above: int | None) -> Sequence[Way]:
+        """What the blocks up to `tip` moved above this height, by each source that gives blocks, the fullest first."""
+        ways = (kept.mined.up_to(tip, above=above) for kept in self.of(watch) if kept.mined is not None)
+        return sorted(ways, key=lambda way: (not way.whole, not way.jumped, -len(way.traced)))
 
     def first_script(self, watch: Watch) -> Collection[bytes]:
         """A script of the first account, for a question that costs little."""
@@ -92,8 +92,9 @@ class Books:
     async def sweep(self, kept: Kept) -> tuple[Drift, ...] | None:
         """Finds all coins anew and compares them with those that were followed, at one block.
 
-        Where they differ, the book goes on with what was found. None where nothing is followed: without blocks
-        everything is asked for anew at each block anyway. Raises ConnectorError when nothing comes of it.
+        Where they differ, if only in where an account's coins are, the book goes on with what was found. None where
+        nothing is followed: without blocks everything is asked for anew at each block anyway. Raises ConnectorError
+        when nothing comes of it.
         """
         if not isinstance(kept.book, BlockBook) or not isinstance(kept.source, BlockSource):
             return None
@@ -101,9 +102,10 @@ class Books:
         accounts.widen(kept.book.accounts)
         fresh = self._block_book(kept.source, accounts=accounts)
         tip = await fresh.begin()
-        followed, found = await kept.book.at(tip.hash), await fresh.at(tip.hash)
+        found = await fresh.at(tip.hash)
+        followed = await kept.book.at(tip.hash)
         drift = tuple(_drift(kept.watch, followed=followed, found=found))
-        if drift:
+        if drift or kept.book.lacks(fresh):  # nothing was awaited since: both are at one block
             await kept.book.adopt(fresh)
         return drift
 

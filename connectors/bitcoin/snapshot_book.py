@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from connectors.bitcoin.accounts import Accounts, Derivation
 from connectors.bitcoin.coins import Coin
-from connectors.bitcoin.parts import coins_of, flaws
+from connectors.bitcoin.parts import coins_of, flaws, shorten
 from connectors.bitcoin.sources.base import Snapshot, Source
 from connectors.follow import UnknownBlock
 from connectors.quorum import Value
@@ -17,15 +17,12 @@ REMEMBERED = 4
 """Blocks whose values are kept where a source can't be asked for an earlier block."""
 
 
-MOST_GONE = 100_000
-"""Spent coins that are remembered where a source can't be asked for blocks."""
-
-
 class SnapshotBook:
     """Of a source without blocks: read anew, as far as something has changed, at every block."""
 
     def __init__(self, source: Source, *, accounts: Accounts) -> None:
         self.accounts = accounts
+        self.found = 0
         self._derivation = Derivation(accounts)
         self._source = source
         self._read: dict[str, Sequence[Value]] = {}
@@ -49,7 +46,7 @@ class SnapshotBook:
         return self._refused
 
     def coin(self, outpoint: bytes) -> Coin | None:
-        """See Book. Also one that was lately spent: the word of what spent it may come later."""
+        """See Book."""
         return self._coins.get(outpoint) or self._gone.get(outpoint)
 
     async def at(self, block: str) -> Sequence[Value]:
@@ -82,8 +79,8 @@ class SnapshotBook:
         """Notes what has changed since the last reading, and keeps the coins of this one."""
         coins = dict(coins_of(part))
         self._gone |= {outpoint: coin for outpoint, coin in self._coins.items() if outpoint not in coins}
-        for old in list(self._gone)[: max(0, len(self._gone) - MOST_GONE)]:
-            del self._gone[old]
+        shorten(self._gone)
+        self.found = len(part.scripts)
         self.touched.update(one for one, status in part.statuses.items() if self._statuses.get(one) != status)
         self._coins, self._statuses = coins, part.statuses
         self._refused, self._whole = part.refused.keys(), True

@@ -17,7 +17,7 @@ from connectors.bitcoin.mempool import Mempool
 from connectors.bitcoin.sources.base import Change, Doubt, NewBlock, NewTransaction, Source, Touched
 from connectors.bitcoin.sources.polling import pause
 from connectors.bitcoin.transaction import Transaction, read_transaction
-from connectors.errors import BadAnswer, ConnectorError
+from connectors.errors import BadAnswer, ConnectorError, Unavailable
 from connectors.transport import Timing
 
 log = structlog.get_logger()
@@ -51,8 +51,9 @@ class _Due:
 class Watcher:
     """`listen` and `run` are to run beside each other until they are cancelled; both need the book to be whole.
 
-    `news` is set when something changed that a consumer should hear of. `every`: how often a source without notices is
-    asked. `depth`: how far below the newest block is read.
+    A transaction that touches nothing is not looked at twice. So none is looked at while the book knows a part of its
+    coins, and all are once more when it has found others. `news` is set when something changed that a consumer should
+    hear of. `every`: how often a source without notices is asked. `depth`: how far below the newest block is read.
     """
 
     def __init__(
@@ -78,8 +79,8 @@ class Watcher:
         self._changes = source.changes(book.accounts.scripts)
         self._due = _Due(everything=True)
         self._wake = asyncio.Event()
-        self._watched = 0
-        """How many scripts were watched when everything was last listed."""
+        self._basis = (0, 0)
+        """What was watched when everything was last listed; see `_watched`."""
         self._asked_for_fee: set[bytes] = set()
 
     def list_anew(self) -> None:
@@ -98,6 +99,10 @@ class Watcher:
         """Lists, looks and rests in turn."""
         failures = 0
         while True:
+            if not self._book.whole:
+                self._due.everything = self.mempool.failing = True
+                await self._timing.sleep(self._every.total_seconds())
+                continue
             began = self._timing.clock()
             self._wake.clear()
             try:
@@ -134,9 +139,10 @@ class Watcher:
         before = dict(self.mempool.pending)
         try:
             for transaction in map(self._read, due.raws):
-                if transaction is not None:
-                    self.mempool.offer(transaction)
-            if due.everything or len(self._book.accounts.scripts) != self._watched:
+                if transaction is not None and not self.mempool.offer(transaction):
+                    # It may spend what another made whose notice was lost: the next listing offers them in turn.
+                    self.mempool.examined.discard(transaction.txid)
+            if due.everything or self._watched() != self._basis:
                 await self._list_everything()
             elif due.scripts:
                 await self._list_scripts(due.scripts)
@@ -147,15 +153,14 @@ class Watcher:
 
     async def _list_everything(self) -> None:
         """What came to be watched since may be touched by what was examined before: then nothing counts as examined."""
-        number = self.mempool.begin()
-        watched = list(self._book.accounts.scripts)
-        scripts = [script for script in watched if script not in self._book.refused]
-        if len(watched) != self._watched:
+        number, basis = self.mempool.begin(), self._watched()
+        scripts = [script for script in self._book.accounts.scripts if script not in self._book.refused]
+        if basis != self._basis:
             self.mempool.examined.clear()
         pending = await self._source.pending(scripts)
         await self._examine(pending.fees)
         newest = await self._source.head()
-        self._watched = len(watched)
+        self._basis = basis
         self.mempool.failing = False
         if pending.complete:
             self.mempool.settle(pending.fees.keys(), number=number, height=newest.height + self._depth)
@@ -167,12 +172,15 @@ class Watcher:
             self.mempool.settle_scripts(scripts, listed=pending.fees.keys())
 
     async def _examine(self, listed: Mapping[bytes, int | None]) -> None:
-        """Offers what is new; and once more what spends a coin that was only found after it."""
+        """Offers what is new; and once more what spends a coin that was only found after it.
+
+        All that makes coins for us is known by then, so that there is no third time.
+        """
         children: dict[bytes, set[bytes]] = defaultdict(set)
         new = [txid for txid in listed if txid not in self.mempool.examined]
         touching = await self._offer(new, listed=listed, children=children)
-        while again := {child for parent in touching for child in children.pop(parent, ())}:
-            touching = await self._offer(again, listed=listed, children=children)
+        again = {child for parent in touching for child in children.get(parent, ())}
+        await self._offer(again, listed=listed, children=children)
 
     async def _offer(
         self, txids: Iterable[bytes], *, listed: Mapping[bytes, int | None], children: dict[bytes, set[bytes]]
@@ -182,6 +190,8 @@ class Watcher:
         touching: list[bytes] = []
         for start in range(0, len(wanted), TOGETHER):
             raws = await self._source.transactions(wanted[start : start + TOGETHER])
+            if not self._book.whole:
+                raise Unavailable(f"{self._source.transport.provider}: its coins are found anew meanwhile")
             for txid, raw in raws.items():
                 transaction = self._read(raw)
                 if transaction is None:
@@ -208,5 +218,13 @@ class Watcher:
             txid for txid, traced in pending.items() if traced.movement.fee is None and txid not in self._asked_for_fee
         ]
         if unknown:
-            self.mempool.price(await self._source.fees(unknown))
-            self._asked_for_fee.update(unknown)
+            try:
+                self.mempool.price(await self._source.fees(unknown))
+            except ConnectorError as error:  # hides no transaction; the next time they are asked for again
+                log.info("fees can't be read", provider=self._source.transport.provider, why=str(error))
+            else:
+                self._asked_for_fee.update(unknown)
+
+    def _watched(self) -> tuple[int, int]:
+        """Another whenever more scripts are watched, or more coins of them are known, than blocks brought."""
+        return len(self._book.accounts.scripts), self._book.found

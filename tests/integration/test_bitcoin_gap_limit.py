@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +15,13 @@ from connectors.base import Connector, Unread, Update, Watch
 from connectors.bitcoin.derive import ExtendedKey
 from connectors.bitcoin.descriptors import Descriptor, parse
 from connectors.errors import Reason
+from daemon.once import look
+from daemon.reload import Loaded, load_whole
 from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
 from tests.integration.bitcoin_chain import COIN, REGTEST, connected_to, held, watching
 from tests.integration.electrumx import ElectrumX
 from tests.integration.esplora import EsploraServer
-from tests.integration.regtest import Regtest, connected, prepared
+from tests.integration.regtest import Regtest, connected, now, prepared
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
@@ -158,3 +162,33 @@ async def test_sources_that_have_to_agree_count_alike_and_explain_alike(
         (unread,) = update.unread
         assert unread.reason is Reason.MISCONFIGURED
         assert "index 650 was paid, 109 beyond the last used index 541" in unread.detail
+
+
+async def test_whoever_looks_is_told_what_to_set_and_setting_it_helps(
+    chain: Regtest, every: dict[str, object], tmp_path: Path
+) -> None:
+    descriptor = wallet(201)
+    await pay(chain, descriptor, [*LEAPS, 1100])
+    cold: dict[str, object] = {"chain": "btc", "tier": "cold", "descriptor": descriptor.canonical}
+    configuration: dict[str, object] = {
+        "entity": "Example",
+        "currency": "JPY",
+        "chains": {"btc": {"kind": "bitcoin", "network": "regtest", "node": every["node"], "max_tip_age": "30d"}},
+        "assets": {"BTC": {"tokens": [{"chain": "btc"}]}},
+        "wallets": {"cold": cold},
+        "feeds": {"prices": [{"kind": "fixed", "values": {"BTC": 15_000_000}}]},
+    }
+    (told,) = await problems(configuration, at=tmp_path / "p.yaml")
+    assert told == f"btc: accounts unread: 1 misconfigured ({explained(descriptor, 1100)[0].detail})"
+    cold["gap_limit"] = int(re.findall(r"set gap_limit to (\d+)", told)[0])
+    assert await problems(configuration, at=tmp_path / "p.yaml") == ()
+
+
+async def problems(configuration: Mapping[str, object], *, at: Path) -> tuple[str, ...]:
+    """What `pyrometer once` finds wrong with its picture."""
+    return (await look(loaded(configuration, at=at), now=now)).report.problems
+
+
+def loaded(configuration: Mapping[str, object], *, at: Path) -> Loaded:
+    at.write_text(json.dumps(configuration))
+    return load_whole(at, env={}, now=now())

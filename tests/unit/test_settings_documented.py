@@ -269,27 +269,6 @@ def test_addresses_of_the_live_example_carry_their_checksum() -> None:
     assert [each for each in (*addresses, *contracts) if not is_checksum_address(each)] == []
 
 
-CONTRACT_ON_BITCOIN = """
-entity: E
-currency: JPY
-chains: {btc: {kind: bitcoin, network: bitcoin, node: "http://127.0.0.1:8332"}}
-assets:
-  BTC: {tokens: [{chain: btc}]}
-  USDT: {tokens: [{chain: btc, contract: "31", decimals: 8}]}
-wallets: {w: {chain: btc, tier: hot, addresses: ["1Kr6QSydW9bFQG1mXiPNNu6WpJGmUa9i1g"]}}
-"""
-
-
-def test_a_contract_on_a_chain_without_contracts_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "p.yaml"
-    path.write_text(CONTRACT_ON_BITCOIN)
-    with pytest.raises(ConfigError) as caught:
-        load_whole(path, env={}, now=datetime(2026, 11, 23, tzinfo=UTC))
-    assert str(caught.value) == (
-        f"{path}:7: assets.USDT.tokens[0].contract: there are no contracts on bitcoin; expected the native coin alone"
-    )
-
-
 @pytest.mark.parametrize("folder", ["config", "config/policies"])
 def test_configurations_and_presets_travel_with_the_package(folder: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())

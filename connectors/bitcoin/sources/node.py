@@ -35,6 +35,8 @@ TOGETHER = 25
 """Transactions asked for in one batch: the largest that is relayed has 400,000 bytes."""
 
 CEILING_OF_TRANSACTION = 1_000_000
+CEILING_OF_MEMPOOL = 64 * 1024 * 1024
+"""Bytes of a list of all ids, 67 for each: a mempool of the usual 300 MB has room for some 800,000 small ones."""
 
 
 class ChainInfo(Fields):
@@ -157,7 +159,10 @@ class NodeSource:
 
     async def pending(self, scripts: Collection[bytes]) -> Pending:  # noqa: ARG002 - the node can't select
         """The whole mempool, without fees."""
-        answer = await self._call("getrawmempool", [False])
+        try:
+            answer = await self._node.long_call("getrawmempool", [False], ceiling=CEILING_OF_MEMPOOL)
+        except NodeError as error:
+            raise self._unreadable(error) from None
         txids = understood(answer, TXIDS, by=self.transport, of="getrawmempool")
         return Pending(dict.fromkeys(txids))
 

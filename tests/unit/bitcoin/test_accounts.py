@@ -184,6 +184,23 @@ def test_what_is_kept_for_another_way_to_derive_has_another_fingerprint() -> Non
     assert len(prints) == 4
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_one_knows_to_be_beyond_was_used_where_the_other_counts_farther(order: tuple[int, int]) -> None:
+    """A node's scan does not find what was emptied; what was followed still knows of it."""
+    both = [paid(watched(WALLET, gap=3, lookout=10), 7), paid(watched(WALLET, gap=3, lookout=10), 2, 5)]
+    one, other = (both[place] for place in order)
+    one.widen(other)
+    assert one.faults == {}
+    assert (one.branches[0].used, one.branches[0].derived) == (8, 9)
+    assert set(one.extend()) == set(RECEIVE.scripts(19, 21))
+
+
+def test_what_either_of_two_knows_to_be_beyond_is_explained() -> None:
+    one, other = (paid(watched(WALLET, gap=3, lookout=10), 2, index) for index in (9, 7))
+    one.widen(other)
+    assert one.branches[0].beyond == {7, 9}
+
+
 # One script, two accounts.
 
 

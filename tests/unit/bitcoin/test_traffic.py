@@ -56,8 +56,8 @@ def mempool() -> Mempool:
 
 def listed(pool: Mempool, *held: Traced, height: int) -> None:
     """A whole listing at the source."""
-    number = pool.begin()
     pool.pending.clear()
+    number = pool.begin()
     pool.pending |= {bytes.fromhex(one.movement.transaction)[::-1]: one for one in held}
     pool.settle(pool.pending.keys(), number=number, height=height)
     pool.failing = False
