@@ -97,7 +97,9 @@ def world(chain: Regtest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     server.stop()
 
 
-@pytest.mark.parametrize("names", [("node",), ("electrum",), ("esplora",)], ids="+".join)
+@pytest.mark.parametrize(
+    "names", [("node",), ("electrum",), ("esplora",), ("node", "electrum", "esplora")], ids="+".join
+)
 @settings(max_examples=WALKS, phases=[Phase.generate], suppress_health_check=list(HealthCheck), print_blob=False)
 @given(plan=plans())
 async def test_balances_are_exact_after_every_block_of_a_walk(names: Sequence[str], world: World, plan: Plan) -> None:
