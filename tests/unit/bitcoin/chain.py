@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connectors.bitcoin.sources.base import Change, Coin, Pending, Pruned, Snapshot, parse_header
 from connectors.circuit import Circuit
@@ -44,6 +44,8 @@ class MemoryChain:
     def __init__(self) -> None:
         self.branch: list[Mined] = []
         self.known: dict[str, Mined] = {}
+        self.txs: dict[bytes, Tx] = {}
+        """Every transaction that was ever mined, by its id."""
         self._mined = 0
         self.mine()
 
@@ -60,15 +62,24 @@ class MemoryChain:
         mined = Mined(parse_header(raw, height=len(self.branch)), raw, plainly(raw))
         self.branch.append(mined)
         self.known[mined.header.hash] = mined
+        self.txs |= {tx.txid(): tx for tx in (first, *txs)}
         return mined.header
 
     def pay(self, *outputs: tuple[bytes, int]) -> Header:
         """A block whose coinbase pays these, the one way to pay without a coin."""
         return self.mine(first=coinbase(self._mined + 1, *outputs))
 
-    def drop(self, depth: int) -> None:
+    def drop(self, depth: int) -> Sequence[Mined]:
         """Takes the newest blocks off the branch; the first stays."""
-        del self.branch[max(1, len(self.branch) - depth) :]
+        start = max(1, len(self.branch) - depth)
+        dropped = self.branch[start:]
+        del self.branch[start:]
+        return dropped
+
+    def mine_again(self, dropped: Mined) -> Header:
+        """Another block of the same transactions on the newest one."""
+        first, *txs = (self.txs[tx.txid] for tx in dropped.txs)
+        return self.mine(*txs, first=first)
 
     def ledger(self, height: int | None = None) -> Ledger:
         """As of the block at this height, or the newest."""
@@ -83,6 +94,18 @@ class MemoryChain:
                     coins[tx.txid + index.to_bytes(4, "little")] = coin
                     paid.add(code)
         return Ledger(coins, paid)
+
+    def history(self, code: bytes) -> dict[bytes, int]:
+        """The transactions of the branch that pay this script or spend its coins, and the heights of their blocks."""
+        heights: dict[bytes, int] = {}
+        made: set[bytes] = set()
+        for mined in self.branch:
+            for tx in mined.txs:
+                paid = {tx.txid + at.to_bytes(4, "little") for at, (to, _) in enumerate(tx.outputs) if to == code}
+                if paid or not made.isdisjoint(tx.inputs):
+                    heights[tx.txid] = mined.header.height
+                made |= paid
+        return heights
 
 
 async def _nothing(what: str) -> None:
@@ -174,3 +197,22 @@ class ChainSource(CoinSource):
         if mined.header.height < self.pruned_below:
             raise Pruned(f"{self.name}: block {block} is pruned", code=-1)
         return self.spoil(mined.raw)
+
+
+@dataclass
+class HistoryChain(CoinSource):
+    """A HistorySource. The status of a script is that of Electrum: of its transactions and their heights, no hashes."""
+
+    async def confirmed(self, script: bytes) -> Mapping[bytes, int]:
+        await self._asked("confirmed")
+        return self.chain.history(script)
+
+    async def transactions(self, txids: Collection[bytes]) -> Mapping[bytes, bytes]:
+        await self._asked("transactions")
+        here = {tx.txid for mined in self.chain.branch for tx in mined.txs}
+        return {txid: self.chain.txs[txid].raw() for txid in txids if txid in here}
+
+    def _snapshot(self, scripts: Sequence[bytes]) -> Snapshot:
+        histories = {one: self.chain.history(one) for one in scripts}
+        statuses = {one: repr(sorted(history.items())) for one, history in histories.items() if history}
+        return replace(super()._snapshot(scripts), statuses=statuses)
