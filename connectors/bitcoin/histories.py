@@ -33,8 +33,15 @@ class Histories:
         """Coins that told transactions made. The book never had those that were spent before it was read again, and a
         reorg may bring another spend of them."""
 
+    def can_tell(self, tip: Tip) -> bool:
+        """Whether what has changed up to this block is known: the source may have been away when it was read."""
+        return self._book.has_read(tip.hash)
+
     async def mined(self, *, previous: Tip | None, tip: Tip, ancestor: int | None) -> tuple[Traced, ...]:
-        """What was mined above `previous`, or above `ancestor` after a reorg, up to `tip`. Raises ConnectorError."""
+        """What was mined above `previous`, or above `ancestor` after a reorg, up to `tip`. Raises ConnectorError.
+
+        Only where `can_tell`.
+        """
         if previous is None:
             self._book.touched.clear()
             return ()

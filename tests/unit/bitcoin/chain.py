@@ -45,7 +45,9 @@ class MemoryChain:
         self.branch: list[Mined] = []
         self.known: dict[str, Mined] = {}
         self.txs: dict[bytes, Tx] = {}
-        """Every transaction that was ever mined, by its id."""
+        """Every transaction that was ever mined or sent, by its id."""
+        self.pool: list[bytes] = []
+        """What was sent; mempools hold what of it is in no block of the branch."""
         self._mined = 0
         self.mine()
 
@@ -68,6 +70,17 @@ class MemoryChain:
     def pay(self, *outputs: tuple[bytes, int]) -> Header:
         """A block whose coinbase pays these, the one way to pay without a coin."""
         return self.mine(first=coinbase(self._mined + 1, *outputs))
+
+    def send(self, tx: Tx) -> Tx:
+        """Into the mempools."""
+        self.txs[tx.txid()] = tx
+        self.pool.append(tx.txid())
+        return tx
+
+    @property
+    def pending(self) -> Sequence[bytes]:
+        mined = {tx.txid for mined in self.branch for tx in mined.txs}
+        return [txid for txid in self.pool if txid not in mined]
 
     def drop(self, depth: int) -> Sequence[Mined]:
         """Takes the newest blocks off the branch; the first stays."""
@@ -112,12 +125,17 @@ async def _nothing(what: str) -> None:
     """Happens before a question is answered."""
 
 
+def _rightly(coin: Coin) -> Coin | None:
+    return coin
+
+
 @dataclass
 class CoinSource:
     """A Source. `before` is awaited before each answer, and told the question.
 
     The coins come in `parts`, each as of what is the newest block when its turn comes. With `tells_used` it says which
-    scripts were ever paid; `refused` are those whose coins it does not tell.
+    scripts were ever paid; `refused` are those whose coins it does not tell. What it tells of a coin has gone through
+    `told`, which gives None for one that it lacks.
     """
 
     chain: MemoryChain
@@ -126,6 +144,7 @@ class CoinSource:
     tells_used: bool = True
     refused: dict[bytes, NodeError] = field(default_factory=dict)
     before: Callable[[str], Awaitable[None]] = _nothing
+    told: Callable[[Coin], Coin | None] = _rightly
     calls: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -154,10 +173,12 @@ class CoinSource:
         return found
 
     async def pending(self, scripts: Collection[bytes]) -> Pending:
-        return Pending({})
+        await self._asked("pending")
+        return Pending(dict.fromkeys(self.chain.pending))
 
     async def transactions(self, txids: Collection[bytes]) -> Mapping[bytes, bytes]:
-        return {}
+        await self._asked("transactions")
+        return {txid: self.chain.txs[txid].raw() for txid in txids if txid in self.chain.pending}
 
     async def fees(self, txids: Collection[bytes]) -> Mapping[bytes, int]:
         return {}
@@ -168,7 +189,8 @@ class CoinSource:
     def _snapshot(self, scripts: Sequence[bytes]) -> Snapshot:
         ledger = self.chain.ledger()
         told = {one for one in scripts if one not in self.refused}
-        coins = tuple(coin for coin in ledger.coins.values() if coin.script in told)
+        all_coins = (self.told(coin) for coin in ledger.coins.values() if coin.script in told)
+        coins = tuple(coin for coin in all_coins if coin is not None)
         refused = {one: self.refused[one] for one in scripts if one in self.refused}
         used = [one for one in told if one in ledger.paid] if self.tells_used else ()
         return Snapshot(self.chain.tip, tuple(scripts), coins, refused, used)
@@ -209,7 +231,7 @@ class HistoryChain(CoinSource):
 
     async def transactions(self, txids: Collection[bytes]) -> Mapping[bytes, bytes]:
         await self._asked("transactions")
-        here = {tx.txid for mined in self.chain.branch for tx in mined.txs}
+        here = {tx.txid for mined in self.chain.branch for tx in mined.txs}.union(self.chain.pending)
         return {txid: self.chain.txs[txid].raw() for txid in txids if txid in here}
 
     def _snapshot(self, scripts: Sequence[bytes]) -> Snapshot:

@@ -15,8 +15,8 @@ from connectors.bitcoin.forms import BITCOIN
 from connectors.bitcoin.histories import Histories
 from connectors.bitcoin.movements import Describer, MinedMovements, Traced
 from connectors.bitcoin.snapshot_book import SnapshotBook
-from connectors.bitcoin.traffic import REMEMBERED
 from connectors.errors import Unavailable
+from connectors.follow import UnknownBlock
 from connectors.quorum import Header
 from tests.unit.bitcoin.building import Tx, pay
 from tests.unit.bitcoin.chain import STRANGER, ChainSource, HistoryChain, MemoryChain
@@ -203,12 +203,11 @@ async def test_only_histories_that_changed_are_asked_for(chain: MemoryChain, it:
     assert it.source.calls["confirmed"] == 1
 
 
-async def test_after_a_reorganisation_histories_of_long_ago_are_not_asked_for(chain: MemoryChain, it: Scene) -> None:
+async def test_after_a_reorganisation_histories_below_it_are_not_asked_for(chain: MemoryChain, it: Scene) -> None:
     await it.tell()
     chain.pay((BOB, 5))
     await it.tell()
-    for _ in range(REMEMBERED):
-        chain.mine()
+    chain.mine()
     chain.pay((ALICE, 5))
     await it.tell()
     asked = it.source.calls["confirmed"]
@@ -217,6 +216,19 @@ async def test_after_a_reorganisation_histories_of_long_ago_are_not_asked_for(ch
     chain.mine()
     await it.tell()
     assert it.source.calls["confirmed"] == asked + 1  # Alice's, whose status has changed
+
+
+async def test_it_can_tell_of_no_block_that_the_book_has_not_read(chain: MemoryChain, it: Scene) -> None:
+    """The book knows what has changed up to the last block that it was asked for."""
+    await it.tell()
+    assert it.histories.can_tell(chain.tip.tip)
+    spend_of_alice(chain)
+    assert not it.histories.can_tell(chain.tip.tip)
+    with pytest.raises(UnknownBlock):
+        await it.book.at(chain.branch[0].header.hash)
+    assert not it.histories.can_tell(chain.tip.tip)
+    await it.book.at(chain.tip.hash)
+    assert it.histories.can_tell(chain.tip.tip)
 
 
 # ── a source that fails ─────────────────────────────────────────────────────────────────────────────────────────────
