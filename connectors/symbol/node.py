@@ -1,0 +1,257 @@
+"""One Symbol node as a witness: is it on our network, what is its newest block, and when do its accounts belong to it.
+
+A node's REST interface tells accounts as they are now, at no height. It reads a database that a broker fills from two
+queues, one for blocks, which sets the height, and one for account states, which sets the chain's score just before the
+states (symbol/symbol, client/catapult: local/broker/Broker.cpp; extensions/mongo, MongoBlockStorage.cpp and
+ApiStateChangeSubscriber.h; sync/DispatcherService.cpp). The two are not in step. So accounts are taken for those of a
+block only when height, hash and score are the same before and after, have been so for a while before, and the score is
+another one than at the block that was read last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from connectors.base import Token
+from connectors.errors import BadAnswer, Misconfigured, Reason, Unavailable
+from connectors.follow import UnknownBlock
+from connectors.quorum import Header
+from connectors.symbol import wire
+from connectors.symbol.address import is_proper, of_raw
+from connectors.symbol.networks import Network
+from connectors.symbol.rest import PAGE, Rest
+from connectors.symbol.wire import LATEST, START
+from connectors.transport import Transport
+
+FUTURE = timedelta(seconds=60)
+"""How far a block's time may be ahead of ours: nodes accept 300 ms (maxBlockFutureTime), and clocks differ."""
+
+LOOK_AGAIN = 0.5
+"""Seconds between two looks at the chain; the broker looks into its queues as often."""
+
+MOST_LOOKS = 20
+"""How often is looked for a block that has not come yet, or for account states that don't keep still."""
+
+FEW_LOOKS = 8
+
+REMEMBERED = 512
+"""Blocks whose hashes are known to have been in the chain."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What all nodes of a chain are asked alike. `settle` in seconds: how long a block must have stood."""
+
+    network: Network
+    batch: int
+    settle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What is needed of a block. `transactions` counts those within aggregates, too."""
+
+    header: Header
+    beneficiary: str
+    fee_multiplier: int
+    transactions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where a node's chain stands: `score` is that of the account states, which may be another block's."""
+
+    block: Block
+    score: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """When the network began, and its currency's mosaic."""
+
+    epoch: datetime
+    currency: str
+
+
+class SymbolNode:
+    """Everything it raises is a ConnectorError."""
+
+    def __init__(self, transport: Transport, *, asked: Asked, now: Callable[[], datetime]) -> None:
+        self.rest = Rest(transport)
+        self.asked = asked
+        self.final = 0
+        """The height of the newest block that the node told to be final."""
+        self.settled_tokens: set[Token] = set()
+        """Tokens whose mosaic has the declared divisibility."""
+        self._now = now
+        self._identity: _Identity | None = None
+        self._identified_at = -1
+        self._stood: Stand | None = None
+        self._since = 0.0
+        self._read: Stand | None = None
+        self._known: dict[str, None] = {}
+
+    @property
+    def transport(self) -> Transport:
+        return self.rest.transport
+
+    async def head(self) -> Header:
+        """The node's newest block. Asks who the node is first where that is not certain any more."""
+        await self.identify()
+        newest = (await self._unbelied()).block.header
+        if newest.time > self._now() + FUTURE:
+            raise self.bad(f"its newest block {newest.height} is from the future: {newest.time.isoformat()}")
+        return newest
+
+    async def header_at(self, height: int) -> Header | None:
+        """The block that the node holds at this height, None where it has none; the first block has height 1."""
+        block = await self.block_at(height)
+        return None if block is None else block.header
+
+    async def headers_between(self, low: int, high: int) -> Sequence[Header]:
+        """The blocks above `low` and below `high`."""
+        found: list[Header] = []
+        while low + 1 < high:
+            page = [self._block(one).header for one in await self.rest.blocks_above(low)][: high - low - 1]
+            if [header.height for header in page] != list(range(low + 1, low + 1 + len(page))) or not page:
+                raise self.bad(f"lacks a block between {low} and {high}")
+            found += page
+            low += min(len(page), PAGE)
+        return found
+
+    async def block_at(self, height: int) -> Block | None:
+        """As `header_at`, with what else is needed of the block."""
+        if height < 1:
+            return None
+        await self.identify()
+        found = await self.rest.block(height)
+        if found is None:
+            return None
+        block = self._block(found)
+        if block.header.height != height:
+            raise self.bad(f"gave block {block.header.height} for block {height}")
+        return block
+
+    async def steadily(self, block: str, read: Callable[[Block], Awaitable[T]]) -> T:
+        """What `read` gives while this is the node's newest block and the account states are the block's.
+
+        Raises UnknownBlock when it is not (any more) the newest, Unavailable when the states do not keep still.
+        """
+        await self.identify()
+        for _ in range(MOST_LOOKS):
+            stand = await self._settled(block)
+            found = await read(stand.block)
+            if await self._stand() == stand:
+                self._read = stand
+                return found
+        raise self._restless(block)
+
+    async def identify(self) -> None:
+        """Asks who the node is, unless it has been asked since the last new connection and the last failure.
+
+        Raises Misconfigured when it is another network's.
+        """
+        connections = self.transport.connections
+        if self._identity is not None and self._identified_at == connections and self.transport.circuit.error is None:
+            return
+        self.settled_tokens.clear()
+        self._stood = self._read = None
+        node = await self.rest.node()
+        network = self.asked.network
+        if (node.networkIdentifier, node.networkGenerationHashSeed) != (network.identifier, network.generation_hash):
+            text = f"{self.transport.provider}: is on network {node.networkIdentifier:#04x} begun with the seed "
+            text += f"{node.networkGenerationHashSeed}, configured is {network.name}"
+            raise self.transport.blame(Misconfigured(text))
+        properties = await self.rest.properties()
+        self._identity = _Identity(properties.network.epochAdjustment, properties.chain.currencyMosaicId)
+        self._identified_at = self.transport.connections
+
+    @property
+    def currency(self) -> str:
+        """The id of the network's currency, once the node is identified."""
+        return self._identified.currency
+
+    @property
+    def _identified(self) -> _Identity:
+        if self._identity is None:
+            raise RuntimeError("a node is identified before it is asked for anything else")
+        return self._identity
+
+    async def _unbelied(self) -> Stand:
+        """Where the chain stands. Raises Unavailable when account states came to the block that was read at after all.
+
+        For a moment they are ahead of every block; when the block does not follow, what was read were older states.
+        """
+        for _ in range(FEW_LOOKS):
+            stand = await self._stand()
+            if self._read is None or self._read.block != stand.block or self._read.score == stand.score:
+                return stand
+            await self.transport.timing.sleep(LOOK_AGAIN)
+        self._read = None
+        raise self._restless(stand.block.header.hash)
+
+    async def _settled(self, block: str) -> Stand:
+        """The stand at this block, once it has stood for a while and the account states are not an older block's."""
+        for _ in range(MOST_LOOKS):
+            stand = await self._stand()
+            if stand.block.header.hash != block and block in self._known:
+                raise UnknownBlock(f"{self.transport.provider}: does not have block {block} as its newest", code=404)
+            wait = self._since + self.asked.settle - self.transport.timing.clock()
+            if stand.block.header.hash == block and wait <= 0 and not self._outdated(stand):
+                return stand
+            await self.transport.timing.sleep(wait if wait > 0 else LOOK_AGAIN)
+        if self._stood is not None and self._stood.block.header.hash != block:
+            raise UnknownBlock(f"{self.transport.provider}: does not have block {block} yet", code=404)
+        raise self._restless(block)
+
+    def _outdated(self, stand: Stand) -> bool:
+        """Whether the account states are those of the block that was read last: every block changes the score."""
+        read = self._read
+        return read is not None and read.block != stand.block and read.score == stand.score
+
+    async def _stand(self) -> Stand:
+        for _ in range(MOST_LOOKS):
+            chain = await self.rest.chain()
+            block = await self.block_at(chain.height)
+            if block is not None:
+                break
+            await self.transport.timing.sleep(LOOK_AGAIN)  # it was undone between the two answers
+        else:
+            raise self.bad("lacks its own newest block")
+        self.final = chain.latestFinalizedBlock.height
+        stand = Stand(block, (chain.scoreHigh, chain.scoreLow))
+        if stand != self._stood:
+            self._stood, self._since = stand, self.transport.timing.clock()
+            self._known[block.header.hash] = None
+            for old in list(self._known)[: max(0, len(self._known) - REMEMBERED)]:
+                del self._known[old]
+        return stand
+
+    def _block(self, found: wire.BlockInfo) -> Block:
+        epoch = self._identified.epoch
+        milliseconds = found.block.timestamp
+        if milliseconds // 1000 + int((epoch - START).total_seconds()) > LATEST:
+            raise self.bad(f"no block can have the time {milliseconds}")
+        if not is_proper(found.block.beneficiaryAddress, network=self.asked.network):
+            raise self.bad(f"told of a block {found.block.height} whose beneficiary is no address of the network")
+        header = Header(
+            found.block.height,
+            found.meta.hash,
+            found.block.previousBlockHash,
+            epoch + timedelta(milliseconds=milliseconds),
+        )
+        beneficiary = of_raw(found.block.beneficiaryAddress)
+        return Block(header, beneficiary, found.block.feeMultiplier, found.meta.totalTransactionsCount)
+
+    def _restless(self, block: str) -> Unavailable:
+        text = f"{self.transport.provider}: its account states are not those of block {block}, or do not keep still"
+        return self.transport.blame(Unavailable(text, reason=Reason.STALLED))
+
+    def bad(self, text: str) -> BadAnswer:
+        """A BadAnswer, counted, to be raised."""
+        return self.transport.blame(BadAnswer(f"{self.transport.provider}: {text}"))
