@@ -109,9 +109,7 @@ def mosaic_id(text: str) -> Address:
         raise BadAddress("expected a mosaic's id, 16 hexadecimal digits")
     digits = match[1].upper()
     if int(digits, 16) & NAMESPACE:
-        raise BadAddress(
-            "this is the id of a namespace, whose owner can point it elsewhere; expected the mosaic's own id"
-        )
+        raise BadAddress("this is a namespace, whose owner can point it elsewhere; expected the mosaic's own id")
     return Address(digits)
 
 

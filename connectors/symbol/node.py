@@ -36,6 +36,7 @@ MOST_LOOKS = 20
 """How often is looked for a block that has not come yet, or for account states that don't keep still."""
 
 FEW_LOOKS = 8
+"""How often is looked for what should follow within a second."""
 
 REMEMBERED = 512
 """Blocks whose hashes are known to have been in the chain."""
@@ -114,8 +115,10 @@ class SymbolNode:
         return None if block is None else block.header
 
     async def headers_between(self, low: int, high: int) -> Sequence[Header]:
-        """The blocks above `low` and below `high`."""
+        """The blocks above `low` and below `high`; there is none at height 0."""
+        await self.identify()
         found: list[Header] = []
+        low = max(low, 0)
         while low + 1 < high:
             page = [self._block(one).header for one in await self.rest.blocks_above(low)][: high - low - 1]
             if [header.height for header in page] != list(range(low + 1, low + 1 + len(page))) or not page:
@@ -126,9 +129,12 @@ class SymbolNode:
 
     async def block_at(self, height: int) -> Block | None:
         """As `header_at`, with what else is needed of the block."""
+        await self.identify()
+        return await self._block_at(height)
+
+    async def _block_at(self, height: int) -> Block | None:
         if height < 1:
             return None
-        await self.identify()
         found = await self.rest.block(height)
         if found is None:
             return None
@@ -160,7 +166,6 @@ class SymbolNode:
         if self._identity is not None and self._identified_at == connections and self.transport.circuit.error is None:
             return
         self.settled_tokens.clear()
-        self._stood = self._read = None
         node = await self.rest.node()
         network = self.asked.network
         if (node.networkIdentifier, node.networkGenerationHashSeed) != (network.identifier, network.generation_hash):
@@ -215,9 +220,9 @@ class SymbolNode:
         return read is not None and read.block != stand.block and read.score == stand.score
 
     async def _stand(self) -> Stand:
-        for _ in range(MOST_LOOKS):
+        for _ in range(FEW_LOOKS):
             chain = await self.rest.chain()
-            block = await self.block_at(chain.height)
+            block = await self._block_at(chain.height)
             if block is not None:
                 break
             await self.transport.timing.sleep(LOOK_AGAIN)  # it was undone between the two answers
