@@ -5,12 +5,12 @@ queues, one for blocks, which sets the height, and one for account states, which
 states (symbol/symbol, client/catapult: local/broker/Broker.cpp; extensions/mongo, MongoBlockStorage.cpp and
 ApiStateChangeSubscriber.h; sync/DispatcherService.cpp). The two are not in step. So accounts are taken for those of a
 block only when height, hash and score are the same before and after, have been so for a while before, and the score is
-another one than at the block that was read last.
+the one that the block has by the scores that were seen before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -23,6 +23,7 @@ from connectors.symbol import wire
 from connectors.symbol.address import is_proper, of_raw
 from connectors.symbol.networks import Network
 from connectors.symbol.rest import PAGE, Rest
+from connectors.symbol.score import Scores
 from connectors.symbol.wire import LATEST, START
 from connectors.transport import Transport
 
@@ -32,14 +33,17 @@ FUTURE = timedelta(seconds=60)
 LOOK_AGAIN = 0.5
 """Seconds between two looks at the chain; the broker looks into its queues as often."""
 
-MOST_LOOKS = 20
+MOST_LOOKS = 16
 """How often is looked for a block that has not come yet, or for account states that don't keep still."""
+
+LONGEST_WALK = 64
+"""Blocks back to one whose score is known; farther back, the score that is seen is believed."""
 
 FEW_LOOKS = 8
 """How often is looked for what should follow within a second."""
 
 REMEMBERED = 512
-"""Blocks whose hashes are known to have been in the chain."""
+"""Blocks that have been the newest."""
 
 T = TypeVar("T")
 
@@ -55,12 +59,18 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What is needed of a block. `transactions` counts those within aggregates, too."""
+    """What is needed of a block. `timestamp` in milliseconds; `transactions` counts those within aggregates, too."""
 
     header: Header
+    timestamp: int
+    difficulty: int
     beneficiary: str
     fee_multiplier: int
     transactions: int
+
+    @property
+    def hash(self) -> str:
+        return self.header.hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,7 @@ class Stand:
     """Where a node's chain stands: `score` is that of the account states, which may be another block's."""
 
     block: Block
-    score: tuple[int, int]
+    score: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,8 @@ class SymbolNode:
         self._stood: Stand | None = None
         self._since = 0.0
         self._read: Stand | None = None
-        self._known: dict[str, None] = {}
+        self._blocks: dict[str, Block] = {}  # those that have been the newest
+        self._scores = Scores()
 
     @property
     def transport(self) -> Transport:
@@ -152,9 +163,13 @@ class SymbolNode:
         for _ in range(MOST_LOOKS):
             stand = await self._settled(block)
             found = await read(stand.block)
-            if await self._stand() == stand:
+            now = await self._stand()
+            if now == stand:
                 self._read = stand
+                self._scores.believe(stand.block, score=stand.score)
                 return found
+            if now.block == stand.block and stand.block.hash not in self._scores:
+                self._scores.doubt(stand.block, scores=(stand.score, now.score))
         raise self._restless(block)
 
     async def identify(self) -> None:
@@ -188,36 +203,53 @@ class SymbolNode:
         return self._identity
 
     async def _unbelied(self) -> Stand:
-        """Where the chain stands. Raises Unavailable when account states came to the block that was read at after all.
+        """Where the chain stands. Raises Unavailable when other account states came to the block that was read.
 
-        For a moment they are ahead of every block; when the block does not follow, what was read were older states.
+        For a moment they are ahead of every block; when no block follows, what was read may have been older states.
         """
+        read, stand = self._read, await self._stand()
         for _ in range(FEW_LOOKS):
-            stand = await self._stand()
-            if self._read is None or self._read.block != stand.block or self._read.score == stand.score:
+            if read is None or read.block != stand.block or read.score == stand.score:
                 return stand
             await self.transport.timing.sleep(LOOK_AGAIN)
+            stand = await self._stand()
+        if read is not None:
+            self._scores.doubt(stand.block, scores=(stand.score, read.score))
         self._read = None
-        raise self._restless(stand.block.header.hash)
+        raise self._restless(stand.block.hash)
 
     async def _settled(self, block: str) -> Stand:
-        """The stand at this block, once it has stood for a while and the account states are not an older block's."""
+        """The stand at this block, once it has stood for a while and the account states are the block's."""
+        reckoned: Collection[int] | None = None
         for _ in range(MOST_LOOKS):
             stand = await self._stand()
-            if stand.block.header.hash != block and block in self._known:
+            if stand.block.hash != block and block in self._blocks:
                 raise UnknownBlock(f"{self.transport.provider}: does not have block {block} as its newest", code=404)
             wait = self._since + self.asked.settle - self.transport.timing.clock()
-            if stand.block.header.hash == block and wait <= 0 and not self._outdated(stand):
-                return stand
+            if stand.block.hash == block and wait <= 0:
+                reckoned = await self._reckoned(stand.block) if reckoned is None else reckoned
+                if stand.score in reckoned or not (reckoned or self._scores.in_doubt(stand.block)):
+                    return stand
             await self.transport.timing.sleep(wait if wait > 0 else LOOK_AGAIN)
-        if self._stood is not None and self._stood.block.header.hash != block:
+        if stand.block.hash != block:
             raise UnknownBlock(f"{self.transport.provider}: does not have block {block} yet", code=404)
+        if reckoned:
+            self._scores.doubt(stand.block, scores=(stand.score, *reckoned))
         raise self._restless(block)
 
-    def _outdated(self, stand: Stand) -> bool:
-        """Whether the account states are those of the block that was read last: every block changes the score."""
-        read = self._read
-        return read is not None and read.block != stand.block and read.score == stand.score
+    async def _reckoned(self, block: Block) -> Collection[int]:
+        """The scores that the block can have by those at earlier ones; empty where none of the last blocks has one."""
+        path = [block]
+        if block.hash in self._scores and not self._scores.in_doubt(block):
+            return self._scores.reckon(path)
+        while self._scores and len(path) <= LONGEST_WALK:
+            parent = self._blocks.get(path[0].header.parent) or await self._block_at(path[0].header.height - 1)
+            if parent is None or parent.hash != path[0].header.parent:
+                break  # the branch changes just now, or this is the first block
+            path.insert(0, parent)
+            if parent.hash in self._scores:
+                return self._scores.reckon(path)
+        return ()
 
     async def _stand(self) -> Stand:
         for _ in range(FEW_LOOKS):
@@ -229,12 +261,12 @@ class SymbolNode:
         else:
             raise self.bad("lacks its own newest block")
         self.final = chain.latestFinalizedBlock.height
-        stand = Stand(block, (chain.scoreHigh, chain.scoreLow))
+        stand = Stand(block, chain.scoreHigh * 2**64 + chain.scoreLow)
         if stand != self._stood:
             self._stood, self._since = stand, self.transport.timing.clock()
-            self._known[block.header.hash] = None
-            for old in list(self._known)[: max(0, len(self._known) - REMEMBERED)]:
-                del self._known[old]
+            self._blocks[block.hash] = block
+            for old in list(self._blocks)[: max(0, len(self._blocks) - REMEMBERED)]:
+                del self._blocks[old]
         return stand
 
     def _block(self, found: wire.BlockInfo) -> Block:
@@ -250,8 +282,14 @@ class SymbolNode:
             found.block.previousBlockHash,
             epoch + timedelta(milliseconds=milliseconds),
         )
-        beneficiary = of_raw(found.block.beneficiaryAddress)
-        return Block(header, beneficiary, found.block.feeMultiplier, found.meta.totalTransactionsCount)
+        return Block(
+            header,
+            milliseconds,
+            found.block.difficulty,
+            of_raw(found.block.beneficiaryAddress),
+            found.block.feeMultiplier,
+            found.meta.totalTransactionsCount,
+        )
 
     def _restless(self, block: str) -> Unavailable:
         text = f"{self.transport.provider}: its account states are not those of block {block}, or do not keep still"

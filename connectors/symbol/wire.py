@@ -138,6 +138,7 @@ class BlockMeta(Fields):
 class BlockBody(Fields):
     height: Height
     timestamp: Height
+    difficulty: Uint64
     previousBlockHash: Hash  # noqa: N815
     beneficiaryAddress: RawAddress  # noqa: N815
     feeMultiplier: Small  # noqa: N815

@@ -25,6 +25,8 @@ EPOCH = datetime.fromtimestamp(1615853185, tz=UTC)
 XYM = "6BED913FA20223F8"
 BLOCK_TIME = timedelta(seconds=30)
 DIFFICULTY = 10**14
+"""At the first block; it is another one at each."""
+
 INFLATION = 73_000_000
 """Units of the currency that each block makes for who harvests it."""
 
@@ -140,6 +142,7 @@ class Block:
     transactions: tuple[Transaction, ...]
     world: World
     score: int
+    difficulty: int
 
 
 class Ledger:
@@ -158,7 +161,7 @@ class Ledger:
         self._branch = 0
         world = World({(account, XYM): units for account, units in balances.items()}, dict.fromkeys(balances, 1))
         world.appeared[HARVESTER.address] = 1
-        self.blocks = [Block(1, digest("nemesis"), "0" * 64, time, (), world, DIFFICULTY)]
+        self.blocks = [Block(1, digest("nemesis"), "0" * 64, time, (), world, DIFFICULTY, DIFFICULTY)]
 
     @property
     def tip(self) -> Block:
@@ -206,9 +209,9 @@ class Ledger:
         _pay(world, HARVESTER.address, XYM, fees + INFLATION)
         when = parent.time + BLOCK_TIME if time is None else time
         name = digest("block", parent.hash, str(self._branch), *(transaction.hash for transaction in transactions))
-        seconds = int((when - parent.time).total_seconds())
-        score = parent.score + DIFFICULTY - seconds - self._branch
-        self.blocks.append(Block(height, name, parent.hash, when, tuple(transactions), world, score))
+        difficulty = DIFFICULTY + int(name[:8], 16)
+        score = parent.score + difficulty - (milliseconds(when) - milliseconds(parent.time)) // 1000
+        self.blocks.append(Block(height, name, parent.hash, when, tuple(transactions), world, score, difficulty))
         for transaction in transactions:
             self.unconfirmed.pop(transaction.hash, None)
             self.partial.pop(transaction.hash, None)
@@ -222,6 +225,11 @@ class Ledger:
             self.unconfirmed |= {transaction.hash: transaction for transaction in block.transactions}
         for _ in range(depth if length is None else length):
             self.mine()
+
+
+def milliseconds(time: datetime) -> int:
+    """Since the network began, as blocks tell their time."""
+    return (time - EPOCH) // timedelta(milliseconds=1)
 
 
 def digest(*parts: str) -> str:

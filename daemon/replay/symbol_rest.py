@@ -14,7 +14,6 @@ from connectors.base import Address
 from connectors.symbol.address import raw_of
 from connectors.symbol.networks import Network
 from daemon.replay.symbol_ledger import (
-    DIFFICULTY,
     EPOCH,
     FEE_MULTIPLIER,
     HARVESTER,
@@ -25,6 +24,7 @@ from daemon.replay.symbol_ledger import (
     Purse,
     Transaction,
     digest,
+    milliseconds,
 )
 
 PAGE_SIZES = (10, 100)
@@ -177,7 +177,6 @@ class SymbolRest:
         return {"meta": meta, "block": self._block_body(block), "id": block.hash[:24]}
 
     def _block_body(self, block: Block) -> Json:
-        milliseconds = round((block.time - EPOCH).total_seconds() * 1000)
         return {
             "size": 376,
             "signature": digest(block.hash, "signature") * 2,
@@ -186,8 +185,8 @@ class SymbolRest:
             "network": self._network.identifier,
             "type": 33091,
             "height": str(block.height),
-            "timestamp": str(milliseconds),
-            "difficulty": str(DIFFICULTY),
+            "timestamp": str(milliseconds(block.time)),
+            "difficulty": str(block.difficulty),
             "previousBlockHash": block.parent,
             "transactionsHash": digest(block.hash, "transactions"),
             "receiptsHash": digest(block.hash, "receipts"),
