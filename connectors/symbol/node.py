@@ -42,8 +42,11 @@ LONGEST_WALK = 64
 FEW_LOOKS = 8
 """How often is looked for what should follow within a second."""
 
+CATCHING_UP = 1.0
+"""Seconds that others are given to come to the block that a node is at already, before a newer head is agreed on."""
+
 REMEMBERED = 512
-"""Blocks that have been the newest."""
+"""Blocks that are not asked for again."""
 
 T = TypeVar("T")
 
@@ -105,7 +108,7 @@ class SymbolNode:
         self._stood: Stand | None = None
         self._since = 0.0
         self._read: Stand | None = None
-        self._blocks: dict[str, Block] = {}  # those that have been the newest
+        self._blocks: dict[str, Block] = {}  # those that were told lately
         self._scores = Scores()
 
     @property
@@ -223,7 +226,8 @@ class SymbolNode:
         reckoned: Collection[int] | None = None
         for _ in range(MOST_LOOKS):
             stand = await self._stand()
-            if stand.block.hash != block and block in self._blocks:
+            if stand.block.hash != block and (block in self._blocks or block == stand.block.header.parent):
+                await self.transport.timing.sleep(CATCHING_UP)
                 raise UnknownBlock(f"{self.transport.provider}: does not have block {block} as its newest", code=404)
             wait = self._since + self.asked.settle - self.transport.timing.clock()
             if stand.block.hash == block and wait <= 0:
@@ -264,9 +268,6 @@ class SymbolNode:
         stand = Stand(block, chain.scoreHigh * 2**64 + chain.scoreLow)
         if stand != self._stood:
             self._stood, self._since = stand, self.transport.timing.clock()
-            self._blocks[block.hash] = block
-            for old in list(self._blocks)[: max(0, len(self._blocks) - REMEMBERED)]:
-                del self._blocks[old]
         return stand
 
     def _block(self, found: wire.BlockInfo) -> Block:
@@ -282,7 +283,7 @@ class SymbolNode:
             found.block.previousBlockHash,
             epoch + timedelta(milliseconds=milliseconds),
         )
-        return Block(
+        block = self._blocks[found.meta.hash] = Block(
             header,
             milliseconds,
             found.block.difficulty,
@@ -290,6 +291,9 @@ class SymbolNode:
             found.block.feeMultiplier,
             found.meta.totalTransactionsCount,
         )
+        for old in list(self._blocks)[: max(0, len(self._blocks) - REMEMBERED)]:
+            del self._blocks[old]
+        return block
 
     def _restless(self, block: str) -> Unavailable:
         text = f"{self.transport.provider}: its account states are not those of block {block}, or do not keep still"
