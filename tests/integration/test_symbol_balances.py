@@ -317,3 +317,43 @@ async def test_states_that_stay_behind_on_one_node_of_three_do_not_reach_the_sum
         update = await until(updates, lambda update: update.tip and update.tip.height == ledger.tip.height)
     assert coins(update)[CAROL.address] == 5
     assert not update.disagreements
+
+
+async def test_a_mosaic_that_stands_twice_on_an_account_makes_that_account_unread() -> None:
+    def double(route: str, answer: object) -> object:
+        if route == "/accounts" and isinstance(answer, list):
+            for entry in answer:
+                entry["account"]["mosaics"] += entry["account"]["mosaics"][:1]
+        return answer
+
+    async with serving(scripted()) as (node,), connected(node) as connector:
+        node.behaviour.twist = double
+        update = await connector.read(watching())
+    assert coins(update) == {CAROL.address: 0}
+    assert {(one.account, one.reason) for one in update.unread} == {
+        (ALICE.address, Reason.BAD_ANSWER),
+        (BOB.address, Reason.BAD_ANSWER),
+    }
+
+
+async def test_a_token_whose_divisibility_is_known_is_not_asked_for_at_every_block() -> None:
+    ledger = scripted()
+    watch = watching(ALICE, tokens=(COIN, GOLD))
+    async with serving(ledger) as (node,), connected(node) as connector, following(connector, watch) as updates:
+        await anext(updates)
+        asked = node.asked["/mosaics"]
+        ledger.mine()
+        await until(updates, lambda update: update.tip and update.tip.height == ledger.tip.height)
+    assert node.asked["/mosaics"] == asked
+
+
+async def test_mosaics_that_were_not_asked_for_are_a_bad_answer() -> None:
+    def more(route: str, answer: object) -> object:
+        other = {"mosaic": {"id": "0000000000000009", "divisibility": 6}}
+        return [*answer, other] if route == "/mosaics" and isinstance(answer, list) else answer
+
+    async with serving(scripted()) as (node,), connected(node) as connector:
+        node.behaviour.twist = more
+        update = await connector.read(watching())
+    assert update.failure is not None
+    assert update.failure.reason is Reason.BAD_ANSWER
