@@ -67,6 +67,7 @@ class SymbolCompanion:
 
     def __init__(self, watch: Watch, *, nodes: Sequence[SymbolNode]) -> None:
         self.news = asyncio.Event()
+        self.doubt = False
         self._watch = watch
         self._watched = frozenset(watch.accounts)
         self._nodes = nodes
