@@ -23,6 +23,9 @@ from connectors.symbol.node import Asked, SymbolNode
 from connectors.symbol.reader import read_balances
 from connectors.transport import Timing, Transport
 
+COMPANIONS_PART = 6
+"""So many times the companion's patience is `max_age`: it asks three questions, and balances wait for its answers."""
+
 
 @asynccontextmanager
 async def connect(
@@ -55,7 +58,7 @@ async def connect(
             examine=_examine,
             timing=timing,
             now=now,
-            accompany=partial(accompanying, nodes=nodes),
+            accompany=partial(accompanying, nodes=nodes, patience=config.max_age / COMPANIONS_PART),
         )
         deep = config.confirmations > 1 or config.finalized
         yield DeepConnector(newest, nodes=nodes, config=config) if deep else newest
@@ -100,7 +103,7 @@ class DeepConnector:
         confirmed = tip.height - self._config.confirmations + 1
         if not self._config.finalized:
             return confirmed
-        finals = sorted((node.final for node in self._nodes), reverse=True)
+        finals = sorted((node.final_at(tip.hash) for node in self._nodes), reverse=True)
         return min(confirmed, finals[self._config.agree - 1])
 
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import timedelta
 from typing import TypeVar
 
 import structlog
 
 from connectors.base import Address, Control, Movement, Stage, Tip, Update, Watch
 from connectors.errors import ConnectorError
-from connectors.follow import UnknownBlock
 from connectors.panel import in_order
 from connectors.polled import Companion
 from connectors.symbol.abreast import abreast
 from connectors.symbol.address import of_raw
-from connectors.symbol.node import Block, SymbolNode
+from connectors.symbol.mined import Mined, OwedBlocks
+from connectors.symbol.node import SymbolNode
 from connectors.symbol.transfers import (
     Aliases,
     Teller,
@@ -35,47 +36,43 @@ log = structlog.get_logger()
 CONTROLS_AT_ONCE = 100
 """Accounts whose control is read with one update: each is a request, and all must belong to one block."""
 
-MOST_OWED = 500
-"""Blocks whose movements are told late, after an outage; what older ones moved is not told at all."""
+MOST_OWED = 2880
+"""Blocks whose movements are told late, after an outage: those of a day; what older ones moved is not told at all."""
 
 REMEMBERED = 256
 """Blocks whose movements are remembered, so that a reorg can make them pending again."""
+
+RESTS = 60.0
+"""Seconds for which a node is not asked again what it took too long to tell."""
 
 T = TypeVar("T")
 
 Movements = tuple[Movement, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Mined:
-    """What a block holds of interest."""
-
-    tip: Tip
-    movements: Movements
-    hashes: frozenset[str]
-    changed_control: frozenset[Address]
-
-
 @asynccontextmanager
-async def accompanying(watch: Watch, *, nodes: Sequence[SymbolNode]) -> AsyncIterator[Companion]:
-    """The companion of one consumer; see connectors.polled.Accompany."""
-    yield SymbolCompanion(watch, nodes=nodes)
+async def accompanying(watch: Watch, *, nodes: Sequence[SymbolNode], patience: timedelta) -> AsyncIterator[Companion]:
+    """The companion of one consumer, see connectors.polled.Accompany. Each question may take as long as `patience`."""
+    yield SymbolCompanion(watch, nodes=nodes, patience=patience)
 
 
 class SymbolCompanion:
     """A Companion."""
 
-    def __init__(self, watch: Watch, *, nodes: Sequence[SymbolNode]) -> None:
+    def __init__(self, watch: Watch, *, nodes: Sequence[SymbolNode], patience: timedelta) -> None:
         self.news = asyncio.Event()
         self.doubt = False
         self._watch = watch
         self._watched = frozenset(watch.accounts)
         self._nodes = nodes
         self._told: int | None = None  # the height up to which movements are told
-        self._blocks: dict[int, _Mined] = {}
+        self._patience = patience.total_seconds()
+        self._owed = OwedBlocks(watch, teller=self._teller)
+        self._blocks: dict[int, Mined] = {}
         self._pending: dict[str, Movements] = {}
         self._due: dict[Address, None] = dict.fromkeys(watch.accounts)
         self._missed: set[str] = set()
+        self._rests: dict[tuple[str, str], float] = {}
 
     async def tell(self, update: Update) -> Update:
         """The update with movements and controls; see Companion."""
@@ -101,7 +98,7 @@ class SymbolCompanion:
         undone: list[Movement] = []
         for height in sorted(height for height in self._blocks if height > ancestor):
             block = self._blocks.pop(height)
-            self._due |= dict.fromkeys(block.changed_control)
+            self._due |= dict.fromkeys(block.changed_control & self._watched)
             undone += (replace(movement, stage=Stage.PENDING, tip=None) for movement in block.movements)
         for movement in undone:
             self._pending[movement.transaction] = (*self._pending.get(movement.transaction, ()), movement)
@@ -115,13 +112,12 @@ class SymbolCompanion:
         if tip.height <= low:
             return ()
 
-        async def question(node: SymbolNode) -> Sequence[_Mined]:
-            return await self._blocks_of(node, tip=tip, low=low)
+        async def question(node: SymbolNode) -> None:
+            await self._owed.read(node, tip=tip, low=low)
 
-        blocks = await self._answered("blocks", question)
-        if blocks is None:
-            return ()
-        self._told = tip.height
+        await self._answered("blocks", question)
+        blocks = self._owed.take(tip)
+        self._told = blocks[-1].tip.height if blocks else low
         for block in blocks:
             self._blocks[block.tip.height] = block
             self._due |= dict.fromkeys(block.changed_control & self._watched)
@@ -130,52 +126,6 @@ class SymbolCompanion:
         for height in sorted(self._blocks)[: max(0, len(self._blocks) - REMEMBERED)]:
             del self._blocks[height]
         return tuple(movement for block in blocks for movement in block.movements)
-
-    async def _blocks_of(self, node: SymbolNode, *, tip: Tip, low: int) -> Sequence[_Mined]:
-        """The blocks above `low` up to the tip, each proven by its child to be in the tip's branch."""
-        found: list[_Mined] = []
-        expected = tip.hash
-        for height in range(tip.height, low, -1):
-            block = await node.block_at(height)
-            if block is None or block.header.hash != expected:
-                raise UnknownBlock(f"{node.transport.provider}: does not have block {expected}", code=404)
-            expected = block.header.parent
-            found.append(await self._block(node, block=block))
-        return found[::-1]
-
-    async def _block(self, node: SymbolNode, *, block: Block) -> _Mined:
-        height = block.header.height
-        infos = await node.rest.confirmed(height) if block.transactions else ()
-        if len(infos) != block.transactions:
-            raise node.bad(f"block {height} holds {block.transactions} transactions, and {len(infos)} were told")
-        if infos and await node.header_at(height) != block.header:
-            raise UnknownBlock(f"{node.transport.provider}: block {height} changed meanwhile", code=404)
-        whole = wholes(infos, network=node.asked.network, aliases=await self._resolved(node, infos=infos, at=height))
-        teller = self._teller(node)
-        movements = [
-            movement
-            for one in whole
-            for movement in teller.movements(
-                one, stage=Stage.MINED, tip=block.header.tip, fee=one.size * block.fee_multiplier
-            )
-        ]
-        changed = frozenset(account for one in whole for account in one.changes_control)
-        return _Mined(block.header.tip, tuple(movements), frozenset(one.hash for one in whole), changed)
-
-    async def _resolved(self, node: SymbolNode, *, infos: Sequence[TransactionInfo], at: int) -> Aliases:
-        mosaics: Mapping[str, Sequence[tuple[int, str]]] = {}
-        addresses: Mapping[bytes, Sequence[tuple[int, bytes]]] = {}
-        if aliased_mosaics(infos):
-            mosaics = {
-                one.unresolved: [(entry.source.primaryId, entry.resolved) for entry in one.resolutionEntries]
-                for one in await node.rest.resolved_mosaics(at)
-            }
-        if aliased_addresses(infos):
-            addresses = {
-                one.unresolved: [(entry.source.primaryId, entry.resolved) for entry in one.resolutionEntries]
-                for one in await node.rest.resolved_addresses(at)
-            }
-        return Aliases(mosaics, addresses)
 
     # ── pools ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -252,17 +202,25 @@ class SymbolCompanion:
     async def _answered(self, what: str, question: Callable[[SymbolNode], Awaitable[T]]) -> T | None:
         """The first node's answer, None when no node has one: logged once until it is had again.
 
-        It rests no node: whoever can't tell movements may still tell balances.
+        It rests no node from balances: whoever can't tell movements may still tell those.
         """
-        why = "no node may be asked now"
+        why, now = "no node may be asked now", self._nodes[0].transport.timing.clock()
         for node in in_order(self._nodes):
+            provider = node.transport.provider
+            if self._rests.get((what, provider), now) > now:
+                continue
             try:
-                answer = await question(node)
+                async with asyncio.timeout(self._patience):
+                    answer = await question(node)
             except ConnectorError as error:
                 why = str(error)
-                continue
-            self._missed.discard(what)
-            return answer
+            except TimeoutError:
+                why = f"{provider}: not told within {self._patience:g}s"
+                self._rests[what, provider] = now + RESTS
+                break  # balances wait for us; the others are asked with the next update
+            else:
+                self._missed.discard(what)
+                return answer
         if what not in self._missed:
             self._missed.add(what)
             log.warning("nobody tells", chain=self._watch.chain, what=what, detail=why)

@@ -12,6 +12,9 @@ from connectors.config import AN_INSTANT, ChainConfig, Duration
 FINAL_AFTER = timedelta(minutes=30)
 """How long a block may take to become final while all is well: on mainnet some 20 blocks of 30 s, at times more."""
 
+LONGEST_SETTLE = timedelta(seconds=10)
+"""Blocks come every 30 s on average and often sooner; much longer than this, and many would never be read."""
+
 
 class SymbolConfig(ChainConfig):
     """A chain read by the REST interface of Symbol's nodes (catapult-rest)."""
@@ -24,6 +27,7 @@ class SymbolConfig(ChainConfig):
     batch: int = Field(100, ge=1, le=1000, description="accounts in one request")
     settle: Duration = Field(
         timedelta(seconds=2),
+        le=LONGEST_SETTLE,
         description="how long a block must have stood before it is read: nodes write account states beside blocks",
     )
     poll: Duration = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from connectors.base import Address, Failure, Held, Stage, Tip, Token, Unread, Update
+from connectors.base import Address, Failure, Held, Movement, Stage, Tip, Token, Unread, Update
 from connectors.errors import Reason
 
 Key = tuple[Address, Token]
@@ -18,7 +18,8 @@ class HeldBack:
     """Takes the updates of the newest blocks, gives those of older ones; one instance a consumer.
 
     Until a first block is deep enough the chain is a failure, for the reason `starting`; and again when a block that
-    was told is undone, until one of the new branch is deep enough.
+    was told is undone, until one of the new branch is deep enough. Movements that don't wait for depth wait for the end
+    of a failure: nobody takes any from one.
     """
 
     def __init__(self, deepest: Deepest) -> None:
@@ -30,6 +31,7 @@ class HeldBack:
         """Whether the block that was told last is still in the branch."""
         self._owes_all = True
         self._undone = 0
+        self._at_once: list[Movement] = []
 
     def pass_on(self, update: Update) -> Update:
         """What may be told now. A failure is told at once; after it everything is told again."""
@@ -42,12 +44,13 @@ class HeldBack:
         deepest = self._deepest(update.tip)
         ready = [one for one in self._waiting if one.tip and one.tip.height <= deepest]
         del self._waiting[: len(ready)]
-        at_once = tuple(movement for movement in update.movements if movement.stage is not Stage.MINED)
+        self._at_once += (movement for movement in update.movements if movement.stage is not Stage.MINED)
         if not ready and not self._stands:
             self._owes_all = True
             text = f"block {update.tip.height} is read, told are blocks up to {deepest}: none of these is read yet"
-            return Update(update.chain, update.seen, failure=Failure(Reason.STARTING, text), movements=at_once)
+            return Update(update.chain, update.seen, failure=Failure(Reason.STARTING, text))
         told = self._merged(update, ready=ready)
+        at_once, self._at_once = self._at_once, []
         return replace(told, movements=(*at_once, *told.movements))
 
     def _undo(self, ancestor: int) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TypeVar
 
 from connectors.base import Token
@@ -98,8 +99,6 @@ class SymbolNode:
     def __init__(self, transport: Transport, *, asked: Asked, now: Callable[[], datetime]) -> None:
         self.rest = Rest(transport)
         self.asked = asked
-        self.final = 0
-        """The height of the newest block that the node told to be final."""
         self.settled_tokens: set[Token] = set()
         """Tokens whose mosaic has the declared divisibility."""
         self._now = now
@@ -109,6 +108,7 @@ class SymbolNode:
         self._since = 0.0
         self._read: Stand | None = None
         self._blocks: dict[str, Block] = {}  # those that were told lately
+        self._finals: dict[str, int] = {}
         self._scores = Scores()
 
     @property
@@ -131,11 +131,27 @@ class SymbolNode:
     async def headers_between(self, low: int, high: int) -> Sequence[Header]:
         """The blocks above `low` and below `high`; there is none at height 0."""
         await self.identify()
-        found: list[Header] = []
+        return [block.header for block in await self._between(low, high)]
+
+    async def path(self, tip: str, *, low: int, high: int) -> Sequence[Block]:
+        """The blocks above `low` up to the one with this hash at `high`, each proven by its child to be in its branch.
+
+        Raises UnknownBlock when the node does not have that block, or leaves its branch meanwhile.
+        """
+        newest = await self.block_at(high)
+        if newest is None or newest.hash != tip:
+            raise UnknownBlock(f"{self.transport.provider}: does not have block {tip}", code=404)
+        blocks = [*await self._between(low, high), newest]
+        if any(child.header.parent != block.hash for block, child in pairwise(blocks)):
+            raise UnknownBlock(f"{self.transport.provider}: left the branch of block {tip}", code=404)
+        return blocks
+
+    async def _between(self, low: int, high: int) -> list[Block]:
+        found: list[Block] = []
         low = max(low, 0)
         while low + 1 < high:
-            page = [self._block(one).header for one in await self.rest.blocks_above(low)][: high - low - 1]
-            if [header.height for header in page] != list(range(low + 1, low + 1 + len(page))) or not page:
+            page = [self._block(one) for one in await self.rest.blocks_above(low)][: high - low - 1]
+            if [block.header.height for block in page] != list(range(low + 1, low + 1 + len(page))) or not page:
                 raise self.bad(f"lacks a block between {low} and {high}")
             found += page
             low += min(len(page), PAGE)
@@ -193,6 +209,14 @@ class SymbolNode:
         properties = await self.rest.properties()
         self._identity = _Identity(properties.network.epochAdjustment, properties.chain.currencyMosaicId)
         self._identified_at = self.transport.connections
+        self._stood = None  # another machine may have come to the same block only just now
+
+    def final_at(self, block: str) -> int:
+        """The height of the newest final block when this block was the node's newest, 0 where it never was.
+
+        Only so are both in one branch: a node that was left behind on another one may call its own blocks final.
+        """
+        return self._finals.get(block, 0)
 
     @property
     def currency(self) -> str:
@@ -264,7 +288,8 @@ class SymbolNode:
             await self.transport.timing.sleep(LOOK_AGAIN)  # it was undone between the two answers
         else:
             raise self.bad("lacks its own newest block")
-        self.final = chain.latestFinalizedBlock.height
+        self._finals[block.hash] = chain.latestFinalizedBlock.height
+        _forget_old(self._finals)
         stand = Stand(block, chain.scoreHigh * 2**64 + chain.scoreLow)
         if stand != self._stood:
             self._stood, self._since = stand, self.transport.timing.clock()
@@ -291,8 +316,7 @@ class SymbolNode:
             found.block.feeMultiplier,
             found.meta.totalTransactionsCount,
         )
-        for old in list(self._blocks)[: max(0, len(self._blocks) - REMEMBERED)]:
-            del self._blocks[old]
+        _forget_old(self._blocks)
         return block
 
     def _restless(self, block: str) -> Unavailable:
@@ -302,3 +326,9 @@ class SymbolNode:
     def bad(self, text: str) -> BadAnswer:
         """A BadAnswer, counted, to be raised."""
         return self.transport.blame(BadAnswer(f"{self.transport.provider}: {text}"))
+
+
+def _forget_old(known: dict[str, T]) -> None:
+    """Keeps the newest."""
+    for old in list(known)[: max(0, len(known) - REMEMBERED)]:
+        del known[old]

@@ -8,7 +8,7 @@ knows the block is shown by the block's beneficiary, who has appeared on the cha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import TypeAdapter
 
@@ -59,8 +59,9 @@ def _units(purse: Purse, *, mosaic: str) -> Value:
     return purse if isinstance(purse, Flaw) else purse.get(mosaic, 0)
 
 
-async def _check_tokens(node: SymbolNode, *, tokens: Iterable[Token]) -> dict[Token, Flaw]:
-    """What is wrong with tokens: there is no such mosaic, or it has another divisibility than declared.
+async def _check_tokens(node: SymbolNode, *, tokens: Sequence[Token]) -> dict[Token, Flaw]:
+    """What is wrong with tokens: there is no such mosaic, it has another divisibility than declared, or it is the
+    currency once more, whose units would then be counted twice.
 
     Asked until a token is settled, then not again: what others than its creator hold can't change its divisibility.
     """
@@ -72,8 +73,12 @@ async def _check_tokens(node: SymbolNode, *, tokens: Iterable[Token]) -> dict[To
     if len(told) < len(found) or not told.keys() <= set(open_.values()):
         raise node.bad("told of mosaics that it was not asked for")
     flawed: dict[Token, Flaw] = {}
+    native = any(token.contract is None for token in tokens)
     for token, mosaic in open_.items():
-        if mosaic not in told:
+        if native and token.contract == node.currency:
+            text = f"mosaic {mosaic} is the currency, which is watched as the native coin already"
+            flawed[token] = Flaw(Reason.MISCONFIGURED, text)
+        elif mosaic not in told:
             flawed[token] = Flaw(Reason.NO_CONTRACT, f"there is no mosaic {mosaic}")
         elif told[mosaic] != token.decimals:
             text = f"mosaic {mosaic} has divisibility {told[mosaic]}, declared are {token.decimals} decimals"

@@ -9,7 +9,7 @@ for a route that the node does not have, which is no answer.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -31,6 +31,18 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 MISSING = "no resource exists with id"
 
 T = TypeVar("T")
+
+
+class Page(Protocol):
+    """A part of a list."""
+
+    @property
+    def data(self) -> Sequence[object]: ...
+    @property
+    def pagination(self) -> wire.Pagination: ...
+
+
+P = TypeVar("P", bound=Page)
 
 NODE = TypeAdapter(wire.NodeInfo)
 PROPERTIES = TypeAdapter(wire.Properties)
@@ -103,15 +115,13 @@ class Rest:
 
     async def resolved_mosaics(self, height: int) -> Sequence[wire.MosaicStatement]:
         """What the namespaces that stand for mosaics in the block's transactions stood for."""
-        query = {"height": str(height), "pageSize": str(PAGE)}
-        page = await self._get("statements/resolutions/mosaic", MOSAIC_RESOLUTIONS, query=query)
-        return [one.statement for one in page.data]
+        pages = await self._pages("statements/resolutions/mosaic", MOSAIC_RESOLUTIONS, query={"height": str(height)})
+        return [one.statement for page in self._all(pages) for one in page.data]
 
     async def resolved_addresses(self, height: int) -> Sequence[wire.AddressStatement]:
         """What the namespaces that stand for addresses in the block's transactions stood for."""
-        query = {"height": str(height), "pageSize": str(PAGE)}
-        page = await self._get("statements/resolutions/address", ADDRESS_RESOLUTIONS, query=query)
-        return [one.statement for one in page.data]
+        pages = await self._pages("statements/resolutions/address", ADDRESS_RESOLUTIONS, query={"height": str(height)})
+        return [one.statement for page in self._all(pages) for one in page.data]
 
     async def namespace(self, identity: str) -> wire.Alias | None:
         """What a namespace stands for now; None where there is no such namespace."""
@@ -119,15 +129,27 @@ class Rest:
         return None if found is None else found.namespace.alias
 
     async def _transactions(self, group: str, query: Mapping[str, str]) -> Sequence[wire.TransactionInfo] | None:
-        found: dict[tuple[str, int], wire.TransactionInfo] = {}
-        for page in range(1, MOST_PAGES + 1):
-            wanted = {**query, "embedded": "true", "order": "asc", "pageSize": str(PAGE), "pageNumber": str(page)}
-            answer = await self._get(f"transactions/{group}", TRANSACTIONS, query=wanted)
-            for one in answer.data:
-                found[self._key(one)] = one  # pages shift while transactions come and go
-            if len(answer.data) < answer.pagination.pageSize:
-                return list(found.values())
+        wanted = {**query, "embedded": "true", "order": "asc"}
+        pages = await self._pages(f"transactions/{group}", TRANSACTIONS, query=wanted)
+        if pages is None:
+            return None
+        found = {self._key(one): one for page in pages for one in page.data}  # pages shift while they come and go
+        return list(found.values())
+
+    async def _pages(self, path: str, shape: TypeAdapter[P], *, query: Mapping[str, str]) -> Sequence[P] | None:
+        """All pages, the last of which is not full; None when there are more than MOST_PAGES."""
+        pages: list[P] = []
+        for number in range(1, MOST_PAGES + 1):
+            wanted = {**query, "pageSize": str(PAGE), "pageNumber": str(number)}
+            pages.append(await self._get(path, shape, query=wanted))
+            if len(pages[-1].data) < pages[-1].pagination.pageSize:
+                return pages
         return None
+
+    def _all(self, pages: Sequence[P] | None) -> Sequence[P]:
+        if pages is None:
+            raise self._bad(f"tells more than {MOST_PAGES * PAGE} entries of one block")
+        return pages
 
     def _key(self, one: wire.TransactionInfo) -> tuple[str, int]:
         """What tells a transaction from all others; -1 stands for one that is not within another."""

@@ -18,7 +18,7 @@ from connectors.symbol.networks import NETWORKS, Network
 TRANSFER, REVOCATION = 0x4154, 0x434D
 HASH_LOCK, SECRET_LOCK = 0x4148, 0x4152
 MULTISIG_MODIFICATION = 0x4155
-AGGREGATES = (0x4141, 0x4241)
+MOVING = (TRANSFER, REVOCATION, HASH_LOCK, SECRET_LOCK)
 
 T = TypeVar("T")
 
@@ -47,15 +47,15 @@ class Aliases:
 
 
 def aliased_mosaics(infos: Iterable[wire.TransactionInfo]) -> frozenset[str]:
-    """The namespaces that stand for mosaics in the transactions."""
-    bodies = [info.transaction for info in infos]
+    """The namespaces that stand for mosaics in the transactions that move some."""
+    bodies = [info.transaction for info in infos if info.transaction.type in MOVING]
     ids = {one.id for body in bodies for one in body.mosaics} | {body.mosaicId for body in bodies if body.mosaicId}
     return frozenset(identity for identity in ids if int(identity, 16) & NAMESPACE)
 
 
 def aliased_addresses(infos: Iterable[wire.TransactionInfo]) -> frozenset[bytes]:
-    """The 24 bytes that name a namespace in the place of an address."""
-    bodies = [info.transaction for info in infos]
+    """The 24 bytes that name a namespace in the place of an address, in the transactions that move mosaics."""
+    bodies = [info.transaction for info in infos if info.transaction.type in MOVING]
     raws = {raw for body in bodies for raw in (body.recipientAddress, body.sourceAddress) if raw}
     return frozenset(raw for raw in raws if raw[0] in ALIASES)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from connectors.errors import BadAnswer
 from connectors.standing import Standing
@@ -231,6 +231,12 @@ class TransactionInfo(Fields):
 
     meta: TransactionMeta
     transaction: TransactionBody
+
+    @model_validator(mode="after")
+    def _its_fee_can_be_reckoned(self) -> Self:
+        if self.meta.hash is not None and self.transaction.size is None:
+            raise ValueError("expected the size of a transaction that is not within another")
+        return self
 
 
 class Pagination(Fields):

@@ -82,7 +82,7 @@ class SymbolNode:
             self.asked[route] += 1
             behaviour = self.behaviour
             behaviour.before(route)
-            await asyncio.sleep(behaviour.seconds)
+            await asyncio.sleep(behaviour.slow.get(route, behaviour.seconds))
             try:
                 self._refuse(route, path=request.path)
                 arguments = dict(request.match_info) | dict(request.query)

@@ -53,7 +53,7 @@ class Behaviour:
     - `base32`: it writes addresses as base32
     - `failing`: HTTP status by route; `missing`: routes that it does not have
     - `throttled`: it answers 429 to everything
-    - `seconds`: how long every answer takes
+    - `seconds`: how long every answer takes; `slow`: how long those of a route take
     - `before`: called with the route before each answer
     - `twist`: makes another answer out of the route and the right one: an object, or bytes as they are
     """
@@ -67,6 +67,7 @@ class Behaviour:
     missing: set[str] = field(default_factory=set)
     throttled: bool = False
     seconds: float = 0.0
+    slow: dict[str, float] = field(default_factory=dict)
     before: Callable[[str], None] = lambda _route: None
     twist: Callable[[str, object], object] = lambda _route, answer: answer
 

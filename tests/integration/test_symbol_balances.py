@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -69,6 +68,16 @@ async def test_another_divisibility_than_declared_is_misconfigured_and_never_a_n
         update = await connector.read(watching(ALICE, tokens=(token,)))
     assert [(one.reason, "divisibility" in one.detail) for one in update.unread] == [(Reason.MISCONFIGURED, True)]
     assert not update.held
+
+
+async def test_the_currency_by_its_mosaic_beside_the_native_coin_is_misconfigured_and_not_counted_twice() -> None:
+    by_mosaic = Token("symbol", "6BED913FA20223F8", 6)
+    async with serving(scripted()) as (node,), connected(node) as connector:
+        update = await connector.read(watching(ALICE, tokens=(COIN, by_mosaic)))
+        alone = await connector.read(watching(ALICE, tokens=(by_mosaic,)))
+    assert units(update) == {(ALICE.address, COIN): RICH}
+    assert [(one.token, one.reason) for one in update.unread] == [(by_mosaic, Reason.MISCONFIGURED)]
+    assert units(alone) == {(ALICE.address, by_mosaic): RICH}
 
 
 async def test_a_mosaic_that_is_created_later_is_read_from_then_on() -> None:
@@ -294,14 +303,38 @@ async def test_two_nodes_that_must_agree_are_read_at_the_block_that_both_come_to
     ledger = scripted()
     async with serving(ledger, count=2) as nodes, connected(*nodes, agree=2) as connector:
         nodes[0].behaviour.lag = 1
-        async with asyncio.TaskGroup() as group:
-            reading = group.create_task(connector.read(watching()))
-            await asyncio.sleep(0.2)
-            nodes[0].behaviour.lag = 0
-        update = reading.result()
+
+        def before(_route: str) -> None:
+            if nodes[0].asked["/chain/info"] >= 2:
+                nodes[0].behaviour.lag = 0
+
+        nodes[0].behaviour.before = before
+        update = await connector.read(watching())
     assert update.failure is None
     assert update.tip is not None
     assert update.tip.height == ledger.tip.height
+
+
+async def test_two_of_three_nodes_are_enough_and_one_is_not() -> None:
+    ledger = scripted()
+    async with (
+        serving(ledger, count=3) as nodes,
+        connected(*nodes, agree=2) as connector,
+        following(connector, watching()) as updates,
+    ):
+        await anext(updates)
+        await nodes[1].go_dark()
+        ledger.mine(transfer(ALICE, CAROL.address, units=5))
+        update = await until(updates, lambda update: update.tip and update.tip.height == ledger.tip.height)
+        assert coins(update)[CAROL.address] == 5
+        await nodes[0].go_dark()
+        ledger.mine(transfer(ALICE, CAROL.address, units=5, nonce=1))
+        update = await until(updates, lambda update: update.failure)
+        assert update.failure is not None
+        assert (update.failure.reason, update.held) == (Reason.NO_QUORUM, ())
+        await nodes[0].come_back()
+        update = await until(updates, lambda update: update.failure is None)
+        assert (update.complete, coins(update)[CAROL.address]) == (True, 10)
 
 
 async def test_states_that_stay_behind_on_one_node_of_three_do_not_reach_the_sum() -> None:

@@ -63,6 +63,7 @@ TRANSACTION = places(
     "data.0.meta.hash",
     "data.0.transaction",
     "data.0.transaction.type",
+    "data.0.transaction.size",
     "data.0.transaction.signerPublicKey",
     "data.0.transaction.recipientAddress",
     "data.0.transaction.mosaics",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.base import Address, Control, Movement, Party, Stage, Update
+from connectors.symbol.mined import GIVE_UP
 from daemon.replay.symbol_ledger import (
     Alias,
     Person,
@@ -248,6 +249,65 @@ async def test_a_block_that_tells_fewer_transactions_than_it_holds_is_told_later
         assert told(await until(updates, moving)) == [(sent.hash, Stage.MINED)]
 
 
+async def test_a_block_that_makes_no_sense_holds_up_those_after_it_only_for_a_while() -> None:
+    """What it has changed is not known, so the control of every account is read anew."""
+    ledger = scripted()
+    async with serving(ledger) as (node,), connected(node) as connector, following(connector, watching()) as updates:
+        await anext(updates)
+
+        def forget(_route: str, answer: object) -> object:
+            lacks = isinstance(answer, dict) and answer.get("data") and answer["data"][0]["meta"].get("height") == "6"
+            return {**answer, "data": []} if lacks and isinstance(answer, dict) else answer
+
+        node.behaviour.twist = forget
+        ledger.mine(transfer(ALICE, DAVE.address, units=1))
+        for _ in range(2 * GIVE_UP):
+            assert not (await anext(updates)).movements
+        sent = transfer(ALICE, DAVE.address, units=2)
+        ledger.mine(sent)
+        update = await until(updates, moving)
+    assert told(update) == [(sent.hash, Stage.MINED)]
+    assert set(controls(update)) == {ALICE.address, BOB.address, CAROL.address}
+
+
+async def test_blocks_are_told_in_their_order_also_when_a_later_one_could_be_read_first() -> None:
+    ledger = scripted()
+    async with serving(ledger) as (node,), connected(node) as connector, following(connector, watching()) as updates:
+        await anext(updates)
+        refusals = [0]
+
+        def forget(_route: str, answer: object) -> object:
+            if isinstance(answer, dict) and answer.get("data") and answer["data"][0]["meta"].get("height") == "6":
+                refusals[0] += 1
+                return {**answer, "data": []} if refusals[0] < GIVE_UP else answer
+            return answer
+
+        node.behaviour.twist = forget
+        sent = [transfer(ALICE, DAVE.address, units=1, nonce=number) for number in range(2)]
+        for one in sent:
+            ledger.mine(one)
+        update = await until(updates, moving)
+    assert told(update) == [(one.hash, Stage.MINED) for one in sent]
+
+
+async def test_a_node_that_takes_long_to_tell_movements_holds_up_no_balances() -> None:
+    ledger = scripted()
+    async with (
+        serving(ledger, count=2) as (slow, quick),
+        connected(slow, quick, max_age="18s", timeout="60s") as connector,
+        following(connector, watching()) as updates,
+    ):
+        await anext(updates)
+        slow.behaviour.slow["/transactions/{group}"] = 60.0
+        sent = transfer(ALICE, CAROL.address, units=5)
+        ledger.mine(sent)
+        update = await until(updates, lambda update: update.tip and update.tip.height == ledger.tip.height)
+        assert coins(update)[CAROL.address] == 5
+        assert not update.movements
+        assert told(await until(updates, moving)) == [(sent.hash, Stage.MINED)]
+    assert quick.asked["/accounts"] == 0
+
+
 async def test_a_full_block_is_read_over_all_its_pages() -> None:
     ledger = scripted()
     async with serving(ledger) as (node,), connected(node) as connector, following(connector, watching()) as updates:
@@ -299,6 +359,42 @@ async def test_a_name_in_the_place_of_a_mosaic_or_an_account_is_what_it_stands_f
     assert dict(movement.changes) == {ALICE.address: -12 - (0 if pending else FEE), BOB.address: 12}
 
 
+async def test_more_names_than_fit_on_a_page_are_all_resolved() -> None:
+    ledger = scripted()
+    names = [Alias(f"{0xA95F1F8A96159516 + number:016X}", account=Person(f"{number}").address) for number in range(120)]
+    names.append(Alias("FFFFFFFFFFFFFFF0", account=BOB.address))
+    async with serving(ledger) as (node,), connected(node) as connector, following(connector, watching(BOB)) as updates:
+        await anext(updates)
+        sent = [transfer(ALICE, name, units=1) for name in names]
+        ledger.mine(*sent)
+        update = await until(updates, moving)
+    assert [(one.transaction, one.changes) for one in update.movements] == [(sent[-1].hash, ((BOB.address, 1),))]
+
+
+@pytest.mark.parametrize("kind", ["mosaicId", "address"])
+async def test_a_block_whose_names_are_not_resolved_is_told_later(kind: str) -> None:
+    """Either name might stand for something that is watched."""
+    ledger = scripted()
+    to_bob = Alias("A95F1F8A96159516", account=BOB.address)
+    async with serving(ledger) as (node,), connected(node) as connector, following(connector, watching()) as updates:
+        await anext(updates)
+
+        def forget(route: str, answer: object) -> object:
+            lacks = route == "/statements/resolutions/{kind}" and isinstance(answer, dict) and answer["data"]
+            is_mosaic = lacks and len(answer["data"][0]["statement"]["unresolved"]) == 16  # type: ignore[index]
+            hidden = lacks and is_mosaic == (kind == "mosaicId")
+            return {**answer, "data": []} if hidden and isinstance(answer, dict) else answer
+
+        node.behaviour.twist = forget
+        sent = transfer(ALICE, to_bob, units=12, mosaic=XYM_NAME)
+        ledger.mine(sent)
+        update = await until(updates, lambda update: update.tip and update.tip.height == ledger.tip.height)
+        assert not update.movements
+        node.behaviour.twist = lambda _route, answer: answer
+        update = await until(updates, moving)
+    assert [dict(one.changes) for one in update.movements] == [{ALICE.address: -12 - FEE, BOB.address: 12}]
+
+
 # ── control ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -346,6 +442,17 @@ async def test_a_change_of_control_that_is_rolled_back_is_told_as_well() -> None
         ledger.reorganise(depth=1, length=2)
         update = await until(updates, lambda update: update.reorg_depth)
     assert controls(update)[BOB.address] == Control(BOB.address, "single", ())
+
+
+async def test_the_control_of_strangers_is_not_told_also_after_a_rollback() -> None:
+    ledger = scripted()
+    async with serving(ledger) as (node,), connected(node) as connector, following(connector, watching()) as updates:
+        await anext(updates)
+        ledger.mine(aggregate(ALICE, modification(DAVE, cosignatories=(BOB.address,), min_approval=1, min_removal=1)))
+        await until(updates, moving)
+        ledger.reorganise(depth=1, length=2)
+        update = await until(updates, lambda update: update.reorg_depth)
+    assert set(controls(update)) == {ALICE.address, BOB.address, CAROL.address}
 
 
 async def test_a_missing_route_is_not_taken_for_accounts_without_cosignatories() -> None:

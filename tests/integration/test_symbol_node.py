@@ -132,9 +132,57 @@ async def test_a_block_is_read_only_after_it_has_stood_for_a_while() -> None:
         began = time.now
         await read_balances(node, keys=KEYS, block=head.hash)
         assert time.now - began >= 2.0
+        await read_balances(node, keys=KEYS, block=head.hash)  # it has opened a second connection by now
         began = time.now
         await read_balances(node, keys=KEYS, block=head.hash)
         assert time.now == began
+
+
+async def test_after_a_new_connection_a_block_has_to_stand_anew() -> None:
+    """It may end at another machine, which came to the block only just now."""
+    time = FakeTime()
+    async with serving(scripted()) as (server,), witness(server, time=time, settle=2.0) as node:
+        head = await node.head()
+        for _ in range(2):
+            await read_balances(node, keys=KEYS, block=head.hash)
+        await server.go_dark()
+        await server.come_back()
+        began = time.now
+        await read_balances(node, keys=KEYS, block=head.hash)
+        await read_balances(node, keys=KEYS, block=head.hash)
+        assert time.now - began >= 2.0
+
+
+async def test_what_is_final_is_known_by_the_block_that_was_newest_when_it_was_told() -> None:
+    """A final height alone says nothing of another branch."""
+    ledger = scripted()
+    ledger.final = 3
+    async with serving(ledger) as (server,), witness(server) as node:
+        first = await node.head()
+        assert node.final_at(first.hash) == 3
+        ledger.reorganise(depth=1)
+        ledger.final = 4
+        second = await node.head()
+        assert (node.final_at(second.hash), node.final_at(first.hash)) == (4, 3)
+        assert node.final_at(second.parent) == 0
+
+
+async def test_the_path_to_a_block_is_proven_by_each_child() -> None:
+    ledger = scripted(blocks=130)
+    async with serving(ledger) as (server,), witness(server) as node:
+        tip = ledger.tip
+        path = await node.path(tip.hash, low=7, high=tip.height)
+        assert [block.hash for block in path] == [block.hash for block in ledger.blocks[7:]]
+        with pytest.raises(UnknownBlock, match="does not have block"):
+            await node.path(ledger.blocks[20].hash, low=7, high=22)
+
+        def before(route: str) -> None:
+            if route == "/blocks":
+                ledger.reorganise(depth=5)
+
+        server.behaviour.before = before
+        with pytest.raises(UnknownBlock, match="left the branch"):
+            await node.path(tip.hash, low=7, high=tip.height)
 
 
 async def test_a_block_that_comes_while_accounts_are_read_makes_the_old_one_unknown() -> None:

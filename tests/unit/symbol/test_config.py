@@ -48,6 +48,11 @@ def test_finality_needs_a_tip_age_that_final_blocks_can_have() -> None:
     assert SymbolConfig.model_validate({**SMALLEST, "finalized": True, "max_tip_age": "1h"}).finalized
 
 
+def test_a_block_can_not_be_asked_to_stand_for_as_long_as_blocks_last() -> None:
+    with pytest.raises(ValidationError, match="settle"):
+        SymbolConfig.model_validate({**SMALLEST, "settle": "11s"})
+
+
 def test_mosaics_and_addresses_of_a_file_come_out_in_their_canonical_form(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     path.write_text(DOCUMENT.format(**GOOD))

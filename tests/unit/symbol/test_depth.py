@@ -139,10 +139,20 @@ def test_when_a_told_block_is_undone_the_chain_is_starting_and_then_everything_i
 def test_pending_movements_are_told_at_once_and_mined_ones_with_their_block() -> None:
     back = deep(1)
     pending, mined = movement("x", Stage.PENDING), movement("y", Stage.MINED, tip(10))
-    told = back.pass_on(replace(update(10, complete=True, A=1), movements=(pending, mined)))
-    assert told.movements == (pending,)
+    back.pass_on(update(9, complete=True, A=1))
+    told = back.pass_on(replace(update(10), movements=(pending, mined)))
+    assert (told.tip, told.movements) == (tip(9), (pending,))
     told = back.pass_on(replace(update(11), movements=(movement("x", Stage.EVICTED),)))
     assert told.movements == (movement("x", Stage.EVICTED), mined)
+
+
+def test_pending_movements_wait_for_the_end_of_a_failure_because_nobody_takes_any_from_one() -> None:
+    back = deep(1)
+    pending, other = movement("x", Stage.PENDING), movement("y", Stage.PENDING)
+    told = back.pass_on(replace(update(10, complete=True, A=1), movements=(pending,)))
+    assert (told.failure is None, told.movements) == (False, ())
+    assert back.pass_on(replace(update(11), movements=(other,))).movements == (pending, other)
+    assert back.pass_on(update(12)).movements == ()
 
 
 def test_controls_unread_accounts_and_disagreements_come_with_their_block() -> None:
