@@ -14,8 +14,9 @@ from pydantic import Field
 from connectors.base import Address, Connector
 from connectors.bitcoin.config import BitcoinConfig
 from connectors.evm.config import EvmConfig
+from connectors.nem.config import NemConfig
 
-AnyChainConfig = Annotated[EvmConfig | BitcoinConfig, Field(discriminator="kind")]
+AnyChainConfig = Annotated[EvmConfig | BitcoinConfig | NemConfig, Field(discriminator="kind")]
 """What a chain can be told, by its `kind`."""
 
 
@@ -44,6 +45,8 @@ class Kind:
 
     package: str
     descriptors: bool = False
+    contracts: str = ""
+    """The module that reads the names of tokens, where they are no addresses."""
 
     @property
     def connect(self) -> Connect:
@@ -52,6 +55,12 @@ class Kind:
     def canonical(self, config: AnyChainConfig) -> Canonical:
         """What reads the addresses of a chain that is configured so; those of two networks may differ."""
         return cast(Canonical, import_module(f"{self.package}.address").canonical_on(config))
+
+    def contract(self, config: AnyChainConfig) -> Canonical:
+        """What reads the `contract` of tokens on such a chain: an address, or a name of the chain's own kind."""
+        if not self.contracts:
+            return self.canonical(config)
+        return cast(Canonical, import_module(self.contracts).contracts_on(config))
 
     def descriptor(self, config: AnyChainConfig) -> Canonical | None:
         """What reads output descriptors and extended public keys of such a chain; None where there are none."""
@@ -63,4 +72,5 @@ class Kind:
 CONNECTORS: Mapping[str, Kind] = {
     "bitcoin": Kind("connectors.bitcoin", descriptors=True),
     "evm": Kind("connectors.evm"),
+    "nem": Kind("connectors.nem", contracts="connectors.nem.mosaic"),
 }

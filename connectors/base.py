@@ -127,6 +127,19 @@ class Movement:
     """The transaction that spends the same coins, where `stage` is REPLACED."""
 
 
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What decides who can move an account, at the update's tip.
+
+    `kind`: `key` (one key alone), `multisig`, ... `facts`: name and value in the chain's own words, in a fixed order,
+    so that two controls are the same when they are equal.
+    """
+
+    account: Address
+    kind: str
+    facts: tuple[tuple[str, str], ...] = ()
+
+
 class Drift(NamedTuple):
     """What a sweep found an account to hold, where following the chain had led to something else; in units."""
 
@@ -149,6 +162,7 @@ class Update:
     `reorg_depth` is how many blocks of the branch that ended in `previous` were undone.
     `movements` are the transactions that came to another stage since the update before, where the chain's sources tell
     them; one stands again whenever its stage changes, also back (a reorg makes a mined one pending again).
+    `controls` are told of chains whose connector reads them: of every account at first, then of those where it changed.
     `drift` is what a scheduled sweep of everything found different from what was followed; None where none has ended.
     """
 
@@ -163,6 +177,7 @@ class Update:
     reorg_depth: int = 0
     failure: Failure | None = None
     movements: tuple[Movement, ...] = ()
+    controls: tuple[Control, ...] = ()
     drift: tuple[Drift, ...] | None = None
 
 

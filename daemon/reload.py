@@ -54,6 +54,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
             base=path.parent,
             canonical={name: kind.canonical(chain) for name, (kind, chain) in kinds.items()},
             descriptor={name: kind.descriptor(chain) for name, (kind, chain) in kinds.items()},
+            contract={name: kind.contract(chain) for name, (kind, chain) in kinds.items()},
         ),
         policies=settings.rules,
         prices=fixed_prices(settings.feeds.prices, at=now),
