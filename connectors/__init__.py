@@ -45,8 +45,8 @@ class Kind:
 
     package: str
     descriptors: bool = False
-    contracts: str = ""
-    """The module that reads the names of tokens, where they are no addresses."""
+    mosaics: bool = False
+    """Whether its tokens are named otherwise than its accounts."""
 
     @property
     def connect(self) -> Connect:
@@ -57,10 +57,10 @@ class Kind:
         return cast(Canonical, import_module(f"{self.package}.address").canonical_on(config))
 
     def contract(self, config: AnyChainConfig) -> Canonical:
-        """What reads the `contract` of tokens on such a chain: an address, or a name of the chain's own kind."""
-        if not self.contracts:
+        """What reads the names of a chain's tokens: contract addresses, or the ids of mosaics."""
+        if not self.mosaics:
             return self.canonical(config)
-        return cast(Canonical, import_module(self.contracts).contracts_on(config))
+        return cast(Canonical, import_module(f"{self.package}.address").contract_on(config))
 
     def descriptor(self, config: AnyChainConfig) -> Canonical | None:
         """What reads output descriptors and extended public keys of such a chain; None where there are none."""
@@ -72,5 +72,5 @@ class Kind:
 CONNECTORS: Mapping[str, Kind] = {
     "bitcoin": Kind("connectors.bitcoin", descriptors=True),
     "evm": Kind("connectors.evm"),
-    "nem": Kind("connectors.nem", contracts="connectors.nem.mosaic"),
+    "nem": Kind("connectors.nem", mosaics=True),
 }

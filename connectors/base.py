@@ -129,15 +129,14 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What decides who can move an account, at the update's tip.
+    """What decides who can move the account, at the update's tip.
 
-    `kind`: `key` (one key alone), `multisig`, ... `facts`: name and value in the chain's own words, in a fixed order,
-    so that two controls are the same when they are equal.
+    `facts` are pairs of a name and a value; a name may stand more than once, as that of each cosignatory does.
     """
 
     account: Address
     kind: str
-    facts: tuple[tuple[str, str], ...] = ()
+    facts: tuple[tuple[str, str], ...]
 
 
 class Drift(NamedTuple):
@@ -162,7 +161,7 @@ class Update:
     `reorg_depth` is how many blocks of the branch that ended in `previous` were undone.
     `movements` are the transactions that came to another stage since the update before, where the chain's sources tell
     them; one stands again whenever its stage changes, also back (a reorg makes a mined one pending again).
-    `controls` are told of chains whose connector reads them: of every account at first, then of those where it changed.
+    `controls` tell who can move accounts, of those accounts for which it was read anew.
     `drift` is what a scheduled sweep of everything found different from what was followed; None where none has ended.
     """
 

@@ -29,13 +29,12 @@ def build(
     contract: Mapping[str, Canonical] | None = None,
 ) -> Inventory:
     """Reads every account once; files count from `base`. `canonical` reads the addresses of each chain, `descriptor`
-    its descriptors and extended public keys, where it has any, `contract` what names its tokens, where that is no
-    address.
+    its descriptors and extended public keys, where it has any, `contract` the names of tokens, by default as addresses.
 
     Only chains with a wallet get a watch. ConfigError, with file and line, for an account that is none, one that
     stands twice on a chain, a wallet without any, an unreadable file, and anything that looks like key material.
     """
-    assets = _assets(settings, canonical_on=canonical if contract is None else contract)
+    assets = _assets(settings, contract_on=canonical if contract is None else contract)
     lists = {
         name: _Listing(name, settings, base, canonical[wallet.chain], descriptor.get(wallet.chain))
         for name, wallet in settings.wallets.items()
@@ -162,7 +161,7 @@ def _wallets(settings: Settings, *, wallet_of: Mapping[tuple[str, Address], str]
     }
 
 
-def _assets(settings: Settings, *, canonical_on: Mapping[str, Canonical]) -> dict[str, tuple[Token, ...]]:
+def _assets(settings: Settings, *, contract_on: Mapping[str, Canonical]) -> dict[str, tuple[Token, ...]]:
     owners: dict[tuple[str, str | None], str] = {}
     assets: dict[str, tuple[Token, ...]] = {}
     for asset, config in settings.assets.items():
@@ -171,7 +170,7 @@ def _assets(settings: Settings, *, canonical_on: Mapping[str, Canonical]) -> dic
             contract = None
             if written.contract is not None:
                 try:
-                    contract = canonical_on[written.chain](written.contract)
+                    contract = contract_on[written.chain](written.contract)
                 except BadAddress as error:
                     raise ConfigError(settings.where((*keys, "contract")), str(error)) from None
             if (written.chain, contract) in owners:  # two spellings of one contract, which are known as one only now

@@ -229,6 +229,6 @@ def _control(told: AccountAnswer) -> Control:
     info, account = told.account.multisig_info, told.account.address
     cosignatories = sorted(one.address for one in told.meta.cosignatories)
     if info is None and not cosignatories:
-        return Control(account, "key")
+        return Control(account, "single", ())
     minimum = "unknown" if info is None else str(info.min_cosignatories)
-    return Control(account, "multisig", (("cosignatories", " ".join(cosignatories)), ("minimum", minimum)))
+    return Control(account, "multisig", (("minimum", minimum), *(("cosignatory", name) for name in cosignatories)))

@@ -16,6 +16,7 @@ from Crypto.Hash import RIPEMD160, keccak
 
 from connectors.base import Address
 from connectors.errors import BadAddress
+from connectors.nem import mosaic
 from connectors.nem.networks import NETWORKS, Network
 
 LENGTH = 40
@@ -37,6 +38,11 @@ class OnNetwork(Protocol):
 def canonical_on(config: OnNetwork) -> Callable[[str], Address]:
     """`canonical` for the chain that is configured so."""
     return partial(canonical, network=NETWORKS[config.network])
+
+
+def contract_on(_config: object) -> Callable[[str], Address]:
+    """What reads the names of mosaics; they are the same on both networks."""
+    return mosaic.canonical
 
 
 def canonical(text: str, *, network: Network) -> Address:

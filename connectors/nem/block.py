@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from connectors.base import Address
 from connectors.nem.address import keccak256
 from connectors.nem.answers import HashReference, Height, Signature
-from connectors.nem.transaction import Entity, Flow, MosaicCreation, Transaction, sized
+from connectors.nem.transaction import Entity, Flow, MosaicCreation, Transaction, array, sized
 from connectors.quorum import Header
 
 EPOCH = datetime(2015, 3, 29, 0, 6, 25, tzinfo=UTC)
@@ -33,11 +33,15 @@ class Block(Entity):
     height: Height
     transactions: list[Transaction]
 
+    def serial(self) -> bytes:
+        """What is hashed and what the harvester signs: all but its own signature, with those of its transactions."""
+        raw = self.beginning() + sized(sized(self.prev_block_hash)) + pack("<q", self.height)
+        return raw + array(one.serial(signed=True) for one in self.transactions)
+
     @cached_property
     def hash(self) -> str:
-        """Keccak-256 over the block without its own signature, with those of its transactions (HashUtils.java)."""
-        raw = self.beginning() + sized(sized(self.prev_block_hash)) + pack("<q", self.height)
-        return keccak256(raw + _array(self.transactions)).hex()
+        """Keccak-256 (HashUtils.java). ValueError when a transaction has no signature."""
+        return keccak256(self.serial()).hex()
 
     @property
     def parent(self) -> str:
@@ -125,7 +129,3 @@ class Blocks:
         while at is not None and at.parent in self._blocks:
             at = self._blocks[at.parent]
         return at
-
-
-def _array(transactions: Sequence[Transaction]) -> bytes:
-    return pack("<i", len(transactions)) + b"".join(sized(one.serial(signed=True)) for one in transactions)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 
-from connectors.base import Connector
+from connectors.base import Connector, Watch
 from connectors.nem.accounts import AccountReader
 from connectors.nem.block import Blocks
 from connectors.nem.book import Rules
 from connectors.nem.books import Books
+from connectors.nem.companion import NemCompanion, Sources
 from connectors.nem.config import NemConfig
 from connectors.nem.networks import NETWORKS
 from connectors.nem.node import Asked, NisNode
-from connectors.polled import PolledConnector
+from connectors.nem.pending import Asking, Pool
+from connectors.polled import Companion, PolledConnector
+from connectors.quorum import Flaw
 from connectors.transport import Timing, Transport
 
 

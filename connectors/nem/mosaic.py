@@ -6,7 +6,6 @@ Source: NEM technical reference 1.2.1, chapter 4, and nem-core: NamespaceId.java
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from connectors.base import Address
 from connectors.errors import BadAddress
@@ -18,11 +17,6 @@ MOST_PARTS = 3
 PART = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
 NAME = re.compile(r"[a-z0-9][a-z0-9'_ -]*", re.ASCII)
 LONGEST_ROOT, LONGEST_PART, LONGEST_NAME = 16, 64, 32
-
-
-def contracts_on(_config: object) -> Callable[[str], Address]:
-    """`canonical`: the same on both networks."""
-    return canonical
 
 
 def canonical(text: str) -> Address:
