@@ -162,7 +162,7 @@ class NisNode:
 
     async def accounts(self, accounts: Sequence[Address]) -> Sequence[object] | NodeError:
         """The items of an answer to /account/get/batch, or why it is refused."""
-        return await self._listed("account/get/batch", value=_named(accounts))
+        return await self._listed("account/get/batch", value={"data": _named(accounts)})
 
     async def mosaics(self, account: Address) -> Sequence[object] | NodeError:
         """The items of an answer to /account/mosaic/owned, or why it is refused."""
@@ -184,7 +184,7 @@ class NisNode:
 
     async def balances_at(self, height: int, *, accounts: Sequence[Address]) -> Mapping[Address, int]:
         """XEM of accounts as of an older block; only where `historical`."""
-        value = {**_named(accounts), "startHeight": height, "endHeight": height, "incrementBy": 1}
+        value = {"accounts": _named(accounts), "startHeight": height, "endHeight": height, "incrementBy": 1}
         answer = await self.post("account/historical/get/batch", value=value)
         if isinstance(answer, NodeError):
             raise Unavailable(str(answer), reason=Reason.NODE_ERROR)
@@ -234,8 +234,8 @@ class NisNode:
         return error if answer.status == 404 else self._transport.blame(error)
 
 
-def _named(accounts: Iterable[Address]) -> dict[str, object]:
-    return {"data": [{"account": account} for account in accounts]}
+def _named(accounts: Iterable[Address]) -> list[dict[str, Address]]:
+    return [{"account": account} for account in accounts]
 
 
 def _speaks_nis(answer: Answer) -> bool:

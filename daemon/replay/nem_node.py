@@ -286,7 +286,7 @@ class NemNode:
     def _past_of_many(self, asked: Mapping[str, object]) -> Json:
         low, high, step = (_whole(asked, key) for key in ("startHeight", "endHeight", "incrementBy"))
         heights = range(low, high + 1, step)
-        return {"data": [{"data": self._past_of(account, heights=heights)} for account in _listed(asked)]}
+        return {"data": [{"data": self._past_of(account, heights=heights)} for account in _listed(asked, key="accounts")]}
 
     def _past_of(self, account: Address, *, heights: range) -> list[Json]:
         if not self.behaviour.historical:
@@ -325,10 +325,10 @@ def _object(body: bytes) -> Mapping[str, object]:
     return value
 
 
-def _listed(asked: Mapping[str, object]) -> Sequence[Address]:
-    data = asked.get("data")
+def _listed(asked: Mapping[str, object], *, key: str = "data") -> Sequence[Address]:
+    data = asked.get(key)
     if not isinstance(data, list):
-        raise NisError(400, "data must be given")
+        raise NisError(400, f"{key} must be given")
     return [Address(one["account"]) for one in data]
 
 

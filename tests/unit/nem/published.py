@@ -29,7 +29,8 @@ ADDRESSES = {
         "TCQW2P5DNZ5BBXQVGS367DQ4AHC3RXOEVFZOQCJ6",
     ),
 }
-"""Public key to its address on mainnet and on testnet. Source: symbol/symbol, tests/vectors/nem/crypto/1.test-address.json."""
+"""Public key to its address on mainnet and on testnet. Source: symbol/symbol, tests/vectors/nem/crypto, file
+1.test-address.json."""
 
 BLOCK_3: Json = {
     "timeStamp": 73976,
