@@ -20,7 +20,7 @@ from connectors.nem import mosaic
 from connectors.nem.networks import NETWORKS, Network
 
 LENGTH = 40
-CHARACTERS = re.compile(r"[A-Z2-7]*", re.ASCII)
+CHARACTERS = re.compile(r"[A-Z2-7]+", re.ASCII)
 HEXADECIMAL = re.compile(r"(?:0x)?(?:[0-9a-fA-F]{64}|[0-9a-fA-F]{66}|[0-9a-fA-F]{128})", re.ASCII)
 SYMBOL_LENGTH = 39
 """Addresses of Symbol, NEM's successor, are one character shorter and begin with the same letters."""

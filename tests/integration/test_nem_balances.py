@@ -1,0 +1,359 @@
+"""What accounts hold on NEM, read by the real connector from small NIS1 nodes of ours, each number at one block."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+
+import pytest
+
+from connectors.base import Address, Token, Update, Watch
+from connectors.errors import Reason
+from daemon.replay.nem_node import NemNode
+from tests.integration.nem_chain import COIN, NAMES, XEM, Chain, chain, connected, following, held, nodes_on
+
+
+async def until(updates: AsyncGenerator[Update, None], good: Callable[[Update], bool]) -> Update:
+    """The first update that is so; the time limit of the test is the deadline."""
+    async for update in updates:
+        if good(update):
+            return update
+    raise AssertionError("the updates ended")
+
+
+def at_the_tip(made: Chain) -> Callable[[Update], bool]:
+    return lambda update: update.tip is not None and update.tip.hash == made.ledger.tip.block.hash
+
+
+def of_accounts(node: NemNode) -> int:
+    """Requests for what accounts hold."""
+    return sum(count for path, count in node.calls.items() if path.startswith(("/account/get", "/account/mosaic")))
+
+
+async def test_xem_and_mosaics_are_read_at_one_block() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+        update = await connector.read(made.watch())
+    assert update.tip is not None
+    assert (update.tip.height, update.tip.hash) == (made.ledger.tip.block.height, made.ledger.tip.block.hash)
+    assert held(update) == made.truth()
+    assert update.unread == ()
+    assert made.ledger.units(made.address("hot"), "exchange:coin") == 5000
+
+
+async def test_a_block_reads_again_only_the_accounts_that_it_touches() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+        async with following(connector, made.watch(XEM)) as updates:
+            await anext(updates)
+            before = of_accounts(node)
+            made.ledger.mine()
+            await until(updates, at_the_tip(made))
+            assert of_accounts(node) == before
+            made.pay("cold", "other", 5)
+            update = await until(updates, at_the_tip(made))
+            assert of_accounts(node) == before + 1
+    assert held(update) == {(made.address("cold"), XEM): made.ledger.units(made.address("cold"))}
+
+
+async def test_a_block_that_arrives_in_the_middle_of_a_reading_mixes_no_two_blocks() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made, batch=1) as connector:
+
+        def pay_once(path: str) -> None:
+            if path == "/account/get":
+                node.behaviour.before = lambda _: None
+                made.pay("deposits", "hot", 77)
+
+        node.behaviour.before = pay_once
+        update = await connector.read(made.watch())
+    assert update.tip is not None
+    assert update.tip.hash == made.ledger.tip.block.hash
+    assert held(update) == made.truth()
+
+
+async def test_blocks_that_come_all_the_time_do_not_keep_a_large_reading_from_its_end() -> None:
+    made = chain()
+    others = [made.notary.person(f"customer {number}") for number in range(60)]
+    watch = Watch("nem", (*made.accounts, *(person.address for person in others)), (XEM,))
+    async with nodes_on(made) as (node,), connected([node], chain=made, batch=1) as connector:
+        left = 40
+
+        def pay(path: str) -> None:
+            nonlocal left
+            if path == "/account/get" and left:
+                left -= 1
+                made.pay("maker", NAMES[left % 3], left)
+
+        node.behaviour.before = pay
+        update = await connector.read(watch)
+    assert left == 0
+    assert {key: units for key, units in held(update).items() if units} == made.truth(XEM)
+
+
+async def test_what_moves_faster_than_it_can_be_read_is_an_outage_and_no_mixture() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+        node.behaviour.before = lambda path: made.pay("hot", "cold", 1) and None if "/account/get" in path else None
+        update = await connector.read(made.watch(XEM))
+        assert update.failure is not None
+        assert "faster than its accounts can be read" in update.failure.detail
+        assert (update.held, update.unread) == ((), ())
+        node.behaviour.before = lambda _: None
+        assert held(await connector.read(made.watch(XEM))) == made.truth(XEM)
+
+
+async def test_accounts_that_are_a_block_ahead_of_the_block_that_is_shown_are_read_again() -> None:
+    """NIS takes a block into its accounts before it shows it (BlockChainUpdateContext.updateOurChain)."""
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made, settle="50ms") as connector:
+        async with following(connector, made.watch(XEM)) as updates:
+            await anext(updates)
+            node.behaviour.ahead = 1
+            shown = made.ledger.blocks[-1].block.hash
+            made.pay("hot", "cold", 5)  # in the accounts at once; the block before it is what is shown
+            made.pay("cold", "deposits", 3)
+            asked = node.calls["/account/get/batch"] + node.calls["/account/get"]
+
+            def show(path: str) -> None:
+                if node.calls["/account/get/batch"] + node.calls["/account/get"] > asked:
+                    node.behaviour.ahead = 0
+
+            node.behaviour.before = show
+            update = await until(updates, at_the_tip(made))
+    assert shown != made.ledger.tip.block.hash
+    assert update.previous is not None
+    assert held(update) | {} == {key: units for key, units in made.truth(XEM).items()}
+
+
+async def test_an_account_that_a_node_refuses_is_unread_and_spoils_no_other() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+        node.behaviour.refused = {made.address("cold")}
+        async with following(connector, made.watch()) as updates:
+            update = await anext(updates)
+            assert {(one.account, one.token, one.reason) for one in update.unread} == {
+                (made.address("cold"), token, Reason.NODE_ERROR) for token in (XEM, COIN)
+            }
+            expected = {key: units for key, units in made.truth().items() if key[0] != made.address("cold")}
+            assert held(update) == expected
+            node.behaviour.refused = set()
+            better = await until(updates, lambda update: bool(update.held))
+    assert held(better) == {key: units for key, units in made.truth().items() if key[0] == made.address("cold")}
+    assert (better.complete, better.previous) == (False, update.tip)
+
+
+async def test_an_account_that_stays_unread_is_asked_for_again_with_the_next_block() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+        node.behaviour.refused = {made.address("cold")}
+        async with following(connector, made.watch(XEM)) as updates:
+            await anext(updates)
+            node.behaviour.refused = set()
+            made.ledger.mine()
+            update = await until(updates, lambda update: bool(update.held))
+    assert held(update) == {(made.address("cold"), XEM): made.ledger.units(made.address("cold"))}
+
+
+async def test_all_accounts_failing_is_an_outage_and_not_zeros() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+        node.behaviour.failing = {"/account/get": 500, "/account/get/batch": 500}
+        update = await connector.read(made.watch(XEM))
+    assert update.failure is not None
+    assert update.failure.reason is Reason.NODE_ERROR
+    assert "every one of 3 balances failed" in update.failure.detail
+
+
+async def test_mosaics_that_can_not_be_read_spoil_no_xem() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+        node.behaviour.failing = {"/account/mosaic/owned": 500}
+        update = await connector.read(made.watch())
+    assert held(update) == made.truth(XEM)
+    assert {(one.token, one.reason) for one in update.unread} == {(COIN, Reason.NODE_ERROR)}
+
+
+def spoilt(contract: str, *, how: object) -> Callable[[str, object], object]:
+    """One mosaic's quantity is nonsense."""
+
+    def twist(path: str, answer: object) -> object:
+        if path != "/account/mosaic/owned" or not isinstance(answer, dict):
+            return answer
+        for one in answer["data"]:
+            if f"{one['mosaicId']['namespaceId']}:{one['mosaicId']['name']}" == contract:
+                one["quantity"] = how
+        return answer
+
+    return twist
+
+
+async def test_one_mosaic_that_makes_no_sense_spoils_none_of_its_neighbours() -> None:
+    made = chain()
+    second = Token("nem", "exchange:token", 0)
+    maker, time = made.person("maker"), made.ledger.now
+    made.ledger.mine(
+        [made.notary.mosaic_definition(maker, name="exchange:token", divisibility=0, supply=100, time=time)]
+    )
+    made.ledger.mine([made.transfer("maker", "hot", 1_000_000, mosaics={"exchange:token": 7})])
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+        node.behaviour.twist = spoilt("exchange:coin", how="many")
+        update = await connector.read(made.watch(XEM, COIN, second))
+    hot = made.address("hot")
+    assert [(one.account, one.token, one.reason) for one in update.unread] == [(hot, COIN, Reason.BAD_ANSWER)]
+    assert held(update) == {key: units for key, units in made.truth(XEM, COIN, second).items() if key != (hot, COIN)}
+
+
+async def test_a_list_with_an_item_that_has_no_name_proves_no_absence() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+
+        def nameless(path: str, answer: object) -> object:
+            if path == "/account/mosaic/owned" and isinstance(answer, dict):
+                answer["data"] = [{**one, "mosaicId": {"name": "coin"}} for one in answer["data"]]
+            return answer
+
+        node.behaviour.twist = nameless
+        update = await connector.read(made.watch())
+    assert {(one.token, one.reason) for one in update.unread} == {(COIN, Reason.BAD_ANSWER)}
+    assert len(update.unread) == len(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        (Token("nem", "exchange:coin", 6), Reason.MISCONFIGURED),
+        (Token("nem", "exchange:nothing", 6), Reason.NO_CONTRACT),
+        (Token("nem", "nobody:coin", 2), Reason.NO_CONTRACT),
+    ],
+)
+async def test_a_mosaic_that_is_not_as_declared_is_unread_and_never_zero(token: Token, reason: Reason) -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+        update = await connector.read(made.watch(XEM, token))
+    assert {(one.account, one.token, one.reason) for one in update.unread} == {
+        (account, token, reason) for account in made.accounts
+    }
+    assert held(update) == made.truth(XEM)
+
+
+async def test_a_node_that_knows_no_batches_is_asked_for_one_account_after_the_other() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+        node.behaviour.batches = False
+        async with following(connector, made.watch()) as updates:
+            assert held(await anext(updates)) == made.truth()
+            made.ledger.mine([made.transfer("hot", "cold", 1), made.transfer("deposits", "cold", 1)])
+            await until(updates, at_the_tip(made))
+    assert node.calls["/account/get/batch"] == 1
+    assert node.calls["/account/get"] == 6
+
+
+async def test_fees_go_to_an_account_for_which_somebody_else_harvests() -> None:
+    made = chain()
+    remote = made.person("remote harvester")
+    made.ledger.mine([made.notary.importance_transfer(made.person("cold"), remote=remote, time=made.ledger.now)])
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+        async with following(connector, made.watch(XEM)) as updates:
+            await anext(updates)
+            made.ledger.mine([made.transfer("customer", "other", 1)], harvester=remote)
+            update = await until(updates, at_the_tip(made))
+    assert held(update) == {(made.address("cold"), XEM): made.ledger.units(made.address("cold"))}
+
+
+async def test_a_levy_goes_to_an_account_that_no_block_names() -> None:
+    made = chain()
+    maker, notary, time = made.person("maker"), made.notary, made.ledger.now
+    levy: dict[str, object] = {
+        "type": 1,
+        "recipient": made.address("cold"),
+        "mosaicId": {"namespaceId": "nem", "name": "xem"},
+        "fee": 40,
+    }
+    made.ledger.mine(
+        [notary.mosaic_definition(maker, name="taxed:coin", divisibility=0, supply=9, time=time, levy=levy)]
+    )
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+        async with following(connector, made.watch(XEM)) as updates:
+            await anext(updates)
+            made.ledger.mine([made.transfer("maker", "other", 1_000_000, mosaics={"taxed:coin": 1})])
+            update = await until(updates, at_the_tip(made))
+    assert held(update) == {(made.address("cold"), XEM): 1_000_000_000_040}
+
+
+async def test_a_mosaic_whose_levy_can_not_be_learnt_makes_everything_be_read_again() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+        async with following(connector, made.watch(XEM)) as updates:
+            await anext(updates)
+            before = of_accounts(node)
+            node.behaviour.failing = {"/mosaic/definition": 500}
+            made.ledger.mine([made.transfer("maker", "other", 1_000_000, mosaics={"exchange:coin": 1})])
+            await until(updates, at_the_tip(made))
+    assert of_accounts(node) == before + 1  # a batch
+
+
+async def test_a_sweep_finds_what_no_block_gave_a_reason_for_and_tells_it_as_drift() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made, sweep="30ms") as connector:
+        async with following(connector, made.watch(XEM)) as updates:
+            await anext(updates)
+            node.behaviour.lies = {(made.address("cold"), None): 12}
+            made.ledger.mine()
+            update = await until(updates, lambda update: bool(update.drift))
+    assert update.drift is not None
+    assert [(one.account, one.token, one.followed, one.found) for one in update.drift] == [
+        (made.address("cold"), XEM, 1_000_000_000_000, 12)
+    ]
+    assert held(update) == {(made.address("cold"), XEM): 12}
+
+
+async def test_a_sweep_that_finds_what_was_followed_says_so() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made, sweep="30ms") as connector:
+        async with following(connector, made.watch(XEM)) as updates:
+            assert (await anext(updates)).drift is None
+            made.pay("hot", "cold", 5)
+            update = await until(updates, lambda update: update.drift is not None or bool(made.ledger.mine()) is None)
+    assert update.drift == ()
+
+
+async def test_deep_readings_come_from_what_was_read_when_the_block_was_new() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made, confirmations=2) as connector:
+        async with following(connector, made.watch()) as updates:
+            first = await anext(updates)
+            assert first.failure is not None
+            assert "it shows them as of block" in first.failure.detail
+            truth, tip = made.truth(), made.ledger.tip.block.hash
+            made.pay("hot", "cold", 5)
+            update = await until(updates, lambda update: update.failure is None)
+    assert update.tip is not None
+    assert (update.tip.hash, held(update)) == (tip, truth)
+
+
+async def test_a_node_that_keeps_history_tells_xem_at_exactly_the_agreed_block_at_once() -> None:
+    made = chain()
+    truth, tip = made.truth(XEM), made.ledger.tip.block.hash
+    made.pay("hot", "cold", 5)
+    async with nodes_on(made) as (node,), connected([node], chain=made, confirmations=2) as connector:
+        node.behaviour.historical = True
+        update = await connector.read(made.watch())
+    assert update.tip is not None
+    assert (update.tip.hash, held(update)) == (tip, truth)
+    assert {(one.token, one.reason) for one in update.unread} == {(COIN, Reason.UNAVAILABLE)}
+
+
+async def test_accounts_without_tokens_or_tokens_without_accounts_are_read_as_nothing() -> None:
+    made = chain()
+    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
+        for watch in (Watch("nem", (), (XEM,)), Watch("nem", made.accounts, ())):
+            update = await connector.read(watch)
+            assert (update.failure, update.held, update.unread, update.complete) == (None, (), (), True)
+
+
+async def test_the_truth_of_this_file_is_the_ledgers() -> None:
+    made = chain()
+    account: Address = made.address("hot")
+    before = made.ledger.units(account)
+    made.pay("hot", "cold", 5)
+    assert made.ledger.units(account) == before - 5 - 50_000
