@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from connectors.base import Address
 from connectors.nem.answers import DEFINITION
 from connectors.nem.block import BLOCK, EPOCH, Block
+from connectors.nem.mosaic import XEM
 from connectors.nem.pending import TRANSACTION
 from connectors.nem.transaction import (
     ImportanceTransfer,
@@ -196,7 +197,8 @@ def _levy(world: World, *, payer: Address, mosaic: str) -> None:
     """An absolute one."""
     levy = DEFINITION.validate_python(world.definitions[mosaic]).levy
     if levy is not None:
-        _pay(world, (payer, levy.mosaic_id.contract), (levy.recipient, levy.mosaic_id.contract), units=levy.fee)
+        paid_in = None if levy.mosaic_id.contract == XEM else levy.mosaic_id.contract
+        _pay(world, (payer, paid_in), (levy.recipient, paid_in), units=levy.fee)
 
 
 def _change(part: TransactionFields, *, told: Json, world: World) -> None:

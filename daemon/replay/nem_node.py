@@ -286,7 +286,9 @@ class NemNode:
     def _past_of_many(self, asked: Mapping[str, object]) -> Json:
         low, high, step = (_whole(asked, key) for key in ("startHeight", "endHeight", "incrementBy"))
         heights = range(low, high + 1, step)
-        return {"data": [{"data": self._past_of(account, heights=heights)} for account in _listed(asked, key="accounts")]}
+        return {
+            "data": [{"data": self._past_of(account, heights=heights)} for account in _listed(asked, key="accounts")]
+        }
 
     def _past_of(self, account: Address, *, heights: range) -> list[Json]:
         if not self.behaviour.historical:

@@ -60,9 +60,11 @@ class Chain:
         self.ledger.mine()
         return name
 
-    def truth(self, *tokens: Token) -> dict[tuple[Address, Token], int]:
+    def truth(self, *tokens: Token, height: int | None = None) -> dict[tuple[Address, Token], int]:
+        """At the end of that block, the newest by default."""
+        units = self.ledger.world(height).units
         return {
-            (account, token): self.ledger.units(account, token.contract)
+            (account, token): units.get((account, token.contract), 0)
             for account in self.accounts
             for token in tokens or (XEM, COIN)
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 
 import pytest
@@ -42,16 +43,19 @@ async def test_xem_and_mosaics_are_read_at_one_block() -> None:
 
 async def test_a_block_reads_again_only_the_accounts_that_it_touches() -> None:
     made = chain()
-    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
-        async with following(connector, made.watch(XEM)) as updates:
-            await anext(updates)
-            before = of_accounts(node)
-            made.ledger.mine()
-            await until(updates, at_the_tip(made))
-            assert of_accounts(node) == before
-            made.pay("cold", "other", 5)
-            update = await until(updates, at_the_tip(made))
-            assert of_accounts(node) == before + 1
+    async with (
+        nodes_on(made) as (node,),
+        connected([node], chain=made) as connector,
+        following(connector, made.watch(XEM)) as updates,
+    ):
+        await anext(updates)
+        before = of_accounts(node)
+        made.ledger.mine()
+        await until(updates, at_the_tip(made))
+        assert of_accounts(node) == before
+        made.pay("cold", "other", 5)
+        update = await until(updates, at_the_tip(made))
+        assert of_accounts(node) == before + 1
     assert held(update) == {(made.address("cold"), XEM): made.ledger.units(made.address("cold"))}
 
 
@@ -93,7 +97,12 @@ async def test_blocks_that_come_all_the_time_do_not_keep_a_large_reading_from_it
 async def test_what_moves_faster_than_it_can_be_read_is_an_outage_and_no_mixture() -> None:
     made = chain()
     async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
-        node.behaviour.before = lambda path: made.pay("hot", "cold", 1) and None if "/account/get" in path else None
+
+        def pay(path: str) -> None:
+            if "/account/get" in path:
+                made.pay("hot", "cold", 1)
+
+        node.behaviour.before = pay
         update = await connector.read(made.watch(XEM))
         assert update.failure is not None
         assert "faster than its accounts can be read" in update.failure.detail
@@ -102,27 +111,35 @@ async def test_what_moves_faster_than_it_can_be_read_is_an_outage_and_no_mixture
         assert held(await connector.read(made.watch(XEM))) == made.truth(XEM)
 
 
-async def test_accounts_that_are_a_block_ahead_of_the_block_that_is_shown_are_read_again() -> None:
+async def test_accounts_that_are_ahead_of_the_block_that_is_shown_are_never_told_at_that_block() -> None:
     """NIS takes a block into its accounts before it shows it (BlockChainUpdateContext.updateOurChain)."""
     made = chain()
-    async with nodes_on(made) as (node,), connected([node], chain=made, settle="50ms") as connector:
-        async with following(connector, made.watch(XEM)) as updates:
-            await anext(updates)
-            node.behaviour.ahead = 1
-            shown = made.ledger.blocks[-1].block.hash
-            made.pay("hot", "cold", 5)  # in the accounts at once; the block before it is what is shown
-            made.pay("cold", "deposits", 3)
-            asked = node.calls["/account/get/batch"] + node.calls["/account/get"]
+    async with (
+        nodes_on(made) as (node,),
+        connected([node], chain=made, settle="60ms") as connector,
+        following(connector, made.watch(XEM)) as updates,
+    ):
+        await anext(updates)
+        node.behaviour.ahead = 1
+        made.pay("hot", "cold", 5)
+        made.pay("cold", "deposits", 3)  # in the accounts at once, while the block before it is what is shown
 
-            def show(path: str) -> None:
-                if node.calls["/account/get/batch"] + node.calls["/account/get"] > asked:
-                    node.behaviour.ahead = 0
+        def show_soon(path: str) -> None:
+            if path.startswith("/account/get"):
+                node.behaviour.before = lambda _: None
+                asyncio.get_running_loop().call_later(0.03, setattr, node.behaviour, "ahead", 0)
 
-            node.behaviour.before = show
-            update = await until(updates, at_the_tip(made))
-    assert shown != made.ledger.tip.block.hash
-    assert update.previous is not None
-    assert held(update) | {} == {key: units for key, units in made.truth(XEM).items()}
+        node.behaviour.before = show_soon
+        seen: list[Update] = []
+        while not seen or not at_the_tip(made)(seen[-1]):
+            seen.append(await anext(updates))
+    told: dict[tuple[Address, Token], int] = {}
+    for update in seen:
+        assert update.tip is not None
+        told |= held(update)
+        truth = made.truth(XEM, height=update.tip.height)
+        assert {key: truth[key] for key in held(update)} == held(update)
+    assert told == made.truth(XEM)
 
 
 async def test_an_account_that_a_node_refuses_is_unread_and_spoils_no_other() -> None:
@@ -252,11 +269,14 @@ async def test_fees_go_to_an_account_for_which_somebody_else_harvests() -> None:
     made = chain()
     remote = made.person("remote harvester")
     made.ledger.mine([made.notary.importance_transfer(made.person("cold"), remote=remote, time=made.ledger.now)])
-    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
-        async with following(connector, made.watch(XEM)) as updates:
-            await anext(updates)
-            made.ledger.mine([made.transfer("customer", "other", 1)], harvester=remote)
-            update = await until(updates, at_the_tip(made))
+    async with (
+        nodes_on(made) as (node,),
+        connected([node], chain=made) as connector,
+        following(connector, made.watch(XEM)) as updates,
+    ):
+        await anext(updates)
+        made.ledger.mine([made.transfer("customer", "other", 1)], harvester=remote)
+        update = await until(updates, at_the_tip(made))
     assert held(update) == {(made.address("cold"), XEM): made.ledger.units(made.address("cold"))}
 
 
@@ -272,34 +292,42 @@ async def test_a_levy_goes_to_an_account_that_no_block_names() -> None:
     made.ledger.mine(
         [notary.mosaic_definition(maker, name="taxed:coin", divisibility=0, supply=9, time=time, levy=levy)]
     )
-    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
-        async with following(connector, made.watch(XEM)) as updates:
-            await anext(updates)
-            made.ledger.mine([made.transfer("maker", "other", 1_000_000, mosaics={"taxed:coin": 1})])
-            update = await until(updates, at_the_tip(made))
+    async with (
+        nodes_on(made) as (node,),
+        connected([node], chain=made) as connector,
+        following(connector, made.watch(XEM)) as updates,
+    ):
+        await anext(updates)
+        made.ledger.mine([made.transfer("maker", "other", 1_000_000, mosaics={"taxed:coin": 1})])
+        update = await until(updates, at_the_tip(made))
     assert held(update) == {(made.address("cold"), XEM): 1_000_000_000_040}
 
 
 async def test_a_mosaic_whose_levy_can_not_be_learnt_makes_everything_be_read_again() -> None:
     made = chain()
-    async with nodes_on(made) as (node,), connected([node], chain=made) as connector:
-        async with following(connector, made.watch(XEM)) as updates:
-            await anext(updates)
-            before = of_accounts(node)
-            node.behaviour.failing = {"/mosaic/definition": 500}
-            made.ledger.mine([made.transfer("maker", "other", 1_000_000, mosaics={"exchange:coin": 1})])
-            await until(updates, at_the_tip(made))
+    async with (
+        nodes_on(made) as (node,),
+        connected([node], chain=made) as connector,
+        following(connector, made.watch(XEM)) as updates,
+    ):
+        await anext(updates)
+        before = of_accounts(node)
+        node.behaviour.failing = {"/mosaic/definition": 500}
+        made.ledger.mine([made.transfer("maker", "other", 1_000_000, mosaics={"exchange:coin": 1})])
+        await until(updates, at_the_tip(made))
     assert of_accounts(node) == before + 1  # a batch
 
 
 async def test_a_sweep_finds_what_no_block_gave_a_reason_for_and_tells_it_as_drift() -> None:
     made = chain()
-    async with nodes_on(made) as (node,), connected([node], chain=made, sweep="30ms") as connector:
-        async with following(connector, made.watch(XEM)) as updates:
-            await anext(updates)
-            node.behaviour.lies = {(made.address("cold"), None): 12}
-            made.ledger.mine()
-            update = await until(updates, lambda update: bool(update.drift))
+    async with (
+        nodes_on(made) as (node,),
+        connected([node], chain=made, sweep="30ms") as connector,
+        following(connector, made.watch(XEM)) as updates,
+    ):
+        await anext(updates)
+        node.behaviour.lies = {(made.address("cold"), None): 12}
+        update = await until(updates, lambda update: bool(update.drift) or made.ledger.mine() is None)
     assert update.drift is not None
     assert [(one.account, one.token, one.followed, one.found) for one in update.drift] == [
         (made.address("cold"), XEM, 1_000_000_000_000, 12)
@@ -309,24 +337,30 @@ async def test_a_sweep_finds_what_no_block_gave_a_reason_for_and_tells_it_as_dri
 
 async def test_a_sweep_that_finds_what_was_followed_says_so() -> None:
     made = chain()
-    async with nodes_on(made) as (node,), connected([node], chain=made, sweep="30ms") as connector:
-        async with following(connector, made.watch(XEM)) as updates:
-            assert (await anext(updates)).drift is None
-            made.pay("hot", "cold", 5)
-            update = await until(updates, lambda update: update.drift is not None or bool(made.ledger.mine()) is None)
+    async with (
+        nodes_on(made) as (node,),
+        connected([node], chain=made, sweep="30ms") as connector,
+        following(connector, made.watch(XEM)) as updates,
+    ):
+        assert (await anext(updates)).drift is None
+        made.pay("hot", "cold", 5)
+        update = await until(updates, lambda update: update.drift is not None or made.ledger.mine() is None)
     assert update.drift == ()
 
 
 async def test_deep_readings_come_from_what_was_read_when_the_block_was_new() -> None:
     made = chain()
-    async with nodes_on(made) as (node,), connected([node], chain=made, confirmations=2) as connector:
-        async with following(connector, made.watch()) as updates:
-            first = await anext(updates)
-            assert first.failure is not None
-            assert "it shows them as of block" in first.failure.detail
-            truth, tip = made.truth(), made.ledger.tip.block.hash
-            made.pay("hot", "cold", 5)
-            update = await until(updates, lambda update: update.failure is None)
+    async with (
+        nodes_on(made) as (node,),
+        connected([node], chain=made, confirmations=2) as connector,
+        following(connector, made.watch()) as updates,
+    ):
+        first = await anext(updates)
+        assert first.failure is not None
+        assert "it shows them as of block" in first.failure.detail
+        truth, tip = made.truth(), made.ledger.tip.block.hash
+        made.pay("hot", "cold", 5)
+        update = await until(updates, lambda update: update.failure is None)
     assert update.tip is not None
     assert (update.tip.hash, held(update)) == (tip, truth)
 
