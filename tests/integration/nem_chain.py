@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -110,3 +110,11 @@ def following(connector: Connector, watch: Watch) -> aclosing[AsyncGenerator[Upd
 
 def held(update: Update) -> dict[tuple[Address, Token], int]:
     return {(one.account, one.token): one.units for one in update.held}
+
+
+async def until(updates: AsyncGenerator[Update, None], good: Callable[[Update], bool]) -> Update:
+    """The first update that is so; the time limit of the test is the deadline."""
+    async for update in updates:
+        if good(update):
+            return update
+    raise AssertionError("the updates ended")

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 
 import pytest
 
 from connectors.base import Address, Token, Update, Watch
 from connectors.errors import Reason
 from daemon.replay.nem_node import NemNode
-from tests.integration.nem_chain import COIN, NAMES, XEM, Chain, chain, connected, following, held, nodes_on
-
-
-async def until(updates: AsyncGenerator[Update, None], good: Callable[[Update], bool]) -> Update:
-    """The first update that is so; the time limit of the test is the deadline."""
-    async for update in updates:
-        if good(update):
-            return update
-    raise AssertionError("the updates ended")
+from tests.integration.nem_chain import COIN, NAMES, XEM, Chain, chain, connected, following, held, nodes_on, until
 
 
 def at_the_tip(made: Chain) -> Callable[[Update], bool]:
