@@ -34,10 +34,6 @@ class State:
     control: Control | None = None
     harvests: bool = True
 
-    @property
-    def flawed(self) -> bool:
-        return any(isinstance(value, Flaw) for value in self.values)
-
 
 @dataclass(frozen=True, slots=True)
 class _Main:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -75,17 +75,9 @@ class Book:
         async with self._lock:
             if not self._knows(block):
                 await self._catch_up()
+            elif self._tip is not None and self._tip.hash == block:
+                await self._look_again(self._tip)
             return self._as_of(block) if self._knows(block) else await self._from_history(block)
-
-    async def look_again(self, accounts: Iterable[int]) -> None:
-        """Reads flawed accounts once more, if the node still stands at the book's newest block."""
-        async with self._lock:
-            if self._tip is None:
-                return
-            fresh = await self._reader.states([number for number in accounts if self._states[number].flawed])
-            if fresh and await self._settled(self._tip):
-                for number, state in fresh.items():
-                    self._states[number] = state
 
     def known(self, block: str) -> Sequence[State] | None:
         """All accounts as of the block, where nothing needs to be asked for it."""
@@ -156,6 +148,18 @@ class Book:
             tip = await node.newest()
         raise Unavailable(f"{node.transport.provider}: its blocks come faster than its accounts can be read")
 
+    async def _look_again(self, tip: Block) -> None:
+        """Reads flawed accounts once more, where the node still stands at the newest block that was read."""
+        doubtful = self._doubtful()
+        if doubtful:
+            fresh = await self._reader.states(doubtful)
+            if await self._settled(tip):
+                for number, state in fresh.items():
+                    self._states[number] = state
+
+    def _doubtful(self) -> list[int]:
+        return [number for number, state in enumerate(self._states) if _may_be_read_again(state)]
+
     async def _settled(self, tip: Block) -> bool:
         await self._node.transport.timing.sleep(self._rules.settle.total_seconds())
         return (await self._node.newest()).hash == tip.hash
@@ -182,9 +186,8 @@ class Book:
                 self._tip, self._history = None, []
                 self._need_everything()
             else:
-                doubtful = {number for number, state in enumerate(self._states) if _may_be_read_again(state)}
                 self._touched |= touched
-                self._needed |= touched | doubtful
+                self._needed |= touched | set(self._doubtful())
                 for number in touched:
                     self._staged.pop(number, None)
         self._base = tip

@@ -31,14 +31,11 @@ class Books:
     async def read(self, node: NisNode, *, keys: Keys, block: str) -> list[Value]:
         """The units of each key at the block; see ReadAt."""
         await node.identify()
-        book = self._book(node, watch=keys.watch)
-        width = len(keys.watch.tokens)
-        if not keys.whole:
-            await book.look_again(sorted({index // width for index in keys.indices}))
-        states = await book.at(block)
+        states = await self._book(node, watch=keys.watch).at(block)
         if keys.whole:
             return [value for state in states for value in state.values]
-        return [states[index // width].values[index % width] for index in keys.indices]
+        places = (divmod(index, len(keys.watch.tokens)) for index in keys.indices)
+        return [states[account].values[token] for account, token in places]
 
     def controls(self, watch: Watch, *, tip: Tip, need: int) -> Controls:
         """What the nodes that have been read at the tip say of who controls what, as far as `need` of them agree."""
