@@ -84,6 +84,7 @@ Time = Annotated[int, Field(strict=True, ge=0, le=LATEST)]
 Height = Annotated[int, Field(strict=True, ge=1, le=MOST)]
 Small = Annotated[int, Field(strict=True, ge=-(2**31), lt=2**31)]
 Text = Annotated[str, Field(strict=True, max_length=1024)]
+Name = Annotated[str, Field(strict=True, min_length=1, max_length=256)]
 Missing = BeforeValidator(_or_none)
 
 
@@ -94,8 +95,8 @@ class Fields(BaseModel):
 
 
 class MosaicName(Fields):
-    namespace_id: Text
-    name: Text
+    namespace_id: Name
+    name: Name
 
     @property
     def contract(self) -> str:
