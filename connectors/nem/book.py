@@ -51,6 +51,7 @@ class Book:
         self._watch = watch
         self._rules = rules
         self._reader = AccountReader(node, watch=watch)
+        self._contracts = {token.contract for token in watch.tokens}
         self._numbers = {account: number for number, account in enumerate(watch.accounts)}
         self._lock = asyncio.Lock()
         self._tip: Block | None = None
@@ -222,7 +223,7 @@ class Book:
         for block in (*path.undone, *path.applied):
             self._reader.forget_definitions(block.defined)
             levied = await self._reader.levied(block.moved)
-            if levied is None:
+            if levied is None or block.defined & self._contracts:
                 return set(range(len(self._watch.accounts)))
             touched |= {self._numbers[name] for name in block.touched | levied if name in self._numbers}
             if block.fees:

@@ -21,6 +21,9 @@ from connectors.transport import Timing
 MOST_LISTED = 25
 """A node lists no more of one account (AccountController.java); then absence from the list proves nothing."""
 
+MOST_WAITING = 10_000
+"""Transactions that are remembered; a node that invents them can't fill our memory."""
+
 TRANSACTION = TypeAdapter[TransactionFields](Transaction)
 
 
@@ -103,7 +106,7 @@ class Asking:
             known = self._pool.waiting.get(name)
             if known is not None:
                 known.absent_since = None
-            elif self._teller.concerns(transaction):
+            elif len(self._pool.waiting) < MOST_WAITING and self._teller.concerns(transaction):
                 parties = {transaction.debtor, *transaction.named(), transaction.signed_by}
                 self._pool.waiting[name] = Waiting(transaction, frozenset(parties & self._accounts))
                 self._pool.news.set()

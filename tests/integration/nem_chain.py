@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from connectors import CONNECTORS
-from connectors.base import Address, Connector, Token, Update, Watch
+from connectors.base import Address, Connector, Movement, Token, Update, Watch
 from connectors.nem.config import NemConfig
 from connectors.nem.networks import NETWORKS
 from daemon.replay.nem_ledger import Ledger
@@ -118,3 +118,25 @@ async def until(updates: AsyncGenerator[Update, None], good: Callable[[Update], 
         if good(update):
             return update
     raise AssertionError("the updates ended")
+
+
+async def movements_until(
+    updates: AsyncGenerator[Update, None], good: Callable[[list[Movement]], bool]
+) -> list[Movement]:
+    """All that are told until it is so."""
+    told: list[Movement] = []
+    await until(updates, lambda update: told.extend(update.movements) or good(told))  # type: ignore[func-returns-value]
+    return told
+
+
+def some(movements: list[Movement]) -> bool:
+    return bool(movements)
+
+
+def at_the_tip(made: Chain) -> Callable[[Update], bool]:
+    return lambda update: update.tip is not None and update.tip.hash == made.ledger.tip.block.hash
+
+
+def of_accounts(node: NemNode) -> int:
+    """Requests for what accounts hold."""
+    return sum(count for path, count in node.calls.items() if path.startswith(("/account/get", "/account/mosaic")))
