@@ -244,10 +244,21 @@ def _speaks_nis(answer: Answer) -> bool:
 
 
 async def together(questions: Iterable[Coroutine[None, None, T]]) -> list[T]:
-    """All answers, in order; the first failure ends the others and is raised."""
+    """All answers, in order. The first failure is raised when the other questions have been withdrawn.
+
+    Not asyncio.gather: when it is cancelled while a question fails, it raises the failure and the cancellation is lost.
+    """
     tasks = [asyncio.create_task(question) for question in questions]
     try:
-        return await asyncio.gather(*tasks)
+        if tasks:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
         for task in tasks:
             task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+    failures = [task.exception() for task in tasks if not task.cancelled()]
+    for failure in failures:
+        if failure is not None:
+            raise failure
+    return [task.result() for task in tasks]
