@@ -45,8 +45,6 @@ class Kind:
 
     package: str
     descriptors: bool = False
-    mosaics: bool = False
-    """Whether its tokens are named otherwise than its accounts."""
 
     @property
     def connect(self) -> Connect:
@@ -57,9 +55,7 @@ class Kind:
         return cast(Canonical, import_module(f"{self.package}.address").canonical_on(config))
 
     def contract(self, config: AnyChainConfig) -> Canonical:
-        """What reads the names of a chain's tokens: contract addresses, or the ids of mosaics."""
-        if not self.mosaics:
-            return self.canonical(config)
+        """What reads how a chain's tokens are named: contract addresses, or what stands for them."""
         return cast(Canonical, import_module(f"{self.package}.address").contract_on(config))
 
     def descriptor(self, config: AnyChainConfig) -> Canonical | None:
@@ -72,5 +68,5 @@ class Kind:
 CONNECTORS: Mapping[str, Kind] = {
     "bitcoin": Kind("connectors.bitcoin", descriptors=True),
     "evm": Kind("connectors.evm"),
-    "nem": Kind("connectors.nem", mosaics=True),
+    "nem": Kind("connectors.nem"),
 }

@@ -1,6 +1,7 @@
 """What the configuration of every chain has in common: durations with units, named endpoints, ages and agreement."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
@@ -137,6 +138,13 @@ Endpoint = Annotated[EndpointConfig, BeforeValidator(_from_url, json_schema_inpu
 Receiver = Annotated[NamedUrl, BeforeValidator(_from_url, json_schema_input_type=str | NamedUrl)]
 
 
+def told_apart(names: Sequence[str]) -> None:
+    """Raises ValueError when two endpoints have one name: counters and alerts could not tell them apart."""
+    doubled = next((name for name in names if names.count(name) > 1), None)
+    if doubled is not None:
+        raise ValueError(f"two endpoints are called {doubled}; give each a `name` of its own")
+
+
 class ReadingConfig(Strict):
     """How a chain is read, whatever is asked and in which protocol."""
 
@@ -170,9 +178,7 @@ class ReadingConfig(Strict):
         names = self.providers
         if self.agree > len(names):
             raise ValueError(f"agree: {self.agree} needs at least {self.agree} endpoints, found {len(names)}")
-        doubled = next((name for name in names if names.count(name) > 1), None)
-        if doubled is not None:
-            raise ValueError(f"two endpoints are called {doubled}; give each a `name` of its own")
+        told_apart(names)
         return self
 
 

@@ -116,8 +116,12 @@ class Follower(Generic[W]):
         try:
             return await self._poll()
         except ConnectorError as error:
-            self._known = None
+            self.forget()
             return Update(self._watch.chain, self._now(), failure=Failure(error.reason, str(error)))
+
+    def forget(self) -> None:
+        """What was told may be wrong: the next good update is complete."""
+        self._known = None
 
     async def _poll(self) -> Update:
         for _ in range(TRIES):

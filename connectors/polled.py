@@ -25,6 +25,9 @@ class Companion(Protocol):
     news: asyncio.Event
     """Set when something has happened that should not wait for the next poll."""
 
+    doubt: bool
+    """Whether something told before was wrong, so that the next update has to be complete."""
+
     async def tell(self, update: Update) -> Update:
         """The update with what there is to tell beside it. Never raises ConnectorError."""
         ...
@@ -40,6 +43,7 @@ class _Alone:
 
     def __init__(self) -> None:
         self.news = asyncio.Event()
+        self.doubt = False
 
     async def tell(self, update: Update) -> Update:
         return update
@@ -88,9 +92,12 @@ class PolledConnector(Generic[W]):
             while True:
                 due = self._timing.clock() + self._poll
                 companion.news.clear()
+                if companion.doubt:
+                    companion.doubt = False
+                    follower.forget()
                 yield await companion.tell(await follower.next())
                 await self._timing.sleep(min(self._poll, LEAST_PAUSE))
-                await self._news_or(due, news=companion.news)
+                await self._timing.sleep_or(companion.news, seconds=due - self._timing.clock())
 
     async def probe(self, watch: Watch) -> tuple[tuple[str, str | None], ...]:
         """Asks each node for its head and for what is read there; see Connector."""
@@ -106,14 +113,3 @@ class PolledConnector(Generic[W]):
             return await self._examine(node, watch)
         except ConnectorError as error:
             return str(error)
-
-    async def _news_or(self, due: float, *, news: asyncio.Event) -> None:
-        """Returns when the next poll is due, or as soon as there is news."""
-        pause = asyncio.ensure_future(self._timing.sleep(max(0.0, due - self._timing.clock())))
-        waiting = asyncio.ensure_future(news.wait())
-        try:
-            await asyncio.wait((pause, waiting), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            pause.cancel()
-            waiting.cancel()
-            await asyncio.gather(pause, waiting, return_exceptions=True)

@@ -43,6 +43,17 @@ class Timing:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     rng: Callable[[], float] = random.random
 
+    async def sleep_or(self, event: asyncio.Event, *, seconds: float) -> None:
+        """Returns when the event is set, after so many seconds at the latest."""
+        pause = asyncio.ensure_future(self.sleep(max(0.0, seconds)))
+        waiting = asyncio.ensure_future(event.wait())
+        try:
+            await asyncio.wait((pause, waiting), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pause.cancel()
+            waiting.cancel()
+            await asyncio.gather(pause, waiting, return_exceptions=True)
+
 
 class Pace:
     """Gives everybody a turn, so many a second at most; None is no limit."""

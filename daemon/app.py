@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from connectors.base import Update
-from daemon import version
+from daemon import notices, version
 from daemon.api.auth import Gatekeeper
 from daemon.api.routes import Sources, application
 from daemon.chains import ChainWorker
@@ -21,7 +21,7 @@ from daemon.emit.alertmanager import AlertmanagerSink, Endpoint
 from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
 from daemon.errors import ConfigError, Fatal, StoreError
 from daemon.ledger import Ledger, Readings
-from daemon.model import Finding, Report
+from daemon.model import Finding, Moved, Report
 from daemon.outbox import Outbox
 from daemon.pipeline import Pipeline, Sink
 from daemon.reload import Loaded, load_whole, refuse_what_takes_a_restart, unchanged_chains
@@ -147,8 +147,10 @@ class App:
     async def _judge(self) -> None:
         """Waits for news or the tick, then one pass of the pipe."""
         tick = self._loaded.settings.tick.total_seconds()
+        # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with news.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), tick)
+            async with asyncio.timeout(tick):
+                await self._wake.wait()
         self._wake.clear()
         fresh, self._fresh = self._fresh, {}
         with self.metrics.stages.labels("judge").time():
@@ -183,7 +185,11 @@ class App:
     def _take(self, update: Update) -> None:
         """From a chain's worker: into the ledger, and the pipe is woken."""
         tip_before = self._pipeline.ledger.books[update.chain].tip
-        self._pipeline.ledger.apply(update)
+        ledger = self._pipeline.ledger
+        moved = ledger.apply(update)
+        notices.moved(moved, inventory=self._pipeline.setup.inventory)
+        if update.drift:
+            notices.drifted(update.chain, ledger.sweeps()[update.chain])
         if update.tip is not None and update.tip != tip_before:
             self._fresh[update.chain] = update.seen
         self._wake.set()
@@ -279,6 +285,7 @@ class App:
         return Counts(
             providers=lambda: {chain: worker.stats() for chain, worker in self._workers.items()},
             reorgs=lambda: {chain: book.reorgs for chain, book in self._pipeline.ledger.books.items()},
+            drifted=lambda: {chain: book.drifted for chain, book in self._pipeline.ledger.books.items()},
             delivery=self._delivery,
             reload=lambda: self._reloaded,
             store_problem=lambda: self._outbox.problem,
@@ -297,7 +304,9 @@ class App:
             report=lambda: self._reports,
             last_cycle=lambda: self._last_cycle,
             cycle_limit=CYCLE_LIMIT,
+            inventory=lambda: self._pipeline.setup.inventory,
             accounts=self.accounts,
+            movements=self._movements,
             resolved=self._resolved,
             receivers=lambda: {sink.name: sink.problem for sink in self.alertmanagers},
             policies=self._policies,
@@ -310,6 +319,9 @@ class App:
         """The newest readings of a wallet's accounts; None when the running configuration has no such wallet."""
         known = wallet in self._pipeline.setup.inventory.wallets
         return self._pipeline.ledger.readings(wallet) if known else None
+
+    def _movements(self) -> Iterator[Moved]:
+        return self._pipeline.ledger.movements.recent()
 
     async def _resolved(self, since: datetime) -> Sequence[Finding]:
         try:

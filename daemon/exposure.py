@@ -95,7 +95,7 @@ def _why_not_current(
         return (failed[0].reason if failed else Reason.STALE), last_error or "no reading since", book.seen
     if now - book.tip.time > ages.tip:
         return Reason.STALLED, f"no block newer than {book.tip.height}", book.tip.time
-    return None, last_error, None
+    return None, "; ".join(filter(None, (last_error, book.said))), None
 
 
 def wallet_states(totals: Totals, *, tiers: Mapping[str, Tier], valuation: Valuation) -> dict[str, WalletState]:

@@ -26,15 +26,15 @@ def build(
     base: Path,
     canonical: Mapping[str, Canonical],
     descriptor: Mapping[str, Canonical | None],
-    contract: Mapping[str, Canonical] | None = None,
+    contract: Mapping[str, Canonical],
 ) -> Inventory:
     """Reads every account once; files count from `base`. `canonical` reads the addresses of each chain, `descriptor`
-    its descriptors and extended public keys, where it has any, `contract` the names of tokens, by default as addresses.
+    its descriptors and extended public keys, where it has any, `contract` the names of its tokens.
 
     Only chains with a wallet get a watch. ConfigError, with file and line, for an account that is none, one that
     stands twice on a chain, a wallet without any, an unreadable file, and anything that looks like key material.
     """
-    assets = _assets(settings, contract_on=canonical if contract is None else contract)
+    assets = _assets(settings, contract_on=contract)
     lists = {
         name: _Listing(name, settings, base, canonical[wallet.chain], descriptor.get(wallet.chain))
         for name, wallet in settings.wallets.items()

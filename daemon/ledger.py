@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connectors.base import Address, Disagreement, Failure, Tip, Token, Update
+from connectors.base import Address, Disagreement, Drift, Failure, Tip, Token, Update
 from connectors.errors import Reason
-from daemon.model import Inventory
+from daemon.model import Drifted, Inventory, Moved, SweepState
+from daemon.movements import Movements
 
 Key = tuple[Address, Token]
+
+MOST_NAMED = 20
+"""A state file that was damaged may have made a million accounts drift; the first few tell what there is to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +76,22 @@ class Readings:
     units: Mapping[Address, Mapping[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a scheduled sweep found different from what was followed, as of `tip`; `at` is when that was seen."""
+
+    at: datetime
+    tip: Tip
+    drift: tuple[Drift, ...]
+
+
 @dataclass(slots=True)
 class Book:
     """What is known of one chain, of `pairs` of account and token.
 
-    `failed` is the newest failure with the time of the first in a row.
+    `failed` is the newest failure with the time of the first in a row; `sweep` the last one that ended, and `drifted`
+    counts the accounts (times tokens) that all of them found to have drifted. `words` are what was last said of an
+    account that is unread, by its reason.
     """
 
     pairs: int = 0
@@ -86,8 +101,16 @@ class Book:
     units: dict[Key, int] = field(default_factory=dict)
     unread: dict[Key, Reason] = field(default_factory=dict)
     reasons: Counter[Reason] = field(default_factory=Counter)
+    words: dict[Reason, str] = field(default_factory=dict)
     disagreements: tuple[Disagreement, ...] = ()
     reorgs: int = 0
+    sweep: Sweep | None = None
+    drifted: int = 0
+
+    @property
+    def said(self) -> str:
+        """In words, why accounts are unread: for each reason, what was last said of one of them."""
+        return "; ".join(words for reason, words in self.words.items() if self.reasons[reason])
 
 
 class GapError(Exception):
@@ -102,6 +125,7 @@ class Ledger:
         self._wallets: dict[WalletKey, Total] = {}
         self._lost_at: dict[WalletKey, datetime] = {}
         self.books = {chain: Book() for chain in inventory.watches}
+        self.movements = Movements()
         for chain, watch in inventory.watches.items():
             book = self.books[chain]
             for token in watch.tokens:
@@ -110,8 +134,10 @@ class Ledger:
                     self._add((account, token), NEVER_READ)
             book.pairs = book.reasons[Reason.STARTING] = len(book.unread)
 
-    def apply(self, update: Update) -> None:
-        """Takes what a connector says; raises GapError when it does not continue the last tip.
+    def apply(self, update: Update) -> tuple[Moved, ...]:
+        """Takes what a connector says; raises GapError when it does not continue the last tip, and takes nothing then.
+
+        Gives the movements that came to another stage by it.
 
         A failure leaves the last picture as it is: it is still true at its tip, and its age tells when it stops being
         current. A single unread account in a new block is unread at once: its old value belongs to another block.
@@ -120,21 +146,38 @@ class Ledger:
         if update.failure is not None or update.tip is None:
             failure = update.failure or Failure(Reason.BAD_ANSWER, "an update without a tip")
             book.failed = (failure, book.failed[1] if book.failed else update.seen)
-            return
+            return ()
         if not update.complete and update.previous != book.tip:
             raise GapError(f"{update.chain}: an update from {update.previous}, but the ledger is at {book.tip}")
         if update.complete:
             self._forget_unmentioned(book, update)
         for unread in update.unread:
             self._lose(book, (unread.account, unread.token), unread.reason)
+            book.words[unread.reason] = unread.detail
         for held in update.held:
             self._hold(book, (held.account, held.token), held.units)
         book.tip, book.seen, book.failed = update.tip, update.seen, None
         book.disagreements = update.disagreements
         book.reorgs += update.reorg_depth > 0
+        if update.drift is not None:
+            book.sweep = Sweep(update.seen, update.tip, update.drift)
+            book.drifted += len(update.drift)
+        return self.movements.take(update)
 
     def totals(self) -> Totals:
         return Totals(dict(self._wallets), dict(self._lost_at))
+
+    def sweeps(self) -> dict[str, SweepState]:
+        """The last sweep of each chain where one has ended."""
+        return {chain: self._named(book.sweep) for chain, book in self.books.items() if book.sweep is not None}
+
+    def _named(self, sweep: Sweep) -> SweepState:
+        wallets, assets = self._inventory.wallet_of, self._inventory.asset_of
+        drifted = (
+            Drifted(wallets.get((one.token.chain, one.account)), assets.get(one.token), one)
+            for one in sweep.drift[:MOST_NAMED]
+        )
+        return SweepState(sweep.at, sweep.tip, len(sweep.drift), tuple(drifted))
 
     def readings(self, wallet: str) -> Readings:
         """The newest readings of a wallet's accounts; KeyError when there is no such wallet."""
@@ -159,12 +202,16 @@ class Ledger:
     def carry_over(self, older: Ledger, *, chains: Iterable[str]) -> None:
         """Takes the readings of `older` for the accounts and tokens that both watch, on these chains.
 
-        Accounts that are new stay never read until the next complete update.
+        Accounts that are new stay never read until the next complete update. Movements are taken over on every chain
+        that both watch: a transaction is what it is, whichever node we ask and whatever we watch today.
         """
+        self.movements = older.movements.on(self.books)
         for chain in chains:
             book, source = self.books[chain], older.books[chain]
             book.tip, book.seen, book.failed = source.tip, source.seen, source.failed
             book.disagreements, book.reorgs = source.disagreements, source.reorgs
+            book.sweep, book.drifted = source.sweep, source.drifted
+            book.words = dict(source.words)
             for key in list(book.unread):
                 if key in source.units:
                     self._hold(book, key, source.units[key])

@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from connectors.base import Address, Disagreement, Tip, Token, Watch
+from connectors.base import Address, Disagreement, Drift, Movement, Stage, Tip, Token, Watch
 from connectors.errors import Reason
 from daemon.interval import Interval
 
@@ -86,8 +86,8 @@ class Price:
 class ChainState:
     """How a chain stands now. `unread` counts (account, token) pairs without a current reading, by reason.
 
-    `reason` is why the chain as a whole has no current reading, None when it has one; `detail` says it in words.
-    `seen` is when the node last reported the tip.
+    `reason` is why the chain as a whole has no current reading, None when it has one. `detail` says it in words, or
+    why single accounts are unread. `seen` is when the node last reported the tip.
     """
 
     name: str
@@ -98,6 +98,98 @@ class ChainState:
     reason: Reason | None
     detail: str
     since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """One account that had drifted; `wallet` and `asset` are None where the configuration names them no longer."""
+
+    wallet: str | None
+    asset: str | None
+    drift: Drift
+
+
+@dataclass(frozen=True, slots=True)
+class SweepState:
+    """What the last sweep of a chain found at `tip`, when the node had reported that.
+
+    `accounts` counts all accounts (times tokens) that had drifted, `drifted` holds the first of them.
+    """
+
+    at: datetime
+    tip: Tip
+    accounts: int
+    drifted: tuple[Drifted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage that a movement came to: when we were told, and its block where it was in one."""
+
+    stage: Stage
+    at: datetime
+    tip: Tip | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A movement as it stands now. `history` ends with the stage that it is at.
+
+    `number` counts changes of stage over all chains, in the order in which we were told of them.
+    """
+
+    number: int
+    movement: Movement
+    first_seen: datetime
+    history: tuple[Step, ...]
+
+    @property
+    def since(self) -> datetime:
+        """When it came to the stage that it is at."""
+        return self.history[-1].at
+
+
+class Direction(StrEnum):
+    """Of a movement as a whole: something leaves our accounts, something comes in, or it only changes its place."""
+
+    DEBIT = "debit"
+    CREDIT = "credit"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What a movement does to one account, in units; `wallet` and `tier` as in the running configuration, if at all."""
+
+    account: Address
+    wallet: str | None
+    tier: Tier | None
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counterparty:
+    """Whom a movement pays or takes from; `wallet` where that is one of our accounts."""
+
+    name: str
+    units: int
+    wallet: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A movement in the words of the running configuration; `asset` is None where that names it no longer."""
+
+    moved: Moved
+    asset: str | None
+    direction: Direction
+    legs: tuple[Leg, ...]
+    destinations: tuple[Counterparty, ...]
+    sources: tuple[Counterparty, ...]
+
+    def debits(self, tier: Tier) -> bool:
+        """Whether an account of this tier pays, be it to another of our own."""
+        return any(leg.units < 0 and leg.tier is tier for leg in self.legs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +303,7 @@ class Report:
     """Everything known and judged at one moment; what every sink receives and the API serves.
 
     `findings` holds the pending and firing ones. `problems` are the reasons not to trust the picture (readiness).
+    `movements` are the few that matter most, pending ones first.
     """
 
     entity: str
@@ -224,6 +317,7 @@ class Report:
     feeds: Mapping[str, Feed]
     disagreements: tuple[Disagreement, ...]
     problems: tuple[str, ...]
+    movements: tuple[Transfer, ...] = ()
 
 
 class Event(StrEnum):

@@ -14,6 +14,7 @@ from daemon.exposure import Ages, Valuation, chain_state, expose, wallet_states
 from daemon.findings import Advance, adopt, advance
 from daemon.ledger import Ledger
 from daemon.model import ChainState, Feed, Finding, Inventory, Notification, Price, Report
+from daemon.movements import shortlist
 from daemon.outbox import addressed
 from daemon.policy import judge
 from daemon.policy.rule import Picture, Rule
@@ -96,7 +97,8 @@ class Pipeline:
         wallets = wallet_states(totals, tiers=tiers, valuation=valuation)
         exposure = expose(totals, tiers=tiers, valuation=valuation)
         disagreements = tuple(concatenated.from_iterable(book.disagreements for book in ledger.books.values()))
-        verdicts = judge(setup.policies, Picture(setup.currency, chains, wallets, exposure, disagreements))
+        picture = Picture(setup.currency, chains, wallets, exposure, disagreements, ledger.sweeps())
+        verdicts = judge(setup.policies, picture)
         step = advance(self.findings, verdicts, rules=dict(setup.policies), now=now)
         report = Report(
             entity=setup.entity,
@@ -110,6 +112,7 @@ class Pipeline:
             feeds={name: Feed(source, now) for name, source in setup.feeds.items()},
             disagreements=disagreements,
             problems=tuple(problems(chains, store=self.recorder.problem)),
+            movements=shortlist(ledger.movements, inventory=setup.inventory, tiers=tiers),
         )
         return step, report
 
@@ -121,6 +124,6 @@ def problems(chains: Mapping[str, ChainState], *, store: str | None) -> Iterator
             yield f"{name}: {state.reason}: {state.detail}"
         elif state.unread:
             counts = ", ".join(f"{count} {reason}" for reason, count in state.unread.items())
-            yield f"{name}: accounts unread: {counts}"
+            yield f"{name}: accounts unread: {counts}{f' ({state.detail})' if state.detail else ''}"
     if store is not None:
         yield f"store: {store}"

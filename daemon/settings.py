@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic.json_schema import GenerateJsonSchema
 
 from connectors import AnyChainConfig
-from connectors.config import AN_INSTANT, Duration, Receiver, Strict, format_duration, is_http_url
+from connectors.config import AN_INSTANT, Duration, Receiver, Strict, format_duration, is_http_url, told_apart
 from daemon import references
 from daemon.diagnosis import explain, first_of
 from daemon.document import Document, Keys, key_path, read
@@ -151,10 +151,7 @@ class AlertmanagerConfig(Strict):
     @field_validator("endpoints")
     @classmethod
     def _told_apart(cls, value: tuple[Receiver, ...]) -> tuple[Receiver, ...]:
-        names = [receiver.provider for receiver in value]
-        doubled = next((name for name in names if names.count(name) > 1), None)
-        if doubled is not None:
-            raise ValueError(f"two endpoints are called {doubled}; give each a `name` of its own")
+        told_apart([receiver.provider for receiver in value])
         return value
 
     @field_validator("external_url")

@@ -16,7 +16,8 @@ def print_report(report: Report, *, console: Console) -> None:
     """Blocks, wallets, shares and verdicts; what is unknown says so in words, and shows its bounds."""
     for name, chain in report.chains.items():
         where = f"block {chain.tip.height} {chain.tip.hash}" if chain.tip else "not read"
-        why = f"  [magenta]{chain.reason}: {escape(chain.detail)}[/]" if chain.reason else ""
+        what = chain.reason or ("accounts unread" if chain.unread else "")
+        why = f"  [magenta]{what}: {escape(chain.detail)}[/]" if what else ""
         console.print(f"{name}: {where}{why}")
     console.print(_wallets(report))
     console.print(_verdicts(report))

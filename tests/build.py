@@ -4,7 +4,21 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from connectors.base import Address, Disagreement, Failure, Held, Tip, Token, Unread, Update, Watch
+from connectors.base import (
+    Address,
+    Disagreement,
+    Drift,
+    Failure,
+    Held,
+    Movement,
+    Party,
+    Stage,
+    Tip,
+    Token,
+    Unread,
+    Update,
+    Watch,
+)
 from connectors.errors import Reason
 from connectors.evm.config import EvmConfig
 from daemon.exposure import Ages, Valuation, chain_state, expose, wallet_states
@@ -82,6 +96,49 @@ def failed(seconds: float, *, reason: Reason = Reason.UNAVAILABLE) -> Update:
     return Update(chain="ethereum", seen=at(seconds), failure=Failure(reason, "node-1: connection refused"))
 
 
+def movement(
+    transaction: str,
+    changes: Mapping[int, int],
+    *,
+    block: Tip | None = None,
+    stage: Stage | None = None,
+    token: Token = ETH,
+    destinations: Sequence[tuple[str, int]] = (),
+    sources: Sequence[tuple[str, int]] = (),
+    change: int = 0,
+    fee: int | None = None,
+    size: int = 200,
+    replaced_by: str | None = None,
+) -> Movement:
+    """By the numbers of the accounts; mined when it has a block, else pending, unless the stage is said."""
+    return Movement(
+        transaction=transaction,
+        token=token,
+        stage=stage or (Stage.MINED if block else Stage.PENDING),
+        tip=block,
+        changes=tuple((address(account), units) for account, units in changes.items()),
+        change=change,
+        destinations=tuple(Party(name, units) for name, units in destinations),
+        sources=tuple(Party(name, units) for name, units in sources),
+        fee=fee,
+        size=size,
+        replaced_by=replaced_by,
+    )
+
+
+def told(
+    seconds: float,
+    *movements: Movement,
+    here: Tip | None = None,
+    previous: Tip | None = None,
+    chain: str = "ethereum",
+    drift: tuple[Drift, ...] | None = None,
+) -> Update:
+    """An update that only tells movements or drift: at block 1, where nothing else has changed, unless it is said."""
+    here = here or tip(1)
+    return Update(chain, at(seconds), here, previous or here, movements=movements, drift=drift)
+
+
 def price(value: str) -> Price:
     return Price(Interval.exactly(Decimal(value)), "fixed", NOON)
 
@@ -106,7 +163,7 @@ def picture(
     wallets: dict[str, WalletState] = wallet_states(ledger.totals(), tiers=tiers, valuation=value)
     exposure: Exposure = expose(ledger.totals(), tiers=tiers, valuation=value)
     disagreements = tuple(item for book in ledger.books.values() for item in book.disagreements)
-    return Picture("JPY", value.chains, wallets, exposure, disagreements)
+    return Picture("JPY", value.chains, wallets, exposure, disagreements, ledger.sweeps())
 
 
 def two_tiers(hot: int, cold: int) -> tuple[Inventory, Ledger]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from connectors.base import Failure, Held, Tip, Update
+from connectors.base import Failure, Held, Movement, Tip, Update
 from connectors.errors import Reason
 from daemon.ledger import Ledger
 from daemon.model import Finding, Notification, Report
@@ -67,6 +67,12 @@ class Monitor:
         """The node refuses; what was read before is judged by its age."""
         failure = Failure(Reason.UNAVAILABLE, "node-1: Connection refused")
         self._pipeline.ledger.apply(Update("ethereum", seen=moment(time), failure=failure))
+        return await self._pipeline.cycle(moment(time))
+
+    async def hears(self, time: str, *movements: Movement) -> Report:
+        """At the block that was read last."""
+        tip = self._pipeline.ledger.books["ethereum"].tip
+        self._pipeline.ledger.apply(Update("ethereum", moment(time), tip, tip, movements=movements))
         return await self._pipeline.cycle(moment(time))
 
     async def judges(self, time: str) -> Report:

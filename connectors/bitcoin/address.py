@@ -45,6 +45,15 @@ def canonical_on(config: OnNetwork) -> Callable[[str], Address]:
     return partial(canonical, network=named(config.network))
 
 
+def contract_on(config: OnNetwork) -> Callable[[str], Address]:
+    """Refuses whatever is named as a contract: the family has none that pyrometer reads."""
+
+    def refuse(text: str) -> Address:  # noqa: ARG001 - whatever it is
+        raise BadAddress(f"there are no contracts on {named(config.network).name}; expected the native coin alone")
+
+    return refuse
+
+
 def canonical(text: str, *, network: Network) -> Address:
     """The address in the one form that stands for its script: small letters, today's version byte, CashAddr.
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from connectors.base import Tip
-from connectors.bitcoin.accounts import Accounts
+from connectors.bitcoin.accounts import Accounts, Derivation
 from connectors.bitcoin.block import BlockEvents, read_block
-from connectors.bitcoin.coins import Changes, Coin, CoinSet, Undo
+from connectors.bitcoin.coins import Changes, Coin, CoinSet, Undo, unpack
 from connectors.bitcoin.forms import BlockForm
-from connectors.bitcoin.sources import base
-from connectors.bitcoin.sources.base import BlockSource, Pruned, Snapshot, Source
-from connectors.errors import BadAnswer, NodeError, Reason
+from connectors.bitcoin.parts import coins_of, flaws, shorten
+from connectors.bitcoin.sources.base import BlockSource, Pruned, Snapshot
+from connectors.errors import BadAnswer, NodeError
 from connectors.follow import UnknownBlock
-from connectors.quorum import Flaw, Header, Value
+from connectors.quorum import Header, Value
 
 log = structlog.get_logger()
 
@@ -31,14 +31,27 @@ STRIDE = 50
 LOOKED_BELOW = 10
 """How far below a source's newest block the one that is asked for is looked for."""
 
-REMEMBERED = 4
-"""Blocks whose values are kept where a source can't be asked for an earlier block."""
-
 
 class Book(Protocol):
     """The accounts at the word of one source."""
 
     accounts: Accounts
+    found: int
+    """Another one whenever coins were found that no block brought."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the coins of all accounts are known."""
+        ...
+
+    @property
+    def refused(self) -> Collection[bytes]:
+        """Scripts that the source does not tell of."""
+        ...
+
+    def coin(self, outpoint: bytes) -> Coin | None:
+        """The watched coin at this outpoint, as of the block that was last asked for, or one that was lately spent."""
+        ...
 
     async def at(self, block: str) -> Sequence[Value]:
         """Each account's units as of the block with this hash. Raises UnknownBlock or another ConnectorError."""
@@ -76,30 +89,78 @@ class BlockBook:
         form: BlockForm,
         verify: bool,
         listeners: Sequence[Listener] = (),
-        resume: Callable[[], CoinSet | None] = lambda: None,
+        resume: Callable[[], CoinSet | None] | None = None,
     ) -> None:
         self.accounts = accounts
+        self.found = 0
+        self._derivation = Derivation(accounts)
         self._source = source
         self._form = form
         self._verify = verify
         self._listeners = listeners
         self._resume = resume
         self._coins = CoinSet({})
-        self._values: list[Value] = []
+        self._gone: dict[bytes, Coin] = {}
+        self._units: list[int] = []
         self._refused: dict[bytes, NodeError] = {}
         self._sought: dict[bytes, int] = {}
         """Scripts that are to be watched, once their coins are found."""
         self._whole = False
+        self._settled = False
+        """Whether the gap limit was looked at since the last block."""
         self._lock = asyncio.Lock()
+
+    @property
+    def whole(self) -> bool:
+        """See Book."""
+        return self._whole
+
+    @property
+    def refused(self) -> Collection[bytes]:
+        """See Book."""
+        return self._refused.keys()
+
+    def coin(self, outpoint: bytes) -> Coin | None:
+        """See Book."""
+        return self._coins.coin(outpoint) or self._gone.get(outpoint)
+
+    async def begin(self) -> Tip:
+        """Finds the coins; the block as of which they are known. Raises ConnectorError."""
+        async with self._lock:
+            if not self._whole:
+                await self._begin()
+            if self._coins.tip is None:
+                raise self._bad("told of coins without a block")
+            return self._coins.tip
+
+    def lacks(self, other: BlockBook) -> bool:
+        """Whether another book, at the same block, knows what this one does not, or has no coin where this one has."""
+        odd = self._coins.outpoints ^ other._coins.outpoints
+        coins = (self._coins.coin(outpoint) or other._coins.coin(outpoint) for outpoint in odd)
+        misplaced = any(coin is not None and coin.script not in other._refused for coin in coins)
+        return misplaced or not self._refused.keys() <= other._refused.keys()
+
+    async def adopt(self, other: BlockBook) -> None:
+        """Goes on with the coins of another book of the same source and accounts, which is not used any more."""
+        async with self._lock:
+            self.accounts.widen(other.accounts)
+            self._coins, self._refused = other._coins, other._refused
+            self._whole, self._settled = True, False
+            known = self._coins.scripts | self._refused.keys()
+            self._sought = {script: number for script, number in self.accounts.scripts.items() if script not in known}
+            self._told_anew()
 
     async def at(self, block: str) -> Sequence[Value]:
         """See Book."""
         async with self._lock:
             if not self._whole:
                 await self._begin()
-            if self._coins.tip is None or self._coins.tip.hash != block:
+            if not self._settled or self._coins.tip is None or self._coins.tip.hash != block:
                 await self._go(block)
-            return self._values
+            values: list[Value] = [*self._units]
+            for number, flaw in flaws(self.accounts, refused=self._refused).items():
+                values[number] = flaw
+            return values
 
     # ── on the way ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -195,33 +256,47 @@ class BlockBook:
             changes = self._coins.apply(events, header.tip)
         except BadAnswer as error:
             raise self._bad(f"block {header.hash}: {error}") from None
+        self._settled = False
+        self._gone |= changes.spent
+        shorten(self._gone)
         self.accounts.use(made.script for made in events.created)
         self._enter(changes.balances)
-        for listener in self._listeners:
+        for listener in self._audience:
             listener.applied(self._coins, events=events, changes=changes)
 
     def _undo(self) -> None:
         undo = self._coins.history[-1]
         self._enter(self._coins.undo().balances)
-        for listener in self._listeners:
+        for listener in self._audience:
             listener.undone(self._coins, undo=undo)
+
+    @property
+    def _audience(self) -> Sequence[Listener]:
+        """Whoever listens; nobody while coins are found anew, on whose way the book knows only a part of them."""
+        return self._listeners if self._whole else ()
 
     # ── finding coins ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _begin(self) -> None:
-        """From what was kept before a restart, if there is that, else from a scan."""
-        kept = self._resume()
+        """From what was kept before a restart, if there is that, else from a scan.
+
+        What was kept fits accounts that were not followed any further since, so that it is taken up once or never.
+        """
+        resume, self._resume = self._resume, None
+        kept = resume() if resume is not None else None
         if kept is None:
             await self._load()
             return
         self._coins, self._whole = kept, True
+        spent = ((outpoint, packed) for undo in kept.history for outpoint, packed in undo.coins.items())
+        self._gone = {outpoint: unpack(packed) for outpoint, packed in spent if packed is not None}
         self._revalue()
         await self._catch_up()
 
     async def _load(self) -> None:
         self._whole = False
         self._refused.clear()
-        await asyncio.to_thread(self.accounts.extend)
+        await self._derivation.extend()
         self._sought.clear()
         parts = await self._parts(self.accounts.scripts)
         self._coins = CoinSet({})
@@ -234,11 +309,13 @@ class BlockBook:
     async def _catch_up(self) -> None:
         """Finds the coins of scripts that the gap limit newly asks for, until it asks for no more."""
         while True:
-            self._sought |= await asyncio.to_thread(self.accounts.extend)
+            self._sought |= await self._derivation.extend()
             if not self._sought:
+                self._settled = True
                 return
             await self._join(await self._parts(self._sought))
-            self._told_anew()
+            if self._whole:
+                self._told_anew()
 
     async def _parts(self, scripts: Mapping[bytes, int]) -> Sequence[Snapshot]:
         parts = sorted(await self._source.coins(scripts.keys()), key=lambda part: part.header.height)
@@ -259,8 +336,9 @@ class BlockBook:
             if readable:
                 self._coins.watch(readable)
                 try:
-                    self._coins.adopt(_coins(part.coins))
+                    self._coins.adopt(coins_of(part))
                 except BadAnswer as error:
+                    self._whole = False  # the scripts are watched, and their coins are missing
                     raise self._bad(str(error)) from None
             self._refused |= part.refused
             for script in part.scripts:
@@ -271,82 +349,20 @@ class BlockBook:
     # ── values ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _told_anew(self) -> None:
+        self.found += 1
         self._revalue()
         for listener in self._listeners:
-            listener.forgotten() if self._refused else listener.loaded(self._coins)
+            listener.forgotten() if self._refused or self._sought else listener.loaded(self._coins)
 
     def _revalue(self) -> None:
-        self._values = [self._coins.balance(number) for number in range(len(self.accounts.names))]
-        for number, flaw in flaws(self.accounts, refused=self._refused).items():
-            self._values[number] = flaw
+        self._units = [self._coins.balance(number) for number in range(len(self.accounts.names))]
 
     def _enter(self, balances: Mapping[int, int]) -> None:
-        for number, units in balances.items():
-            if self._values and not isinstance(self._values[number], Flaw):
-                self._values[number] = units
+        for number, units in balances.items() if self._whole else ():
+            self._units[number] = units
 
     def _unknown(self, block: str, *, why: str) -> UnknownBlock:
         return UnknownBlock(f"{self._source.transport.provider}: does not have block {block}: {why}", code=0)
 
     def _bad(self, text: str) -> BadAnswer:
         return self._source.transport.blame(BadAnswer(f"{self._source.transport.provider}: {text}"))
-
-
-class SnapshotBook:
-    """Of a source without blocks: read anew, as far as something has changed, at every block."""
-
-    def __init__(self, source: Source, *, accounts: Accounts) -> None:
-        self.accounts = accounts
-        self._source = source
-        self._read: dict[str, Sequence[Value]] = {}
-        self._lock = asyncio.Lock()
-
-    async def at(self, block: str) -> Sequence[Value]:
-        """See Book."""
-        async with self._lock:
-            if block not in self._read:
-                part = await self._all_coins()
-                if part.header.hash != block:
-                    name = self._source.transport.provider
-                    raise UnknownBlock(f"{name}: tells coins as of block {part.header.hash}, not {block}", code=0)
-                values = self._valued(part)
-                if part.refused:
-                    return values
-                self._read[block] = values
-                for old in list(self._read)[:-REMEMBERED]:
-                    del self._read[old]
-            return self._read[block]
-
-    async def _all_coins(self) -> Snapshot:
-        await asyncio.to_thread(self.accounts.extend)
-        while True:
-            (part,) = await self._source.coins(self.accounts.scripts.keys())
-            self.accounts.use(part.used)
-            self.accounts.use(coin.script for coin in part.coins)
-            if not await asyncio.to_thread(self.accounts.extend):
-                return part
-
-    def _valued(self, part: Snapshot) -> Sequence[Value]:
-        values: list[Value] = [0] * len(self.accounts.names)
-        sums = Counter[int]()
-        for coin in part.coins:
-            sums[self.accounts.scripts[coin.script]] += coin.value
-        for number, units in sums.items():
-            values[number] = units
-        for number, flaw in flaws(self.accounts, refused=part.refused).items():
-            values[number] = flaw
-        return values
-
-
-def flaws(accounts: Accounts, *, refused: Mapping[bytes, NodeError]) -> dict[int, Flaw]:
-    """Why single accounts have no value, by their number."""
-    found = {accounts.scripts[script]: Flaw(Reason.NODE_ERROR, str(error)) for script, error in refused.items()}
-    return found | {number: Flaw(Reason.MISCONFIGURED, why) for number, why in accounts.faults.items()}
-
-
-def _coins(coins: Collection[base.Coin]) -> Iterable[tuple[bytes, Coin]]:
-    """A coinbase's coin is not told apart in a scan; that matters to nobody here."""
-    return (
-        (coin.txid + coin.vout.to_bytes(4, "little"), Coin(coin.script, coin.value, coin.height, coinbase=False))
-        for coin in coins
-    )

@@ -7,11 +7,12 @@ import random
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from connectors.base import Connector, Watch
+from connectors.bitcoin.companion import accompany
 from connectors.bitcoin.config import BitcoinConfig, ElectrumConfig
 from connectors.bitcoin.networks import named
 from connectors.bitcoin.reader import Books
@@ -46,7 +47,7 @@ async def connect(
     async with AsyncExitStack() as stack:
         opening = _Opening(config, chain=chain, now=now, timing=timing, stack=stack)
         sources = await opening.sources()
-        books = Books(config, stack=stack.enter_context(ExitStack()))
+        books = Books(config, stack=stack)
         yield PolledConnector(
             sources,
             chain=chain,
@@ -55,6 +56,7 @@ async def connect(
             examine=_Examination(books),
             timing=timing,
             now=now,
+            accompany=accompany(books, config=config, timing=timing),
         )
 
 
@@ -72,7 +74,7 @@ class _Opening:
     ) -> None:
         network = named(config.network)
         anchors = {0: network.genesis} | ({network.fork[0]: network.fork[1]} if network.fork else {})
-        self._asked = Asked(anchors, depth=config.confirmations - 1)
+        self._asked = Asked(anchors, depth=config.confirmations - 1, form=network.block)
         self._config = config
         self._chain = chain
         self._now = now
@@ -84,14 +86,14 @@ class _Opening:
         opened: list[Source] = []
         if config.node is not None:
             transport = await self._transport(config.node)
-            listening = Listening(zmq=config.node.zmq, every=config.poll)
+            listening = Listening(config.node.zmq) if config.node.zmq is not None else None
             limits = ScanLimits(deadline=config.scan_timeout)
             opened.append(NodeSource(transport, asked=self._asked, now=self._now, limits=limits, listening=listening))
         for server in config.electrum:
             opened.append(await self._stack.enter_async_context(self._electrum(server)))
         for endpoint in config.esplora:
             transport = await self._transport(endpoint)
-            opened.append(EsploraSource(transport, asked=self._asked, now=self._now, every=config.poll))
+            opened.append(EsploraSource(transport, asked=self._asked, now=self._now))
         return opened
 
     async def _transport(self, endpoint: EndpointConfig) -> Transport:

@@ -105,6 +105,11 @@ class CoinSet:
         """What an account holds at the tip, in units."""
         return self._balances.get(account, 0)
 
+    def coin(self, outpoint: bytes) -> Coin | None:
+        """The watched coin at an outpoint; None where there is none."""
+        packed = self._coins.get(outpoint)
+        return None if packed is None else unpack(packed)
+
     def coins(self) -> Iterator[tuple[bytes, Coin]]:
         """Every coin with its outpoint."""
         return ((outpoint, unpack(packed)) for outpoint, packed in self._coins.items())

@@ -96,9 +96,21 @@ class BitcoinConfig(ReadingConfig):
     scan_timeout: Duration = Field(
         timedelta(minutes=30), gt=AN_INSTANT, description="deadline of one scan of the node's unspent outputs"
     )
+    rescan: Duration = Field(
+        timedelta(days=1),
+        gt=AN_INSTANT,
+        description="how often all coins are found anew and compared with those that were followed",
+    )
     state: Path | None = Field(
         None, description="file of this chain alone that keeps the coins over a restart; default: they are found anew"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _some_source(cls, value: object) -> object:
+        if isinstance(value, dict) and not any(value.get(source) for source in ("node", "electrum", "esplora")):
+            raise ValueError("expected at least one of node, electrum, esplora")
+        return value
 
     @field_validator("network")
     @classmethod

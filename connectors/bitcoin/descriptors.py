@@ -79,6 +79,7 @@ PUBLIC_KEY = re.compile(r"[0-9a-fA-F]+")
 OPENING = re.compile(r"([A-Za-z0-9_]{1,20})\(")
 THRESHOLD = re.compile(r"[0-9]{1,3}(?=,)")
 KEY = re.compile(r"[^,)(]*")
+LONG_KEY = re.compile(r"([0-9A-Za-z]{5})[0-9A-Za-z]{20,}")
 
 CHARACTERS = "0123456789()[],'/*abcdefgh@:$%{}IJKLMNOPQRSTUVWXYZ&+-.;<=>?!^_|~ijklmnopqrstuvwxyzABCDEFGH`#\"\\ "
 CHECKSUM = Code(40, (0xF5DEE51989, 0xA9FDCA3312, 0x1BAB10E32D, 0x3706B1677A, 0x644D626FFD))
@@ -95,6 +96,11 @@ class Descriptor:
     def of(cls, expression: Expression) -> Descriptor:
         text = expression.text()
         return cls(expression, Address(f"{text}#{checksum(text)}"))
+
+    @property
+    def short(self) -> str:
+        """As people know it again: its keys are cut after five characters, its checksum is whole."""
+        return LONG_KEY.sub(r"\1…", self.canonical)
 
     @property
     def ranged(self) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from connectors.base import Tip
-from connectors.bitcoin.accounts import Accounts
+from connectors.bitcoin.accounts import Accounts, Branch
 from connectors.bitcoin.block import BlockEvents
 from connectors.bitcoin.coins import Changes, Coin, CoinSet, Undo, unpack
 from connectors.bitcoin.transaction import OUTPOINT
@@ -24,7 +24,7 @@ from connectors.errors import BadAnswer
 
 log = structlog.get_logger()
 
-FORM = 1
+FORM = 2
 """Of the tables; a file of another form is begun anew."""
 
 SCHEMA = """
@@ -37,7 +37,7 @@ create table if not exists undo (
   book text not null, height integer not null, hash text not null, time integer not null, coins blob not null,
   primary key (book, height)) strict;
 create table if not exists branches (
-  book text not null, number integer not null, derived integer not null, used integer not null,
+  book text not null, number integer not null, derived integer not null, used integer not null, beyond text not null,
   primary key (book, number)) strict;
 """
 
@@ -118,8 +118,8 @@ class Shelf:
             for undo in coins.history:
                 self._keep_undo(undo)
             branches = enumerate(self._accounts.branches)
-            steps = ((self._name, number, one.derived, one.used) for number, one in branches)
-            database.executemany("insert into branches values (?, ?, ?, ?)", steps)
+            steps = ((self._name, number, one.derived, one.used, _indices(one)) for number, one in branches)
+            database.executemany("insert into branches values (?, ?, ?, ?, ?)", steps)
             self._keep_tip(coins)
 
     def applied(self, coins: CoinSet, *, events: BlockEvents, changes: Changes) -> None:
@@ -137,8 +137,9 @@ class Shelf:
             self._keep_undo(last)
             oldest = changes.tip.height - len(coins.history)
             database.execute("delete from undo where book = ? and height < ?", (self._name, oldest))
-            used = [(one.used, self._name, number) for number, one in enumerate(self._accounts.branches)]
-            database.executemany("update branches set used = ? where book = ? and number = ?", used)
+            branches = enumerate(self._accounts.branches)
+            paid = [(one.used, _indices(one), self._name, number) for number, one in branches]
+            database.executemany("update branches set used = ?, beyond = ? where book = ? and number = ?", paid)
             self._keep_tip(coins)
 
     def undone(self, coins: CoinSet, *, undo: Undo) -> None:
@@ -174,11 +175,12 @@ class Shelf:
         if row is None or row[0] != accounts.fingerprint:
             return None
         tip = _tip(*row[1:])
-        query = "select derived, used from branches where book = ? order by number"
+        query = "select derived, used, beyond from branches where book = ? order by number"
         branches = self._database.execute(query, (self._name,)).fetchall()
         query = "select height, hash, time, coins from undo where book = ? order by height"
         history = [Undo(_tip(*one[:3]), _unpacked(one[3])) for one in self._database.execute(query, (self._name,))]
-        accounts.resume([one[0] for one in branches], used=[one[1] for one in branches])
+        derived, used, beyond = zip(*branches, strict=True) if branches else ((), (), ())
+        accounts.resume(derived, used=used, beyond=(map(int, indices.split()) for indices in beyond))
         query = "select outpoint, coin from coins where book = ?"
         kept = ((outpoint, unpack(coin)) for outpoint, coin in self._database.execute(query, (self._name,)))
         coins = CoinSet(accounts.scripts)
@@ -201,6 +203,10 @@ class Shelf:
         if tip is not None:
             row = (self._name, self._accounts.fingerprint, tip.height, tip.hash, int(tip.time.timestamp()))
             self._database.execute("insert or replace into books values (?, ?, ?, ?, ?)", row)
+
+
+def _indices(branch: Branch) -> str:
+    return " ".join(map(str, sorted(branch.beyond)))
 
 
 def _tip(height: int, block: str, time: int) -> Tip:

@@ -16,6 +16,11 @@ def canonical_on(_config: object) -> Callable[[str], Address]:
     return canonical
 
 
+def contract_on(_config: object) -> Callable[[str], Address]:
+    """`canonical` too: contracts are named as accounts are."""
+    return canonical
+
+
 def canonical(text: str) -> Address:
     """The address in lower case, from lower case, upper case or the mixed case that carries a checksum (EIP-55).
 

@@ -37,6 +37,7 @@ class NemCompanion:
 
     def __init__(self, watch: Watch, *, sources: Sources, asking: asyncio.Task[None]) -> None:
         self.news = sources.pool.news
+        self.doubt = False
         self._watch = watch
         self._books = sources.books
         self._blocks = sources.blocks

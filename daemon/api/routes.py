@@ -1,6 +1,6 @@
 """The routes, each a few lines over the latest report; the table at the end is the interface."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,10 +12,11 @@ from prometheus_client.exposition import choose_encoder
 from daemon.api import page
 from daemon.api.auth import CALLER, PUBLIC, Gatekeeper
 from daemon.api.problem import Handler, problem, problems
+from daemon.api.selection import Selection
 from daemon.emit import rendering
 from daemon.errors import ConfigError
 from daemon.ledger import Readings
-from daemon.model import Finding, Judgement, Report
+from daemon.model import Finding, Inventory, Judgement, Moved, Report
 from daemon.policy import worst
 
 
@@ -24,9 +25,9 @@ class Sources:
     """What the routes ask; functions, because a reload changes what is behind them.
 
     `report` is the latest, None before the first; `last_cycle` is when one was last finished, on the loop's clock;
-    `accounts` gives a wallet's units per account and asset, and may be a block ahead of the report; `resolved` the
-    findings resolved since a time; `receivers` says what is wrong with each Alertmanager, None when it takes what it is
-    sent.
+    `inventory` is the running configuration's; `accounts` gives a wallet's units per account and asset, and may be a
+    block ahead of the report, as may `movements`, newest first; `resolved` the findings resolved since a time;
+    `receivers` says what is wrong with each Alertmanager, None when it takes what it is sent.
     """
 
     version: str
@@ -36,7 +37,9 @@ class Sources:
     report: Callable[[], Report | None]
     last_cycle: Callable[[], float]
     cycle_limit: timedelta
+    inventory: Callable[[], Inventory]
     accounts: Callable[[str], Readings | None]
+    movements: Callable[[], Iterable[Moved]]
     resolved: Callable[[datetime], Awaitable[Sequence[Finding]]]
     receivers: Callable[[], Mapping[str, str | None]]
     policies: Callable[[], Sequence[Mapping[str, Any]]]
@@ -139,6 +142,13 @@ class Routes:
             raise web.HTTPBadRequest(text=f"state: expected open or resolved, found {state}")
         return web.json_response([rendering.finding(item) for item in found])
 
+    async def movements(self, request: web.Request) -> web.Response:
+        """Recent movements, newest first: the 100 newest, or what `chain`, `wallet`, `stage` and `limit` ask for."""
+        inventory = self._sources.inventory()
+        wanted = Selection.asked(request.query.items(), inventory=inventory)
+        found = wanted.of(self._sources.movements(), inventory=inventory)
+        return web.json_response([rendering.transfer(item) for item in found])
+
     async def policies(self, _request: web.Request) -> web.Response:
         return web.json_response(list(self._sources.policies()))
 
@@ -171,6 +181,7 @@ class Routes:
             web.get("/api/v1/wallets/{name}", self.wallet),
             web.get("/api/v1/chains", self.chains),
             web.get("/api/v1/findings", self.findings),
+            web.get("/api/v1/movements", self.movements),
             web.get("/api/v1/policies", self.policies),
             web.get("/api/v1/config", self.config),
             web.post("/-/reload", self.reload),

@@ -43,6 +43,7 @@ class Counts:
 
     providers: Callable[[], Mapping[str, tuple[ProviderStats, ...]]]
     reorgs: Callable[[], Mapping[str, int]]
+    drifted: Callable[[], Mapping[str, int]]
     delivery: Callable[[], Delivery]
     reload: Callable[[], Reload]
     store_problem: Callable[[], str | None]
@@ -109,10 +110,7 @@ class Metrics(Collector):
 
     def _counters(self) -> Families:
         yield from _providers(self._counts.providers())
-        reorgs = CounterMetricFamily("pyrometer_reorgs", "Reorganisations that were followed", labels=["chain"])
-        for chain, count in self._counts.reorgs().items():
-            reorgs.add_metric([chain], count)
-        yield reorgs
+        yield from _followed(reorgs=self._counts.reorgs(), drifted=self._counts.drifted())
         yield from _delivery(self._counts.delivery())
         yield from _reload(self._counts.reload())
         store_up = GaugeMetricFamily("pyrometer_store_up", "1 while the database does what it is asked, else 0")
@@ -230,6 +228,19 @@ def _providers(stats: Mapping[str, tuple[ProviderStats, ...]]) -> Families:
             for reason, count in provider.errors.items():
                 errors.add_metric([chain, provider.provider, reason.value], count)
     yield from (requests, errors, disagreements)
+
+
+def _followed(*, reorgs: Mapping[str, int], drifted: Mapping[str, int]) -> Families:
+    followed = CounterMetricFamily("pyrometer_reorgs", "Reorganisations that were followed", labels=["chain"])
+    drift = CounterMetricFamily(
+        "pyrometer_drift_accounts",
+        "Accounts (times tokens) that sweeps found to hold something else than was followed",
+        labels=["chain"],
+    )
+    for family, counts in ((followed, reorgs), (drift, drifted)):
+        for chain, count in counts.items():
+            family.add_metric([chain], count)
+    yield from (followed, drift)
 
 
 def _delivery(delivery: Delivery) -> Families:

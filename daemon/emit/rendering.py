@@ -4,21 +4,28 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from daemon.interval import EXACT, Interval, plain
+from connectors.base import Tip
+from daemon.interval import EXACT, Interval, amount, plain
 from daemon.model import (
     ChainState,
+    Counterparty,
     Exposure,
     Finding,
     Holding,
     LastKnown,
+    Leg,
     Move,
     Report,
+    Transfer,
     Verdict,
     WalletState,
 )
 from daemon.policy import worst
 
 JSON = dict[str, Any]
+
+PARTIES_IN_REPORT = 5
+"""Counterparties of each movement in a report; `/api/v1/movements` tells all that are known."""
 
 
 def report(found: Report, *, now: datetime) -> JSON:
@@ -38,6 +45,7 @@ def report(found: Report, *, now: datetime) -> JSON:
         "feeds": {
             name: {"source": feed.source, "age_seconds": _age(feed.at, now)} for name, feed in found.feeds.items()
         },
+        "movements": [transfer(item, parties=PARTIES_IN_REPORT) for item in found.movements],
         "problems": list(found.problems),
     }
 
@@ -135,6 +143,38 @@ def finding(item: Finding) -> JSON:
     }
 
 
+def transfer(item: Transfer, *, parties: int | None = None) -> JSON:
+    """A movement; of its destinations and sources the first `parties`, all of them by default.
+
+    `fee_rate` is in units per virtual byte, to three places; a block stands there while it is in one.
+    """
+    movement = item.moved.movement
+    decimals = movement.token.decimals
+    rate = None if movement.fee is None or not movement.size else Decimal(movement.fee) / movement.size
+    return {
+        "chain": movement.token.chain,
+        "transaction": movement.transaction,
+        "stage": movement.stage.value,
+        "direction": item.direction.value,
+        "first_seen": moment(item.moved.first_seen),
+        "since": moment(item.moved.since),
+        **_block(movement.tip),
+        "asset": item.asset,
+        "contract": movement.token.contract,
+        "wallets": _wallet_legs(item.legs, decimals=decimals),
+        "destinations": [_counterparty(party, decimals=decimals) for party in item.destinations[:parties]],
+        "sources": [_counterparty(party, decimals=decimals) for party in item.sources[:parties]],
+        "change": _quantity(movement.change, decimals=decimals),
+        "fee": None if movement.fee is None else _quantity(movement.fee, decimals=decimals),
+        "fee_rate": None if rate is None else plain(rate, places=3),
+        "size": movement.size,
+        "replaced_by": movement.replaced_by,
+        "history": [
+            {"stage": step.stage.value, "at": moment(step.at), **_block(step.tip)} for step in item.moved.history
+        ],
+    }
+
+
 def interval(value: Interval) -> JSON:
     return {
         "value": None if value.value is None else plain(value.value),
@@ -180,6 +220,38 @@ def _last(known: LastKnown) -> JSON:
 
 def _move(move: Move) -> JSON:
     return {"wallet": move.wallet, "asset": move.asset, "amount": plain(move.amount), "direction": move.direction}
+
+
+def _block(tip: Tip | None) -> JSON:
+    return {
+        "height": tip.height if tip else None,
+        "hash": tip.hash if tip else None,
+        "time": moment(tip.time) if tip else None,
+    }
+
+
+def _wallet_legs(legs: tuple[Leg, ...], *, decimals: int) -> list[JSON]:
+    """What each wallet gains or loses, and each of its accounts; those of no wallet stand under the wallet null."""
+    grouped: dict[str | None, list[Leg]] = {}
+    for leg in legs:
+        grouped.setdefault(leg.wallet, []).append(leg)
+    return [
+        {
+            "wallet": wallet,
+            "tier": own[0].tier.value if own[0].tier else None,
+            **_quantity(sum(leg.units for leg in own), decimals=decimals),
+            "accounts": [{"account": leg.account, **_quantity(leg.units, decimals=decimals)} for leg in own],
+        }
+        for wallet, own in grouped.items()
+    ]
+
+
+def _counterparty(party: Counterparty, *, decimals: int) -> JSON:
+    return {"address": party.name, **_quantity(party.units, decimals=decimals), "wallet": party.wallet}
+
+
+def _quantity(units: int, *, decimals: int) -> JSON:
+    return {"units": str(units), "amount": plain(amount(units, decimals=decimals), places=80)}
 
 
 def _age(at: datetime, now: datetime) -> float:

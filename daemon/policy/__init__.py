@@ -7,19 +7,21 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from daemon.model import Judgement, Verdict
-from daemon.policy import blind, disagreement, hot_share, wallet_band
+from daemon.policy import blind, disagreement, drift, hot_share, wallet_band
 from daemon.policy.blind import Blind
 from daemon.policy.disagreement import DisagreementRule
+from daemon.policy.drift import DriftRule
 from daemon.policy.hot_share import HotShare
 from daemon.policy.rule import Picture, Rule
 from daemon.policy.wallet_band import WalletBand
 
-RuleConfig = Annotated[HotShare | WalletBand | Blind | DisagreementRule, Field(discriminator="kind")]
+RuleConfig = Annotated[HotShare | WalletBand | Blind | DisagreementRule | DriftRule, Field(discriminator="kind")]
 
 JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
     HotShare: hot_share.judge,
     WalletBand: wallet_band.judge,
     DisagreementRule: disagreement.judge,
+    DriftRule: drift.judge,
     Blind: blind.judge,
 }
 """Kind of rule → its judge, a pure function (rule, picture, policy=id) → verdicts."""

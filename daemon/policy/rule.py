@@ -1,7 +1,7 @@
 """What every rule has: a name, a severity, times to hold, and the picture that it judges."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,7 +11,7 @@ from pydantic import Field
 from connectors.base import Disagreement
 from connectors.config import Duration, Strict
 from daemon.interval import EXACT, Interval, plain
-from daemon.model import ChainState, Exposure, Judgement, Severity, Verdict, WalletState
+from daemon.model import ChainState, Exposure, Judgement, Severity, SweepState, Verdict, WalletState
 
 
 class Rule(Strict):
@@ -29,13 +29,17 @@ class Rule(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All that a rule may look at: values, no effects. `earlier` are verdicts of the rules judged before."""
+    """All that a rule may look at: values, no effects.
+
+    `sweeps` are the last ones, of the chains where one has ended; `earlier` the verdicts of the rules judged before.
+    """
 
     currency: str
     chains: Mapping[str, ChainState]
     wallets: Mapping[str, WalletState]
     exposure: Exposure
     disagreements: Sequence[Disagreement] = ()
+    sweeps: Mapping[str, SweepState] = field(default_factory=dict)
     earlier: Sequence[Verdict] = ()
 
     def blocks(self, chains: Iterable[str]) -> dict[str, Any]:

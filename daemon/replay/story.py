@@ -10,7 +10,7 @@ from connectors.errors import Reason
 from daemon.exposure import ALL
 from daemon.interval import EXACT, Interval, plain, total
 from daemon.model import ChainState, Exposure, Finding, Judgement, Move, Owner, Report, Severity, State, Verdict
-from daemon.policy import disagreement
+from daemon.policy import disagreement, drift
 from daemon.policy.blind import ALERT as BLIND_ALERT
 from daemon.policy.rule import percent
 
@@ -106,8 +106,9 @@ def _blindness(previous: Report | None, current: Report) -> Iterator[Line]:
     lost = [chain for chain in current.chains.values() if chain.reason and not _was_lost(previous, chain.name)]
     if lost or unknown:
         causes = " ".join(map(_lost, lost)) or _because(unknown)
-        # That nobody can be compared is no news beside the dead node itself.
-        told = [verdict.summary.rstrip(".") for verdict in unknown if verdict.alert != disagreement.ALERT]
+        # That nobody can be compared, and nothing swept, is no news beside the dead node itself.
+        silent = (disagreement.ALERT, drift.ALERT)
+        told = [verdict.summary.rstrip(".") for verdict in unknown if verdict.alert not in silent]
         what = "".join(f" {summary}." for summary in told) if unknown else " Every verdict still holds."
         yield Line(current.at, Word.UNKNOWN, causes + what)
     found = [

@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -130,6 +130,15 @@ class BcoinNode:
         height, _ = await self.head()
         await self.rpc("invalidateblock", await self.rpc("getblockhash", height - depth + 1))
         return await self.mine(depth + 1 if length is None else length, script=script)
+
+    async def branch(self, parent: str, blocks: Sequence[Sequence[bytes]], *, script: bytes = NOWHERE) -> list[str]:
+        """Blocks of these transactions alone, one upon the other, the first upon `parent`; their hashes.
+
+        The node moves over when theirs is the longest branch; what its old branch had confirmed is pending again then.
+        """
+        raws = [[raw.hex() for raw in block] for block in blocks]
+        hashes: list[str] = await self.rpc("minebranch", parent, raws, script.hex())
+        return hashes
 
     async def submit(self, transaction: bytes) -> str:
         """Into the mempool; the transaction's id. Raises BcoinError with the reason of a refusal."""

@@ -38,6 +38,45 @@ exports.init = (node) => {
     return hashes;
   });
 
+  // What may be pending again after a reorganisation: bcoin itself keeps transactions whose coins are gone.
+  const refill = async (transactions) => {
+    await mempool.reset();
+    for (const tx of transactions) {
+      try {
+        await mempool.addTX(tx);
+      } catch (error) {
+        if (error.type !== 'VerifyError')
+          throw error;
+      }
+    }
+  };
+
+  // minebranch parent blocks script: a block with these transactions alone upon the other, the first upon the parent;
+  // the node moves to their branch when it is the longest, and what its old branch had confirmed is pending again
+  rpc.add('minebranch', async ([parent, blocks, hex]) => {
+    const address = Address.fromScript(Script.fromRaw(hex, 'hex'));
+    const hashes = [];
+    const undone = [];
+    const gather = (entry, block) => undone.unshift(...block.txs.slice(1));
+    const pending = [...mempool.map.values()].map((entry) => entry.tx);
+    let tip = await chain.getEntry(reversed(parent));
+    chain.on('disconnect', gather);
+    for (const transactions of blocks) {
+      const job = await miner.createJob(tip, address);
+      job.attempt.items = [];
+      job.attempt.fees = 0;
+      for (const raw of transactions)
+        job.attempt.pushTX(TX.fromRaw(raw, 'hex'));
+      job.refresh();
+      tip = await chain.add(await job.mineAsync());
+      hashes.push(tip.rhash());
+    }
+    chain.removeListener('disconnect', gather);
+    if (undone.length > 0)
+      await refill([...undone, ...pending]);
+    return hashes;
+  });
+
   // evict txid: with all that spend of it
   rpc.add('evict', async ([txid]) => evict(txid));
 

@@ -17,6 +17,8 @@ HINT = (
     "and set PYROMETER_ELECTRUMX to electrumx/bin/electrumx_server"
 )
 START_DEADLINE = 20.0
+REORG_LIMIT = 200
+"""Blocks that it can take back: its default on the main network, where test networks have thousands."""
 
 HASTY = """
 import runpy, sys
@@ -62,6 +64,7 @@ class ElectrumX:
             "PEER_DISCOVERY": "off",
             "COST_SOFT_LIMIT": "0",
             "COST_HARD_LIMIT": "0",
+            "REORG_LIMIT": str(REORG_LIMIT),
         }
         if self._tls:
             settings |= {"SSL_CERTFILE": str(self._tls[0]), "SSL_KEYFILE": str(self._tls[1])}

@@ -37,19 +37,29 @@ class Index:
     heights: dict[str, int] = field(default_factory=dict)
     blocks: dict[int, str] = field(default_factory=dict)
     outputs: dict[Outpoint, Output] = field(default_factory=dict)
+    scripts: dict[str, list[Outpoint]] = field(default_factory=dict)
     spent: set[Outpoint] = field(default_factory=set)
+
+    def paid(self, name: str) -> list[tuple[Outpoint, Output]]:
+        """The outputs of the script of this name, spent ones too."""
+        return [(place, self.outputs[place]) for place in self.scripts.get(name, ())]
 
 
 @dataclass(slots=True)
 class EsploraServer:
-    """Serves at `url`. `most_utxos` and `listed` are electrs' limits; `calls` counts by kind of path."""
+    """Serves at `url`. `most_utxos` and `listed` are electrs' limits.
+
+    `calls` counts by kind of path, `scripts` how often each script's totals were asked for. Servers before one real
+    node may share `blocks`, one after the other, to save reading the chain again.
+    """
 
     node: BcoinNode
     url: str = ""
     most_utxos: int = 500
     listed: int = LISTED
     calls: Counter[str] = field(default_factory=Counter)
-    _seen: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scripts: Counter[str] = field(default_factory=Counter)
+    blocks: dict[str, dict[str, Any]] = field(default_factory=dict)
     _index: Index = field(default_factory=Index)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -105,7 +115,8 @@ class EsploraServer:
     async def _stats(self, request: web.Request) -> web.Response:
         self.calls["stats"] += 1
         index, name = await self._indexed(), request.match_info["hash"]
-        mine = [(place, one) for place, one in index.outputs.items() if _name(one.script) == name]
+        self.scripts[name] += 1
+        mine = index.paid(name)
         gone = [one for place, one in mine if place in index.spent]
         chain = {
             "funded_txo_count": len(mine),
@@ -122,8 +133,8 @@ class EsploraServer:
         spent = index.spent | {place for one in pool.values() for place in _spends(one)}
         coins = [
             _coin(place, one.value, status={"confirmed": True, "block_height": index.heights[place[0]]})
-            for place, one in index.outputs.items()
-            if _name(one.script) == name and place not in spent
+            for place, one in index.paid(name)
+            if place not in spent
         ]
         if len(coins) > self.most_utxos:
             return web.Response(status=400, text=f"Too many unspent transaction outputs (>{self.most_utxos}).")
@@ -142,8 +153,11 @@ class EsploraServer:
             for txid, one in pool.items()
             for output in one["vout"]
         }
+        known = index.outputs | pending
         for txid, one in pool.items():
-            prevouts = [(place, pending.get(place) or index.outputs[place]) for place in _spends(one)]
+            if not _spends(one) <= known.keys():
+                continue  # a block came between the two looks
+            prevouts = [(place, known[place]) for place in _spends(one)]
             made = [Output(out["scriptPubKey"]["hex"], satoshis(out["value"])) for out in one["vout"]]
             if name not in {_name(out.script) for out in [*made, *(spent for _, spent in prevouts)]}:
                 continue
@@ -190,9 +204,9 @@ class EsploraServer:
         return pool
 
     async def _read(self, block: str) -> dict[str, Any]:
-        if block not in self._seen:
-            self._seen[block] = await self.node.rpc("getblock", block, True, True)
-        return self._seen[block]
+        if block not in self.blocks:
+            self.blocks[block] = await self.node.rpc("getblock", block, True, True)
+        return self.blocks[block]
 
 
 def _add(block: dict[str, Any], *, index: Index) -> None:
@@ -202,7 +216,8 @@ def _add(block: dict[str, Any], *, index: Index) -> None:
         index.spent |= _spends(one)
         for output in one["vout"]:
             place = (one["txid"], output["n"])
-            index.outputs[place] = Output(output["scriptPubKey"]["hex"], satoshis(output["value"]))
+            made = index.outputs[place] = Output(output["scriptPubKey"]["hex"], satoshis(output["value"]))
+            index.scripts.setdefault(_name(made.script), []).append(place)
 
 
 def _spends(one: dict[str, Any]) -> set[Outpoint]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import cast
 
 from connectors import CONNECTORS
@@ -45,8 +46,31 @@ async def connected(urls: Sequence[str], **settings: object) -> AsyncIterator[Co
         yield connector
 
 
+@asynccontextmanager
+async def furnished(watch: Watch, *, state: Path | None = None) -> AsyncIterator[AnvilNode]:
+    """A node on which every account holds something of everything; its chain outlives a stop in the file `state`."""
+    async with AnvilNode(state=state) as node:
+        await furnish(node, watch)
+        yield node
+
+
 def following(connector: Connector, watch: Watch) -> aclosing[AsyncGenerator[Update, None]]:
     return aclosing(cast(AsyncGenerator[Update, None], connector.updates(watch)))
+
+
+@asynccontextmanager
+async def followed(
+    urls: Sequence[str], *, watch: Watch, **settings: object
+) -> AsyncIterator[AsyncGenerator[Update, None]]:
+    """The updates of a connector on these nodes."""
+    async with connected(urls, **settings) as connector, following(connector, watch) as updates:
+        yield updates
+
+
+async def read_once(urls: Sequence[str], *, watch: Watch, **settings: object) -> Update:
+    """The reading of a connector on these nodes that is opened for nothing else."""
+    async with connected(urls, **settings) as connector:
+        return await connector.read(watch)
 
 
 async def next_tip(updates: AsyncGenerator[Update, None]) -> Update:

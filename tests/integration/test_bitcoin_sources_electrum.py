@@ -16,13 +16,13 @@ import pytest
 from connectors.bitcoin.sources.base import BlockSource, Change, Doubt, NewBlock, Touched
 from connectors.bitcoin.sources.electrum import ElectrumSource
 from connectors.bitcoin.sources.identity import Asked
-from connectors.bitcoin.sources.raw import parse
+from connectors.bitcoin.sources.proof import outpoint
 from connectors.bitcoin.sources.wire import Server, WireLimits
 from connectors.errors import Misconfigured, Unavailable
 from connectors.transport import Timing
 from tests.integration.bcoin import satoshis
 from tests.integration.electrumx import ElectrumX
-from tests.integration.purse import KINDS, Lock, Money, transaction, txid_of
+from tests.integration.purse import KINDS, Lock, Money, parse, transaction, txid_of
 from tests.integration.regtest import ASKED, Regtest, connected, eventually, now, prepared
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
@@ -188,7 +188,7 @@ async def test_pending_transactions_come_with_fees_and_go_when_replaced_or_evict
     assert await source.fees([first, b"\x00" * 32]) == {first: 1_000}
     raws = await source.transactions([first, b"\x11" * 32])
     assert set(raws) == {first}
-    assert parse(raws[first]).spends == ((money.txid, money.vout),)
+    assert list(map(outpoint, parse(raws[first]).inputs())) == [(money.txid, money.vout)]
     replacement = transaction([money], [(locks[2].script, 95_000)])
     await chain.node.replace(replacement)
     await pending_is(source, scripts, {txid_of(replacement)})

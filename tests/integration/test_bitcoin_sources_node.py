@@ -13,14 +13,13 @@ import pytest
 from connectors.bitcoin.sources.base import BlockSource, Change, Doubt, NewBlock, NewTransaction, Pruned, block_hash
 from connectors.bitcoin.sources.identity import Asked
 from connectors.bitcoin.sources.node import Listening, NodeSource
-from connectors.bitcoin.sources.raw import parse
 from connectors.bitcoin.sources.scan import ScanLimits
 from connectors.config import EndpointConfig
 from connectors.errors import Misconfigured, Reason, Unavailable
 from connectors.follow import UnknownBlock
 from connectors.transport import Timing, Transport
 from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
-from tests.integration.purse import KINDS, Lock
+from tests.integration.purse import KINDS, Lock, parse
 from tests.integration.regtest import ASKED, Regtest, connected, eventually, now, prepared
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
@@ -72,12 +71,12 @@ async def node(chain: Regtest, utxos: UtxoSet) -> AsyncIterator[BitcoinNode]:
 
 
 @asynccontextmanager
-async def listening_at(
-    url: str, scripts: list[bytes], *, zmq: str | None = None
-) -> AsyncIterator[AsyncGenerator[Change, None]]:
-    listening = Listening(zmq=zmq, every=timedelta(milliseconds=20))
-    async with source_at(url, listening=listening) as source, aclosing(source.changes(scripts)) as changes:
-        yield changes
+async def listening_at(url: str, scripts: list[bytes], *, zmq: str) -> AsyncIterator[AsyncGenerator[Change, None]]:
+    async with source_at(url, listening=Listening(zmq)) as source:
+        changes = source.changes(scripts)
+        assert changes is not None
+        async with aclosing(changes):
+            yield changes
 
 
 async def next_change(changes: AsyncGenerator[Change, None], kind: type[Change]) -> Change:
@@ -231,7 +230,7 @@ async def test_the_mempool_is_listed_with_transactions_and_fees(
         assert set(pending.fees) == {first}
         assert await source.fees([first, b"\x00" * 32]) == {first: 4_321}
         raws = await source.transactions([first, b"\x11" * 32])
-        assert parse(raws[first]).outputs[0] == (70_000, locks[0].script)
+        assert next(parse(raws[first]).outputs()) == (locks[0].script, 70_000)
         assert set(raws) == {first}
         await chain.node.evict(first[::-1].hex())
         assert (await source.pending(scripts)).fees == {}
@@ -280,16 +279,9 @@ async def test_a_publisher_that_restarts_is_a_doubt_and_is_heard_again(
         await next_change(changes, NewBlock)
 
 
-async def test_without_zmq_the_newest_block_is_polled(chain: Regtest, node: BitcoinNode, scripts: list[bytes]) -> None:
-    async with listening_at(node.url, scripts) as changes:
-        assert isinstance(await anext(changes), Doubt)
-        assert isinstance(await anext(changes), NewBlock)
-        await chain.node.mine()
-        assert isinstance(await anext(changes), NewBlock)
-        node.behaviour.warming_up = True
-        assert isinstance(await anext(changes), Doubt)
-        node.behaviour.warming_up = False
-        assert await anext(changes) == Doubt("the source is back")
+async def test_without_zmq_a_node_sends_no_notices(node: BitcoinNode, scripts: list[bytes]) -> None:
+    async with source_at(node.url) as source:
+        assert source.changes(scripts) is None
 
 
 async def test_progress_of_a_scan_can_be_watched(node: BitcoinNode, scripts: list[bytes]) -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from connectors.base import Token, Update, Watch
+from connectors.base import Token, Watch
 from connectors.errors import Reason
 from tests.integration.anvil import AnvilNode, Forger
 from tests.integration.evm_chain import (
@@ -17,13 +17,15 @@ from tests.integration.evm_chain import (
     USDT,
     Holdings,
     connected,
-    following,
+    followed,
     furnish,
+    furnished,
     held,
     holdings_at,
     next_failure,
     next_good,
     next_tip,
+    read_once,
     watching,
 )
 
@@ -61,13 +63,9 @@ async def test_a_thousand_accounts_are_as_the_node_says_at_that_hash_while_trans
     watch = watching(1000)
     known: Holdings = {}
     tips = set()
-    async with AnvilNode() as node:
-        await furnish(node, watch)
+    async with furnished(watch) as node:
         await node.mine()
-        async with (
-            connected([node.url], batch=500) as connector,
-            following(connector, watch) as updates,
-        ):
+        async with followed([node.url], batch=500, watch=watch) as updates:
             async with mining_transfers(node, watch, seed=1):
                 told = [(await anext(updates)), *[await next_tip(updates) for _ in range(6)]]
             for update in told:
@@ -84,14 +82,9 @@ async def test_a_thousand_accounts_are_as_the_node_says_at_that_hash_while_trans
 async def test_transfers_between_watched_accounts_never_change_a_total() -> None:
     watch = watching(60)
     known: Holdings = {}
-    async with AnvilNode() as node:
-        await furnish(node, watch)
+    async with furnished(watch) as node:
         await node.mine()
-        async with (
-            connected([node.url], batch=7) as connector,
-            following(connector, watch) as updates,
-            mining_transfers(node, watch, seed=2),
-        ):
+        async with followed([node.url], batch=7, watch=watch) as updates, mining_transfers(node, watch, seed=2):
             first = await anext(updates)
             changes = 0
             for _ in range(25):
@@ -105,8 +98,7 @@ async def test_transfers_between_watched_accounts_never_change_a_total() -> None
 
 async def test_a_transfer_shows_only_once_it_lies_as_deep_as_configured() -> None:
     watch = watching(2)
-    async with AnvilNode() as node:
-        await furnish(node, watch)
+    async with furnished(watch) as node:
         await node.mine(4)
         await node.send(watch.accounts[0], to=watch.accounts[1], value=5)
         await node.mine()
@@ -121,17 +113,11 @@ async def test_a_transfer_shows_only_once_it_lies_as_deep_as_configured() -> Non
     assert held(after)[watch.accounts[1], COIN] - held(before)[watch.accounts[1], COIN] == 5
 
 
-async def one_reading(node: AnvilNode | Forger, watch: Watch, **settings: object) -> Update:
-    async with connected([node.url], **settings) as connector:
-        return await connector.read(watch)
-
-
 async def test_one_account_that_the_node_refuses_is_unread_for_all_its_tokens_and_no_other_is() -> None:
     watch = watching(20)
-    async with AnvilNode() as node, Forger(node.url).running() as proxy:
-        await furnish(node, watch)
+    async with furnished(watch) as node, Forger(node.url).running() as proxy:
         proxy.refused.add(watch.accounts[7])
-        update = await one_reading(proxy, watch)
+        update = await read_once([proxy.url], watch=watch)
         truth = await holdings_at(node, watch=watch, block=(await node.head())[1])
     assert {(one.account, one.token, one.reason) for one in update.unread} == {
         (watch.accounts[7], token, Reason.NODE_ERROR) for token in TOKENS
@@ -141,10 +127,9 @@ async def test_one_account_that_the_node_refuses_is_unread_for_all_its_tokens_an
 
 async def test_when_every_account_is_refused_that_is_an_outage_and_not_zeros() -> None:
     watch = watching(5)
-    async with AnvilNode() as node, Forger(node.url).running() as proxy:
-        await furnish(node, watch)
+    async with furnished(watch) as node, Forger(node.url).running() as proxy:
         proxy.refused.update(watch.accounts)
-        update = await one_reading(proxy, watch)
+        update = await read_once([proxy.url], watch=watch)
     assert update.failure is not None
     assert update.failure.reason is Reason.NODE_ERROR
     assert (update.tip, update.held) == (None, ())
@@ -153,9 +138,8 @@ async def test_when_every_account_is_refused_that_is_an_outage_and_not_zeros() -
 async def test_decimals_other_than_the_contracts_make_that_token_unread_and_name_both() -> None:
     watch = watching(3)
     wrong = Token("eth", USDT.contract, 18)
-    async with AnvilNode() as node:
-        await furnish(node, watch)
-        update = await one_reading(node, Watch("eth", watch.accounts, (COIN, wrong, DAI)))
+    async with furnished(watch) as node:
+        update = await read_once([node.url], watch=Watch("eth", watch.accounts, (COIN, wrong, DAI)))
     assert {(one.token, one.reason, one.detail) for one in update.unread} == {
         (wrong, Reason.MISCONFIGURED, "the contract has 6 decimals, declared are 18")
     }
@@ -168,8 +152,10 @@ async def test_a_batch_larger_than_the_node_takes_is_read_in_parts() -> None:
     accounts = watching(16_000).accounts
     async with AnvilNode() as node:
         await node.mine()
-        update = await one_reading(node, Watch("eth", accounts, (COIN,)), batch=10_000)
-        large = await one_reading(node, Watch("eth", accounts, (COIN, Token("eth", "0x" + "ab" * 20, 6))), batch=10_000)
+        update = await read_once([node.url], watch=Watch("eth", accounts, (COIN,)), batch=10_000)
+        large = await read_once(
+            [node.url], watch=Watch("eth", accounts, (COIN, Token("eth", "0x" + "ab" * 20, 6))), batch=10_000
+        )
     assert len(update.held) == 16_000
     assert (len(large.held), len(large.unread)) == (16_000, 16_000)
 
@@ -178,7 +164,7 @@ async def test_a_contract_that_appears_later_is_read_from_then_on() -> None:
     watch = watching(2)
     async with AnvilNode() as node:
         await node.mine()
-        async with connected([node.url]) as connector, following(connector, watch) as updates:
+        async with followed([node.url], watch=watch) as updates:
             first = await anext(updates)
             assert {one.reason for one in first.unread} == {Reason.NO_CONTRACT}
             await furnish(node, watch)
@@ -194,23 +180,24 @@ async def test_a_contract_that_appears_later_is_read_from_then_on() -> None:
 )
 async def test_a_node_that_talks_nonsense_is_a_failure_and_comes_back(garbage: bytes, reason: Reason) -> None:
     watch = watching(3)
-    async with AnvilNode() as node, Forger(node.url).running() as proxy:
-        await furnish(node, watch)
-        async with connected([proxy.url]) as connector, following(connector, watch) as updates:
-            first = await anext(updates)
-            proxy.garbage = garbage
-            failed = await next_failure(updates)
-            assert failed.failure is not None
-            assert failed.failure.reason is reason
-            proxy.garbage = None
-            back = await next_good(updates)
-            assert (back.complete, held(back)) == (True, held(first))
+    async with (
+        furnished(watch) as node,
+        Forger(node.url).running() as proxy,
+        followed([proxy.url], watch=watch) as updates,
+    ):
+        first = await anext(updates)
+        proxy.garbage = garbage
+        failed = await next_failure(updates)
+        assert failed.failure is not None
+        assert failed.failure.reason is reason
+        proxy.garbage = None
+        back = await next_good(updates)
+        assert (back.complete, held(back)) == (True, held(first))
 
 
 async def test_a_node_that_drops_or_delays_only_its_balances_is_a_failure_with_that_reason() -> None:
     watch = watching(3)
-    async with AnvilNode() as node, Forger(node.url).running() as proxy:
-        await furnish(node, watch)
+    async with furnished(watch) as node, Forger(node.url).running() as proxy:
         proxy.only = frozenset({"eth_getBalance", "eth_call"})
         async with connected([proxy.url], timeout="300ms") as connector:
             proxy.drop = True

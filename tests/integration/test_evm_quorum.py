@@ -14,6 +14,7 @@ from tests.integration.anvil import AnvilNode, Forger
 from tests.integration.evm_chain import (
     COIN,
     connected,
+    followed,
     following,
     furnish,
     held,
@@ -21,6 +22,7 @@ from tests.integration.evm_chain import (
     next_failure,
     next_good,
     next_tip,
+    read_once,
     watching,
 )
 
@@ -90,9 +92,9 @@ async def test_a_forging_proxy_is_outvoted_and_shown_with_all_answers_until_it_s
 
 
 async def test_a_real_node_whose_state_was_changed_behind_an_equal_block_hash_is_found_out() -> None:
-    async with three_nodes() as nodes, connected([node.url for node in nodes], agree=2) as connector:
+    async with three_nodes() as nodes:
         await nodes[1].set_balances({VICTIM: 1})
-        update = await connector.read(WATCH)
+        update = await read_once([node.url for node in nodes], watch=WATCH, agree=2)
     assert [one.account for one in update.disagreements] == [VICTIM]
     assert update.unread == ()
     assert held(update)[VICTIM, COIN] != 1
@@ -101,16 +103,14 @@ async def test_a_real_node_whose_state_was_changed_behind_an_equal_block_hash_is
 async def test_a_forger_a_bit_slower_than_the_others_is_still_caught() -> None:
     async with three_nodes() as nodes, Forger(nodes[2].url).running() as forger:
         forger.forged[VICTIM], forger.delay = 5, 0.05
-        async with connected([nodes[0].url, nodes[1].url, forger.url], agree=2) as connector:
-            update = await connector.read(WATCH)
+        update = await read_once([nodes[0].url, nodes[1].url, forger.url], watch=WATCH, agree=2)
     assert len(update.disagreements) == 3
 
 
 async def test_with_two_nodes_a_forged_balance_is_unread_and_nobody_is_believed() -> None:
     async with three_nodes() as nodes, Forger(nodes[1].url).running() as forger:
         forger.forged[VICTIM] = 0
-        async with connected([nodes[0].url, forger.url], agree=2) as connector:
-            update = await connector.read(WATCH)
+        update = await read_once([nodes[0].url, forger.url], watch=WATCH, agree=2)
     assert {(one.account, one.reason) for one in update.unread} == {(VICTIM, Reason.DISAGREEMENT)}
     assert len(update.unread) == len(update.disagreements) == 3
     assert len(update.held) == 57
@@ -119,8 +119,7 @@ async def test_with_two_nodes_a_forged_balance_is_unread_and_nobody_is_believed(
 async def test_a_node_fifty_blocks_behind_changes_nothing() -> None:
     async with three_nodes() as nodes:
         await each(nodes[:2], lambda node: node.mine(50))
-        async with connected([nodes[2].url, nodes[0].url, nodes[1].url], agree=2) as connector:
-            update = await connector.read(WATCH)
+        update = await read_once([nodes[2].url, nodes[0].url, nodes[1].url], watch=WATCH, agree=2)
         assert update.tip is not None
         assert (update.tip.height, update.tip.hash) == await nodes[0].head()
         assert (update.unread, update.disagreements) == ((), ())
@@ -130,7 +129,7 @@ async def test_a_dead_node_changes_nothing_and_is_logged_once_down_and_once_up()
     with capture_logs() as lines:
         async with three_nodes() as nodes, Forger(nodes[0].url).running() as proxy:
             urls = [proxy.url, nodes[1].url, nodes[2].url]
-            async with connected(urls, agree=2) as connector, following(connector, WATCH) as updates:
+            async with followed(urls, agree=2, watch=WATCH) as updates:
                 await anext(updates)
                 proxy.drop = True
                 for _ in range(3):
@@ -151,7 +150,7 @@ async def test_a_dead_node_changes_nothing_and_is_logged_once_down_and_once_up()
 async def test_two_dead_nodes_of_three_are_no_quorum_and_their_return_is_a_complete_update() -> None:
     async with three_nodes() as nodes, Forger(nodes[0].url).running() as a, Forger(nodes[1].url).running() as b:
         urls = [a.url, b.url, nodes[2].url]
-        async with connected(urls, agree=2) as connector, following(connector, WATCH) as updates:
+        async with followed(urls, agree=2, watch=WATCH) as updates:
             first = await anext(updates)
             a.drop = b.drop = True
             failed = await next_failure(updates)
@@ -167,7 +166,7 @@ async def test_when_only_a_laggard_is_left_to_agree_the_tip_does_not_go_back() -
     async with three_nodes() as nodes, Forger(nodes[0].url).running() as dying:
         await each(nodes[:2], lambda node: node.mine(50))
         urls = [dying.url, nodes[1].url, nodes[2].url]
-        async with connected(urls, agree=2) as connector, following(connector, WATCH) as updates:
+        async with followed(urls, agree=2, watch=WATCH) as updates:
             await anext(updates)
             dying.drop = True
             failed = await next_failure(updates)
@@ -178,7 +177,7 @@ async def test_when_only_a_laggard_is_left_to_agree_the_tip_does_not_go_back() -
 
 async def test_with_one_to_agree_a_fallback_takes_over_and_one_that_lags_does_not() -> None:
     async with three_nodes() as nodes, Forger(nodes[0].url).running() as preferred:
-        async with connected([preferred.url, nodes[1].url]) as connector, following(connector, WATCH) as updates:
+        async with followed([preferred.url, nodes[1].url], watch=WATCH) as updates:
             first = await anext(updates)
             preferred.drop = True
             still = await anext(updates)
@@ -187,7 +186,7 @@ async def test_with_one_to_agree_a_fallback_takes_over_and_one_that_lags_does_no
             assert (await next_tip(updates)).failure is None
         preferred.drop = False
         await each(nodes[:1], lambda node: node.mine(50))
-        async with connected([preferred.url, nodes[2].url]) as connector, following(connector, WATCH) as updates:
+        async with followed([preferred.url, nodes[2].url], watch=WATCH) as updates:
             await anext(updates)
             preferred.drop = True
             failed = await next_failure(updates)
@@ -203,8 +202,7 @@ async def test_a_node_of_another_chain_is_left_out_and_named_and_too_many_are_a_
             assert (update.failure, len(update.held)) == (None, 60)
             assert connector.stats()[0].errors == {Reason.MISCONFIGURED: 1}
             assert (await connector.probe(WATCH))[0] == ("a", "a: is on chain 5, configured is chain 1")
-        async with connected(urls[:2], agree=2) as connector:
-            update = await connector.read(WATCH)
+        update = await read_once(urls[:2], watch=WATCH, agree=2)
     assert update.failure is not None
     assert update.failure.reason is Reason.MISCONFIGURED
     assert "a: is on chain 5, configured is chain 1" in update.failure.detail
@@ -215,7 +213,7 @@ async def test_a_slow_dead_node_does_not_hold_up_the_polls() -> None:
     async with three_nodes() as nodes, Forger(nodes[0].url).running() as silent:
         silent.delay = 60
         urls = [silent.url, nodes[1].url, nodes[2].url]
-        async with connected(urls, agree=2, timeout="30s") as connector, following(connector, WATCH) as updates:
+        async with followed(urls, agree=2, timeout="30s", watch=WATCH) as updates:
             async with asyncio.timeout(15):
                 for _ in range(20):
                     assert (await anext(updates)).failure is None

@@ -5,12 +5,10 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import Reason
-from tests.integration.anvil import AnvilNode
 from tests.integration.evm_chain import (
     COIN,
-    connected,
-    following,
-    furnish,
+    followed,
+    furnished,
     held,
     holdings_at,
     next_failure,
@@ -27,10 +25,9 @@ FIRST, SECOND = WATCH.accounts[:2]
 
 @pytest.mark.parametrize("depth", [1, 5])
 async def test_a_transfer_that_a_reorg_undoes_is_undone_in_the_next_update(depth: int) -> None:
-    async with AnvilNode() as node:
-        await furnish(node, WATCH)
+    async with furnished(WATCH) as node:
         await node.mine()
-        async with connected([node.url]) as connector, following(connector, WATCH) as updates:
+        async with followed([node.url], watch=WATCH) as updates:
             before = held(await anext(updates))
             await node.send(FIRST, to=SECOND, value=777)
             await node.mine(depth)
@@ -46,40 +43,38 @@ async def test_a_transfer_that_a_reorg_undoes_is_undone_in_the_next_update(depth
 
 
 async def test_the_depth_is_exact_when_blocks_were_mined_faster_than_polled() -> None:
-    async with AnvilNode() as node:
-        await furnish(node, WATCH)
-        async with connected([node.url]) as connector, following(connector, WATCH) as updates:
-            await anext(updates)
-            await node.mine(20)
-            while (await next_good(updates)).tip != (await anext(updates)).tip:
-                pass
-            await node.rpc("anvil_reorg", 7, [])
-            assert (await next_tip(updates)).reorg_depth == 7
+    async with furnished(WATCH) as node, followed([node.url], watch=WATCH) as updates:
+        await anext(updates)
+        await node.mine(20)
+        while (await next_good(updates)).tip != (await anext(updates)).tip:
+            pass
+        await node.rpc("anvil_reorg", 7, [])
+        assert (await next_tip(updates)).reorg_depth == 7
 
 
 async def test_a_node_killed_is_a_failure_and_back_with_its_chain_it_is_read_whole(tmp_path: Path) -> None:
-    async with AnvilNode(state=tmp_path / "state.json") as node:
-        await furnish(node, WATCH)
-        async with connected([node.url]) as connector, following(connector, WATCH) as updates:
-            first = await anext(updates)
-            await node.stop()
-            failed = await next_failure(updates)
-            assert failed.failure is not None
-            assert (failed.failure.reason, failed.tip) == (Reason.UNAVAILABLE, None)
-            await node.start()
-            back = await next_good(updates)
-            assert (back.complete, back.tip, back.reorg_depth) == (True, first.tip, 0)
-            assert held(back) == held(first)
-            await node.send(FIRST, to=SECOND, value=5)
-            await node.mine()
-            assert held(await next_tip(updates))[SECOND, COIN] == held(first)[SECOND, COIN] + 5
+    async with (
+        furnished(WATCH, state=tmp_path / "state.json") as node,
+        followed([node.url], watch=WATCH) as updates,
+    ):
+        first = await anext(updates)
+        await node.stop()
+        failed = await next_failure(updates)
+        assert failed.failure is not None
+        assert (failed.failure.reason, failed.tip) == (Reason.UNAVAILABLE, None)
+        await node.start()
+        back = await next_good(updates)
+        assert (back.complete, back.tip, back.reorg_depth) == (True, first.tip, 0)
+        assert held(back) == held(first)
+        await node.send(FIRST, to=SECOND, value=5)
+        await node.mine()
+        assert held(await next_tip(updates))[SECOND, COIN] == held(first)[SECOND, COIN] + 5
 
 
 async def test_a_development_chain_restarted_from_another_genesis_is_read_anew() -> None:
-    async with AnvilNode() as node:
-        await furnish(node, WATCH)
+    async with furnished(WATCH) as node:
         await node.mine(30)
-        async with connected([node.url]) as connector, following(connector, WATCH) as updates:
+        async with followed([node.url], watch=WATCH) as updates:
             first = await anext(updates)
             assert first.tip is not None
             await node.restart(genesis_time=node.genesis_time + 7)
@@ -92,26 +87,23 @@ async def test_a_development_chain_restarted_from_another_genesis_is_read_anew()
 
 
 async def test_a_node_that_comes_back_as_another_chain_is_misconfigured() -> None:
-    async with AnvilNode() as node:
-        await furnish(node, WATCH)
-        async with connected([node.url]) as connector, following(connector, WATCH) as updates:
-            await anext(updates)
-            await node.kill()
-            node.chain_id = 5
-            await node.start()
-            async for update in updates:
-                if update.failure is not None and update.failure.reason is Reason.MISCONFIGURED:
-                    break
+    async with furnished(WATCH) as node, followed([node.url], watch=WATCH) as updates:
+        await anext(updates)
+        await node.kill()
+        node.chain_id = 5
+        await node.start()
+        async for update in updates:
+            if update.failure is not None and update.failure.reason is Reason.MISCONFIGURED:
+                break
     assert update.failure is not None
     assert update.failure.detail == "a: is on chain 5, configured is chain 1"
 
 
 async def test_a_snapshot_taken_back_is_a_reorg_to_a_lower_height() -> None:
     """evm_revert removes blocks; once another takes the place of one that we know the branch is another one."""
-    async with AnvilNode() as node:
-        await furnish(node, WATCH)
+    async with furnished(WATCH) as node:
         snapshot = await node.rpc("evm_snapshot")
-        async with connected([node.url]) as connector, following(connector, WATCH) as updates:
+        async with followed([node.url], watch=WATCH) as updates:
             await node.send(FIRST, to=SECOND, value=5)
             await node.mine(10)
             first = await anext(updates)

@@ -3,7 +3,9 @@
 import re
 import struct
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from connectors.base import Movement, Party, Stage, Tip, Token
 from daemon.api.page import HEADERS, ROUTES
 from daemon.emit import rendering
 from daemon.model import Report
 from tests.integration.chromium import Chromium
-from tests.replayed import Monitor
+from tests.replayed import Monitor, loaded
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -148,6 +151,43 @@ async def quiet() -> Report:
     return await Monitor().sees("08:12")
 
 
+ETHER = Token("ethereum", None, 18)
+BLOCK = Tip(492, "0x" + "b" * 64, datetime(2026, 11, 20, 8, 12, tzinfo=UTC))
+
+
+def moving(name: str, stage: Stage, changes: Mapping[str, int], **more: Any) -> Movement:  # noqa: ANN401 - its fields
+    """Of the first account of each wallet, by its name."""
+    wallets = loaded().setup.inventory.wallets
+    made = Movement(
+        transaction=name,
+        token=ETHER,
+        stage=stage,
+        tip=BLOCK if stage is Stage.MINED else None,
+        changes=tuple((wallets[wallet].accounts[0], units) for wallet, units in changes.items()),
+        change=0,
+        destinations=(),
+        sources=(),
+        fee=None,
+        size=0,
+    )
+    return replace(made, **more)
+
+
+async def moved(*movements: Movement) -> Report:
+    monitor = Monitor()
+    await monitor.sees("08:12")
+    return await monitor.hears("08:12", *movements)
+
+
+THEFT = moving(
+    "0x" + "7" * 64,
+    Stage.PENDING,
+    {"eth-vault-1": -12 * 10**17 - 1},
+    destinations=(Party("0x" + "e" * 40, 12 * 10**17),),
+)
+DEPOSIT = moving("0x" + "5" * 64, Stage.MINED, {"deposits": 10**18})
+
+
 async def over() -> Report:
     monitor = Monitor()
     await monitor.sees("09:39")
@@ -165,7 +205,7 @@ async def test_a_quiet_morning_is_inside_policy(daemon: Daemon, chromium: Chromi
     daemon.shows(await quiet())
     page = Shown(await chromium.dom(daemon.url))
     assert (page["entity"], page["verdict"], page.body) == ("Example Exchange KK", "inside policy", "ok")
-    assert page["why"] == "All 4 verdicts are known and inside their limits."
+    assert page["why"] == "All 5 verdicts are known and inside their limits."
     assert page["picture"].startswith("picture of 2026-11-20 08:12:")
     assert page.labels[0] == "all, by value: 3.49 %, limit 5 %, inside"
     assert {"alarm", "findings-section", "coverage-section"} <= page.hidden
@@ -224,7 +264,8 @@ async def test_the_unknown_is_a_hatched_range_and_never_zero(daemon: Daemon, chr
     page = Shown(await chromium.dom(daemon.url))
     assert (page["verdict"], page.body) == ("UNKNOWN", "unknown")
     assert (
-        "Not known: jp-psa/hot-share on all, hot-floor on eth-hot-1, builtin/disagreement on ethereum." in page["why"]
+        "Not known: jp-psa/hot-share on all, hot-floor on eth-hot-1, builtin/disagreement on ethereum, "
+        "builtin/drift on ethereum." in page["why"]
     )
     assert page["problems"].startswith("Not ready: ethereum: unavailable: node-1: Connection refused")
     assert page.labels[0] == "all, by value: between 0 % and 100 %, limit 5 %, UNKNOWN"
@@ -259,6 +300,52 @@ async def test_a_finding_that_is_back_inside_is_said_to_be_clearing(daemon: Daem
     assert page["verdict"] == "inside policy"
     assert page["why"].endswith("Not yet for long enough to call it over: hot-floor on eth-hot-1.")
     assert page["findings"].startswith("CLEARING")
+
+
+def rows(page: Shown) -> list[str]:
+    """The classes of each movement's row, in order."""
+    _, _, section = page.html.partition('id="movements-section"')
+    return re.findall(r'<li class="([^"]*)">', section.partition("</section>")[0])
+
+
+async def test_nobody_is_told_that_nothing_moves_where_nobody_tells_movements(
+    daemon: Daemon, chromium: Chromium
+) -> None:
+    daemon.shows(await quiet())
+    assert "movements-section" in Shown(await chromium.dom(daemon.url)).hidden
+
+
+async def test_a_cold_wallet_that_pays_is_seen_at_a_glance_and_pending_comes_first(
+    daemon: Daemon, chromium: Chromium
+) -> None:
+    daemon.shows(await moved(THEFT, DEPOSIT))
+    page = Shown(await chromium.dom(daemon.url))
+    assert "movements-section" not in page.hidden
+    assert rows(page) == ["pending cold-pays", "mined"]
+    assert page["movements"] == (
+        "pendingCOLD WALLET PAYSeth-vault-1 −1.200000000000000001 ETHcoldto 0xeeeeeeee…eeeeeeon ethereum, "
+        "since 2026-11-20 08:12:00 UTC0x77777777…777777"
+        "mineddeposits +1 ETHhotin block 492 of ethereum, since 2026-11-20 08:12:00 UTC0x55555555…555555"
+    )
+    assert f'title="{THEFT.transaction}"' in page.html
+
+
+async def test_a_refill_out_of_cold_is_marked_and_a_payout_of_hot_is_not(daemon: Daemon, chromium: Chromium) -> None:
+    refill = moving("0xrefill", Stage.MINED, {"eth-vault-1": -5 * 10**18, "eth-hot-1": 5 * 10**18})
+    payout = moving("0xpayout", Stage.MINED, {"eth-hot-1": -3}, destinations=(Party("0xa", 2), Party("0xb", 1)))
+    daemon.shows(await moved(refill, payout))
+    page = Shown(await chromium.dom(daemon.url))
+    assert rows(page) == ["mined cold-pays", "mined"]
+    assert page["movements"].count("COLD WALLET PAYS") == 1
+    assert "eth-vault-1 −5 ETHcoldeth-hot-1 +5 ETHhot" in page["movements"]
+    assert "eth-hot-1 −0.000000000000000003 ETHhotto 0xa and others" in page["movements"]
+
+
+async def test_what_was_replaced_is_struck_and_names_its_successor(daemon: Daemon, chromium: Chromium) -> None:
+    daemon.shows(await moved(moving("0xold", Stage.REPLACED, {"eth-hot-1": -1}, replaced_by="0xnew")))
+    page = Shown(await chromium.dom(daemon.url))
+    assert "replaced by 0xnew" in page["movements"]
+    assert page.html.count("what n gone") == 1
 
 
 async def test_coverage_is_shown_when_there_is_any(daemon: Daemon, chromium: Chromium) -> None:
@@ -408,7 +495,11 @@ async def test_it_fits_a_phone_and_a_desk_in_light_and_dark(
     assert corners[1] < 40
 
 
-@pytest.mark.parametrize("report", [quiet, over, blind], ids=["ok", "breach", "unknown"])
+async def busy() -> Report:
+    return await moved(THEFT, DEPOSIT)
+
+
+@pytest.mark.parametrize("report", [quiet, over, blind, busy], ids=["ok", "breach", "unknown", "moving"])
 async def test_nothing_is_wider_than_a_phone(
     report: Callable[[], Awaitable[Report]], daemon: Daemon, chromium: Chromium
 ) -> None:

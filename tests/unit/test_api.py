@@ -16,10 +16,11 @@ from daemon.api.auth import Gatekeeper
 from daemon.api.routes import Sources, application
 from daemon.errors import ConfigError
 from daemon.ledger import Readings
-from daemon.model import Finding, Report
+from daemon.model import Finding, Inventory, Report
+from daemon.movements import Movements
 from daemon.tokens import ApiToken, Scope
 from tests.build import ETH, ETHER, NOON, at, complete, failed, tip
-from tests.unit.test_pipeline import Bench
+from tests.unit.test_pipeline import INVENTORY, Bench
 
 Client = TestClient[Any, Any]
 
@@ -42,6 +43,8 @@ class World:
     tokens: Sequence[ApiToken] = ()
     read_at: int = 1
     removed: Sequence[str] = ()
+    inventory: Inventory = INVENTORY
+    movements: Movements = field(default_factory=Movements)
 
     def sources(self) -> Sources:
         return Sources(
@@ -52,7 +55,9 @@ class World:
             report=lambda: self.report,
             last_cycle=lambda: self.last_cycle,
             cycle_limit=timedelta(seconds=10),
+            inventory=lambda: self.inventory,
             accounts=self._accounts,
+            movements=self.movements.recent,
             resolved=self._resolved,
             receivers=lambda: {"am-1": "no answer within 10 s"},
             policies=lambda: [{"policy": "jp-psa/hot-share"}],

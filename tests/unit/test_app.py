@@ -9,15 +9,18 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
+from connectors.base import Address, Drift, Movement, Stage, Tip, Token, Update
 from daemon.app import App, utc_now
 from daemon.errors import ConfigError
+from daemon.ledger import GapError
 from daemon.model import Finding, Report, State
 from daemon.pipeline import Sink
 from daemon.reload import load_whole
 from tests.delivery_cases import MemoryStore
 from tests.system.daemon import until
-from tests.system.exchange import config
+from tests.system.exchange import COLD, HOT, config
 
 DEAD = "http://127.0.0.1:9"
 BLIND_AT_ONCE = {"kind": "blind", "name": "blind", "hold": "0s"}
@@ -36,6 +39,10 @@ class Running:
         """Stops it; TimeoutError when it does not end by itself."""
         self.stop.set()
         await asyncio.wait_for(self._task, 10)
+
+    async def served(self) -> None:
+        """Until the API listens."""
+        await until(lambda: self.app.address != ("", 0) or self._task.done())
 
     async def reported(self) -> Report:
         await until(lambda: self.app.report is not None or self._task.done())
@@ -155,3 +162,85 @@ async def test_what_is_taken_up_once_is_refused_by_a_reload_and_not_half_done(
         written(tmp_path, **change)
         with pytest.raises(ConfigError, match=f"{name} differs from the running configuration; restart to change it"):
             await subject.app.reload("a test")
+
+
+ETH = Token("ethereum", None, 18)
+FIRST = Tip(1, "0x01", utc_now())
+
+
+def swept(*, movements: Sequence[Movement] = (), drift: tuple[Drift, ...] | None = None) -> Update:
+    """What a connector's complete update tells besides the balances, of which it says none."""
+    return Update("ethereum", utc_now(), FIRST, complete=True, movements=tuple(movements), drift=drift)
+
+
+def out_of(account: str) -> Movement:
+    paid = ((Address(account), -(10**18)),)
+    return Movement("0xaa", ETH, Stage.PENDING, None, paid, 0, (), (), None, 0)
+
+
+async def test_a_stop_that_comes_together_with_news_is_not_lost(tmp_path: Path) -> None:
+    async with running(tmp_path, store=MemoryStore()) as subject:
+        first = await subject.reported()
+        await until(lambda: subject.app.report is not first)  # from now on it waits for news
+        subject.app._take(swept())
+        await subject.ended()
+
+
+async def asked(app: App, path: str) -> Any:  # noqa: ANN401 - JSON
+    host, port = app.address
+    async with aiohttp.ClientSession() as session, session.get(f"http://{host}:{port}{path}") as answer:
+        return await answer.json()
+
+
+async def test_what_a_connector_tells_reaches_the_log_the_api_the_report_and_the_metrics(tmp_path: Path) -> None:
+    async with running(tmp_path, store=MemoryStore()) as subject:
+        await subject.served()
+        with capture_logs() as logs:
+            subject.app._take(swept(movements=[out_of(COLD)], drift=(Drift(Address(HOT), ETH, 1, 2),)))
+        said = [(line["log_level"], line["event"]) for line in logs]
+        assert said == [("warning", "a cold wallet pays"), ("warning", "a sweep found drift")]
+        await until(lambda: subject.app.report and subject.app.report.movements)
+        assert subject.app.report is not None
+        (finding,) = (one for one in subject.app.report.findings if one.verdict.alert == "PyrometerDrift")
+        assert (finding.state, finding.verdict.policy) == (State.FIRING, "builtin/drift")
+        (movement,) = await asked(subject.app, "/api/v1/movements?wallet=eth-cold-1")
+        (shown,) = (await asked(subject.app, "/api/v1/report"))["movements"]
+        assert movement == shown
+        value = subject.app.metrics.registry.get_sample_value
+        assert value("pyrometer_drift_accounts_total", {"chain": "ethereum"}) == 1
+
+
+async def test_a_sweep_that_found_nothing_is_not_logged(tmp_path: Path) -> None:
+    async with running(tmp_path, store=MemoryStore()) as subject:
+        await subject.served()
+        with capture_logs() as logs:
+            subject.app._take(swept(drift=()))
+        assert logs == []
+
+
+async def test_an_update_that_does_not_continue_is_neither_logged_nor_entered(tmp_path: Path) -> None:
+    async with running(tmp_path, store=MemoryStore()) as subject:
+        await subject.served()
+        gap = Update("ethereum", utc_now(), FIRST, FIRST, movements=(out_of(COLD),), drift=())
+        with capture_logs() as logs, pytest.raises(GapError):
+            subject.app._take(gap)
+        assert logs == []
+        assert await asked(subject.app, "/api/v1/movements") == []
+
+
+async def test_a_reload_keeps_movements_and_what_it_no_longer_watches_stays_an_address(tmp_path: Path) -> None:
+    async with running(tmp_path, store=MemoryStore()) as subject:
+        await subject.served()
+        subject.app._take(swept(movements=[out_of(COLD)], drift=(Drift(Address(COLD), ETH, 1, 2),)))
+        written(tmp_path, wallets={"eth-hot-1": {"chain": "ethereum", "tier": "hot", "addresses": [HOT]}})
+        await subject.app.reload("a test")
+        (movement,) = await asked(subject.app, "/api/v1/movements")
+        (wallet,) = movement["wallets"]
+        assert (wallet["wallet"], wallet["tier"], wallet["accounts"][0]["account"]) == (None, None, COLD)
+        report = subject.app.report
+        await until(lambda: subject.app.report is not report)
+        assert subject.app.report is not None
+        (drift,) = (one for one in subject.app.report.verdicts if one.alert == "PyrometerDrift")
+        assert drift.evidence["drift"][0]["wallet"] is None
+        answer = await asked(subject.app, "/api/v1/movements?wallet=eth-cold-1")
+        assert answer["detail"] == "wallet: there is no wallet 'eth-cold-1'; did you mean eth-hot-1?"

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from connectors.base import Stage
 from connectors.errors import Reason
 from daemon import __main__ as command_line
 from daemon.api.routes import Routes
+from daemon.api.selection import FILTERS, MOST, USUAL
+from daemon.movements import KEPT, PENDING_KEPT
+from daemon.movements import MOST as MOST_KEPT
 from daemon.policy import RuleConfig
 from tests.build import ETH, ETHER, complete
 from tests.unit.test_api import World
@@ -63,6 +67,27 @@ def test_every_route_stands_in_the_documentation() -> None:
     assert documented == {route.replace("{name}", "W") for route in routes} - assets
 
 
+def test_every_filter_and_stage_of_movements_stands_in_the_documentation() -> None:
+    _, _, chapter = text("api.md").partition("\n## Movements\n")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*)$", chapter.partition("\n## ")[0], re.M))
+    assert set(FILTERS) <= set(rows)
+    assert not [stage for stage in Stage if f"`{stage.value}`" not in rows["stage"]]
+    assert f"`{USUAL}`" in rows["limit"]
+    assert f"to {MOST}" in rows["limit"]
+
+
+def test_what_the_documentation_says_is_kept_of_movements_is_what_is_kept() -> None:
+    assert (KEPT.days, PENDING_KEPT.days, MOST_KEPT) == (7, 14, 1000)
+    assert "settled movements for 7 days, pending ones for 14" in text("api.md")
+    assert "at most 1000 of each" in text("api.md")
+
+
+def test_every_event_that_is_logged_of_money_stands_in_the_documentation() -> None:
+    events = set(re.findall(r'log\.\w+\(\s*"([^"]+)"', (ROOT / "daemon" / "notices.py").read_text()))
+    assert len(events) == 3
+    assert not [event for event in events if f"| `{event}` |" not in text("operations.md")]
+
+
 def test_every_command_and_exit_code_stands_in_the_documentation() -> None:
     page = text("commands.md")
     verbs = command_line._parser()._subparsers
@@ -81,7 +106,7 @@ def alert_names() -> set[str]:
 
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
     assert alert_names() == {path.stem for path in (DOCS / "alerts").glob("*.md")}
-    assert len(alert_names()) == 5
+    assert len(alert_names()) == 6
 
 
 @pytest.mark.parametrize("name", sorted(alert_names()))

@@ -1,5 +1,6 @@
 """Exposure: exact when all is read, bounds that contain the truth when not."""
 
+import re
 from decimal import Decimal
 from fractions import Fraction
 
@@ -123,6 +124,17 @@ def test_a_stale_reading_names_the_failure_behind_it() -> None:
     assert (chain.reason, chain.since) == (Reason.UNAVAILABLE, at(1))
     assert "connection refused" in chain.detail
     assert chain.unread == {Reason.UNAVAILABLE: 2}
+
+
+def test_unread_accounts_are_said_in_words_beside_a_failure_that_does_not_matter_yet() -> None:
+    inv, ledger = two_tiers(1, 1)
+    ledger.apply(complete(2, {(1, ETH): 1}, unread=[(2, ETH)]))
+    assert picture(ledger, inv, seconds=3).chains["ethereum"].detail == "refused"
+    ledger.apply(failed(4))
+    detail = picture(ledger, inv, seconds=5).chains["ethereum"].detail
+    assert re.fullmatch("node-1: connection refused, since .*; refused", detail)
+    ledger.apply(complete(3, {(1, ETH): 1, (2, ETH): 1}))
+    assert picture(ledger, inv, seconds=6).chains["ethereum"].detail == ""
 
 
 def test_nodes_that_stand_still_are_not_current_although_they_answer() -> None:

@@ -62,6 +62,7 @@ def read(settings: Settings, *, folder: Path, canonical: Callable[[str], Address
         base=folder,
         canonical=dict.fromkeys(settings.chains, canonical),
         descriptor={"ethereum": None, "second": descriptor},
+        contract=dict.fromkeys(settings.chains, canonical),
     )
 
 

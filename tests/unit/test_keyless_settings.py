@@ -134,7 +134,13 @@ def test_an_address_file_is_no_place_for_it(secret: str, line: str) -> None:
     def attempt(path: Path) -> object:
         configuration = path.with_name("settings.yaml")
         configuration.write_text(GOOD.replace(f'addresses: ["{ADDRESS}"]', "addresses_file: p.yaml"))
-        return build(load(configuration, env={}), base=path.parent, canonical={"ethereum": canonical}, descriptor={})
+        return build(
+            load(configuration, env={}),
+            base=path.parent,
+            canonical={"ethereum": canonical},
+            descriptor={},
+            contract={"ethereum": canonical},
+        )
 
     content = f"0x{'1' * 40}\n{line.format(secret)}\n"
     assert not repeats(complaint(attempt, content), secret)

@@ -6,11 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.base import Held, Token, Unread, Update
+from connectors.base import Drift, Failure, Held, Token, Unread, Update
 from connectors.errors import Reason
-from daemon.ledger import GapError, Ledger, Total
-from daemon.model import Tier
-from tests.build import ETH, USDT, address, at, complete, failed, inventory, tip, two_tiers, wallet
+from daemon.ledger import MOST_NAMED, GapError, Ledger, Sweep, Total
+from daemon.model import Drifted, SweepState, Tier
+from tests.build import (
+    ETH,
+    USDT,
+    address,
+    at,
+    complete,
+    failed,
+    inventory,
+    movement,
+    tip,
+    told,
+    two_tiers,
+    wallet,
+)
 
 ASSETS = {"ETH": [ETH], "USDT": [USDT]}
 INVENTORY = inventory(wallet("hot", Tier.HOT, 1, 2), wallet("cold", Tier.COLD, 3, 4), assets=ASSETS)
@@ -184,3 +197,92 @@ def test_what_was_never_read_keeps_its_reason_too() -> None:
     older.apply(complete(1, {}, unread=[(1, ETH)]))
     newer.carry_over(older, chains=["ethereum"])
     assert +newer.books["ethereum"].reasons == {Reason.NODE_ERROR: 1}
+
+
+ONE = Drift(address(1), ETH, followed=1, found=7)
+TWO = Drift(address(2), ETH, followed=2, found=0)
+
+
+def test_a_book_keeps_the_result_of_the_last_sweep_and_counts_over_all_of_them() -> None:
+    _, ledger = two_tiers(1, 2)
+    book = ledger.books["ethereum"]
+    assert (book.sweep, book.drifted, ledger.sweeps()) == (None, 0, {})
+    ledger.apply(told(5, drift=(ONE, TWO)))
+    assert (book.sweep, book.drifted) == (Sweep(at(5), tip(1), (ONE, TWO)), 2)
+    ledger.apply(told(6))
+    assert book.sweep == Sweep(at(5), tip(1), (ONE, TWO))
+    ledger.apply(told(7, drift=()))
+    assert (book.sweep, book.drifted) == (Sweep(at(7), tip(1), ()), 2)
+    ledger.apply(told(8, drift=(ONE,)))
+    assert book.drifted == 3
+
+
+def test_a_sweep_names_wallets_and_assets_and_no_more_than_a_few_accounts() -> None:
+    _, ledger = two_tiers(1, 2)
+    strangers = tuple(Drift(address(n), USDT, followed=0, found=n) for n in range(100, 200))
+    ledger.apply(told(5, drift=(ONE, TWO, *strangers)))
+    sweep = ledger.sweeps()["ethereum"]
+    assert (sweep.at, sweep.tip, sweep.accounts, len(sweep.drifted)) == (at(5), tip(1), 102, MOST_NAMED)
+    assert sweep.drifted[:3] == (
+        Drifted("hot", "ETH", ONE),
+        Drifted("cold", "ETH", TWO),
+        Drifted(None, None, strangers[0]),
+    )
+
+
+def test_a_reload_carries_the_last_sweep_in_the_words_of_the_new_inventory() -> None:
+    _, older = two_tiers(1, 2)
+    older.apply(told(5, drift=(ONE,)))
+    newer = Ledger(inventory(wallet("renamed", Tier.HOT, 1)))
+    newer.carry_over(older, chains=["ethereum"])
+    assert newer.sweeps() == {"ethereum": SweepState(at(5), tip(1), 1, (Drifted("renamed", "ETH", ONE),))}
+    assert newer.books["ethereum"].drifted == 1
+    asked_anew = Ledger(inventory(wallet("renamed", Tier.HOT, 1)))
+    asked_anew.carry_over(older, chains=[])
+    assert asked_anew.sweeps() == {}
+
+
+def test_an_update_that_is_a_gap_enters_neither_drift_nor_movements() -> None:
+    _, ledger = two_tiers(1, 2)
+    with pytest.raises(GapError):
+        ledger.apply(told(9, movement("a", {1: -5}), here=tip(9), previous=tip(8), drift=(ONE,)))
+    assert ledger.sweeps() == {}
+    assert list(ledger.movements.recent()) == []
+
+
+def test_a_failure_says_nothing_else_whatever_stands_in_it() -> None:
+    _, ledger = two_tiers(1, 2)
+    failure = Failure(Reason.TIMEOUT, "no answer")
+    said = Update("ethereum", at(5), failure=failure, movements=(movement("a", {1: -5}),), drift=(ONE,))
+    assert ledger.apply(said) == ()
+    assert ledger.sweeps() == {}
+    assert list(ledger.movements.recent()) == []
+
+
+def test_an_update_gives_the_movements_that_changed_their_stage_by_it() -> None:
+    _, ledger = two_tiers(1, 2)
+    (pending,) = ledger.apply(told(5, movement("a", {1: -5})))
+    assert (pending.movement.transaction, pending.since) == ("a", at(5))
+    assert ledger.apply(told(6, movement("a", {1: -5}))) == ()
+    (mined,) = ledger.apply(told(7, movement("a", {1: -5}, block=tip(2)), here=tip(2), previous=tip(1)))
+    assert [step.tip for step in mined.history] == [None, tip(2)]
+
+
+def test_a_reload_keeps_movements_of_what_is_watched_no_longer_but_not_of_chains_that_are_gone() -> None:
+    inv = inventory(
+        wallet("hot", Tier.HOT, 1),
+        wallet("btc", Tier.COLD, 2, chain="bitcoin"),
+        assets={"ETH": [ETH], "BTC": [Token("bitcoin", None, 8)]},
+    )
+    older = Ledger(inv)
+    older.apply(complete(1, {(1, ETH): 5}))
+    older.apply(told(5, movement("a", {1: -5})))
+    on_bitcoin = movement("b", {2: -5}, token=Token("bitcoin", None, 8))
+    older.apply(Update("bitcoin", at(5), tip(1), complete=True, movements=(on_bitcoin,)))
+    newer = Ledger(inventory(wallet("other", Tier.HOT, 9)))
+    newer.carry_over(older, chains=[])
+    assert [moved.movement.transaction for moved in newer.movements.recent()] == ["a"]
+    newer.apply(complete(1, {(9, ETH): 5}))
+    newer.apply(told(6, movement("a", {1: -5}, block=tip(1))))
+    (moved,) = newer.movements.recent()
+    assert moved.first_seen == at(5)

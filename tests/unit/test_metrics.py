@@ -31,6 +31,7 @@ def metrics(clock: Clock) -> Metrics:
     counts = Counts(
         providers=lambda: {"ethereum": (ProviderStats("node-1", 9, {Reason.TIMEOUT: 2}, 1),)},
         reorgs=lambda: {"ethereum": 3},
+        drifted=lambda: {"ethereum": 5},
         delivery=lambda: Delivery({("am-1", "ok"): 4}, {"am-1": 1}),
         reload=lambda: Reload("abc", NOON, success=True),
         store_problem=lambda: None,
@@ -129,6 +130,7 @@ def test_before_the_first_report_there_are_only_counters() -> None:
     assert value(series, "provider_errors_total", chain="ethereum", provider="node-1", reason="timeout") == 2
     assert value(series, "provider_disagreements_total", chain="ethereum", provider="node-1") == 1
     assert value(series, "reorgs_total", chain="ethereum") == 3
+    assert value(series, "drift_accounts_total", chain="ethereum") == 5
     assert value(series, "notifications_total", sink="am-1", result="ok") == 4
     assert value(series, "notifications_pending", sink="am-1") == 1
     assert value(series, "config_info", sha256="abc") == 1

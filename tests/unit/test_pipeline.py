@@ -141,7 +141,7 @@ async def test_problems_name_dead_chains_unread_accounts_and_a_store_that_fails(
     bench = Bench()
     bench.journal.problem = "database or disk is full"
     report = await bench.see(complete(1, {(1, ETH): 1}, unread=[(2, ETH)]), seconds=1)
-    assert report.problems == ("ethereum: accounts unread: 1 node_error", "store: database or disk is full")
+    assert report.problems == ("ethereum: accounts unread: 1 node_error (refused)", "store: database or disk is full")
     report = await bench.see(failed(2), seconds=100)
     assert report.problems[0].startswith("ethereum: unavailable: node-1: connection refused")
 

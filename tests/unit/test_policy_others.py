@@ -115,6 +115,16 @@ def test_a_dead_chain_is_one_finding_however_many_verdicts_hang_on_it() -> None:
     assert "connection refused" in found.summary
 
 
+def test_an_account_that_blinds_is_said_in_the_words_of_its_connector() -> None:
+    inv = inventory(wallet("hot", Tier.HOT, 1), wallet("cold", Tier.COLD, 2))
+    ledger = Ledger(inv)
+    ledger.apply(complete(1, {(1, ETH): ETHER}, unread=[(2, ETH)]))
+    found = blind(picture(ledger, inv))["chain:ethereum"]
+    assert found.judgement is Judgement.BREACH
+    assert found.summary == "Unknown because of chain ethereum: share on all (refused)"
+    assert found.evidence["detail"] == "refused"
+
+
 def test_an_unread_account_that_changes_no_verdict_blinds_nobody() -> None:
     inv = inventory(wallet("hot", Tier.HOT, 1, 3), wallet("cold", Tier.COLD, 2))
     ledger = Ledger(inv)

@@ -13,6 +13,7 @@ from daemon.policy.hot_share import HotShare
 from daemon.policy.presets import CHECKOUT, INSTALLED, folders, resolve
 
 FIVE = HotShare(kind="hot_share", limit=Decimal("0.05"))
+BUILT_IN = ("builtin/blind", "builtin/disagreement", "builtin/drift")
 PRESET = "title: T\ncitation: none\nconfidence: low\n"
 
 
@@ -25,13 +26,14 @@ def test_without_policies_the_built_in_ones_hold() -> None:
     assert [(policy, rule.kind) for policy, rule in resolve((), folders=[CHECKOUT])] == [
         ("builtin/blind", "blind"),
         ("builtin/disagreement", "disagreement"),
+        ("builtin/drift", "drift"),
     ]
 
 
 def test_a_preset_gives_its_name_to_its_rules_and_own_rules_keep_theirs() -> None:
     own = FIVE.model_copy(update={"name": "stricter"})
     names = [policy for policy, _ in resolve(("jp-psa", FIVE, own), folders=[CHECKOUT])]
-    assert names == ["jp-psa/hot-share", "hot-share", "stricter", "builtin/blind", "builtin/disagreement"]
+    assert names == ["jp-psa/hot-share", "hot-share", "stricter", *BUILT_IN]
 
 
 def test_the_limit_of_japan_is_five_hundredths_exactly() -> None:
@@ -42,15 +44,16 @@ def test_the_limit_of_japan_is_five_hundredths_exactly() -> None:
 
 def test_a_rule_takes_the_place_of_the_built_in_one_of_its_kind(tmp_path: Path) -> None:
     own = Blind(kind="blind", hold=timedelta(hours=1))
-    assert [policy for policy, _ in resolve((own,), folders=[CHECKOUT])] == ["blind", "builtin/disagreement"]
+    assert [policy for policy, _ in resolve((own,), folders=[CHECKOUT])] == ["blind", *BUILT_IN[1:]]
     preset(tmp_path, "ours", "  - {kind: disagreement}\n")
     named = [policy for policy, _ in resolve(("ours",), folders=[tmp_path, CHECKOUT])]
-    assert named == ["ours/disagreement", "builtin/blind"]
+    assert named == ["ours/disagreement", "builtin/blind", "builtin/drift"]
 
 
 def test_two_rules_of_a_built_in_kind_replace_it_together() -> None:
     own = (DisagreementRule(kind="disagreement"), DisagreementRule(kind="disagreement", name="second"))
-    assert [policy for policy, _ in resolve(own, folders=[CHECKOUT])] == ["disagreement", "second", "builtin/blind"]
+    found = [policy for policy, _ in resolve(own, folders=[CHECKOUT])]
+    assert found == ["disagreement", "second", "builtin/blind", "builtin/drift"]
 
 
 def test_the_first_folder_that_has_a_preset_wins(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import get_args
@@ -21,10 +21,12 @@ from connectors.evm.config import EvmConfig
 from connectors.nem.config import NemConfig
 from daemon import settings as models
 from daemon.document import Document, Keys, read
+from daemon.errors import ConfigError
 from daemon.feeds.prices import FixedPrices
 from daemon.model import Tier
 from daemon.policy import RuleConfig
 from daemon.policy.presets import Preset
+from daemon.reload import load_whole
 from daemon.settings import Settings, load, schema
 from daemon.tokens import TokenConfig
 from tests.build import evm
@@ -231,15 +233,40 @@ def test_every_key_of_the_example_is_explained_where_it_first_stands() -> None:
 # The other configurations that come along.
 
 
-def test_the_live_example_names_its_node_in_the_environment() -> None:
-    loaded = load(ROOT / "config" / "mainnet.yaml", env={"ETH_RPC": "https://eth.example/key"})
+LIVE = ROOT / "config" / "mainnet.yaml"
+NODES = {
+    "ETH_RPC": "https://eth.example/key",
+    "BTC_NODE": "http://user:password@127.0.0.1:8332",
+    "LTC_ELECTRUM": "ssl://electrum.example",
+    "DOGE_ELECTRUM": "ssl://other.example:50002",
+}
+
+
+def test_the_live_example_names_its_nodes_in_the_environment() -> None:
+    loaded = load(LIVE, env=NODES)
     assert evm(loaded).endpoints[0].url.get_secret_value() == "https://eth.example/key"
     assert {wallet.tier for wallet in loaded.wallets.values()} == {Tier.HOT, Tier.COLD}
+    assert all(f"{name}=" in LIVE.read_text() for name in NODES)
+
+
+@pytest.mark.parametrize("missing", sorted(NODES))
+def test_the_live_example_says_which_node_is_missing(missing: str) -> None:
+    with pytest.raises(ConfigError, match=missing):
+        load(LIVE, env={name: url for name, url in NODES.items() if name != missing})
+
+
+def test_every_wallet_of_the_live_example_is_watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    watches = load_whole(LIVE, env=NODES, now=datetime(2026, 11, 23, tzinfo=UTC)).setup.inventory.watches
+    watched = {chain: len(watch.accounts) for chain, watch in watches.items()}
+    assert watched == {"ethereum": 4, "bitcoin": 3, "litecoin": 2, "dogecoin": 1}
 
 
 def test_addresses_of_the_live_example_carry_their_checksum() -> None:
-    loaded = load(ROOT / "config" / "mainnet.yaml", env={"ETH_RPC": "http://h"})
-    addresses = [address for wallet in loaded.wallets.values() for address in wallet.addresses]
+    """Those of Bitcoin's family have one in any case."""
+    loaded = load(LIVE, env=NODES)
+    on_ethereum = [wallet for wallet in loaded.wallets.values() if wallet.chain == "ethereum"]
+    addresses = [address for wallet in on_ethereum for address in wallet.addresses]
     contracts = [token.contract for asset in loaded.assets.values() for token in asset.tokens if token.contract]
     assert len(addresses) == 4
     assert [each for each in (*addresses, *contracts) if not is_checksum_address(each)] == []

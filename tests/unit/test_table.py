@@ -10,7 +10,7 @@ from connectors.base import Failure, Update
 from connectors.errors import Reason
 from daemon.model import Report
 from daemon.table import print_report
-from tests.build import ETH, ETHER, at, complete, failed
+from tests.build import ETH, ETHER, at, complete, failed, tip
 from tests.unit.test_pipeline import Bench
 
 
@@ -45,6 +45,11 @@ async def test_what_is_not_read_is_unknown_with_bounds_and_a_reason_and_never_ze
     assert "unavailable: node-1: connection refused" in text
     assert "unknown [0 – 4,000]" in text
     assert "│ 0 " not in text
+
+
+async def test_accounts_that_are_unread_are_said_in_words_where_their_chain_is_read() -> None:
+    text = await printed(await Bench().see(complete(1, {(1, ETH): ETHER}, unread=[(2, ETH)]), seconds=1))
+    assert f"ethereum: block 1 {tip(1).hash}  accounts unread: refused" in text
 
 
 async def test_before_any_reading_nobody_knows_how_high() -> None:

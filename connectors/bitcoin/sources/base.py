@@ -36,6 +36,7 @@ class Snapshot:
 
     `refused`: scripts among them that the source can't tell the coins of (a history too long for it, mostly), and why.
     `used`: scripts among them that were ever paid, where the source can tell; all that hold coins were, of course.
+    `statuses`: for each used script something that changes whenever its history does, from a HistorySource.
     """
 
     header: Header
@@ -43,6 +44,7 @@ class Snapshot:
     coins: tuple[Coin, ...]
     refused: Mapping[bytes, NodeError] = field(default_factory=dict)
     used: Collection[bytes] = ()
+    statuses: Mapping[bytes, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +110,10 @@ class Source(Witness, Protocol):
         """Fees of pending transactions in satoshis; those that are gone or unknown are missing."""
         ...
 
-    def changes(self, scripts: Collection[bytes]) -> AsyncGenerator[Change, None]:
-        """Notices without end, the first a Doubt. They may repeat, they may come late; they are no proof of anything.
+    def changes(self, scripts: Collection[bytes]) -> AsyncGenerator[Change, None] | None:
+        """Notices without end, the first a Doubt; None from a source that sends none and has to be asked.
 
+        They may repeat, they may come late; they are no proof of anything. `scripts` may grow meanwhile.
         Never raises ConnectorError: a source that is away is a Doubt, and is asked again with growing pauses.
         """
         ...
@@ -125,6 +128,15 @@ class BlockSource(Source, Protocol):
 
         Raises UnknownBlock when the source lacks it, Pruned when it has thrown it away.
         """
+        ...
+
+
+@runtime_checkable
+class HistorySource(Source, Protocol):
+    """A source that gives histories of scripts in place of blocks."""
+
+    async def confirmed(self, script: bytes) -> Mapping[bytes, int]:
+        """The mined transactions that touch the script, and the heights of their blocks."""
         ...
 
 

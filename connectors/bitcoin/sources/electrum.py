@@ -26,10 +26,10 @@ from connectors.bitcoin.sources.base import (
     block_hash,
     electrum_hash,
 )
-from connectors.bitcoin.sources.history import NO_HISTORY, History, read_history
+from connectors.bitcoin.sources.history import NO_HISTORY, History, confirmed_history, read_history
 from connectors.bitcoin.sources.identity import Asked, Identity
 from connectors.bitcoin.sources.polling import pause
-from connectors.bitcoin.sources.raw import proven
+from connectors.bitcoin.sources.proof import proven
 from connectors.bitcoin.sources.wire import Ask, Server, Wire, WireLimits, together
 from connectors.errors import ConnectorError, Misconfigured, NodeError, Unavailable
 from connectors.quorum import Header
@@ -186,10 +186,14 @@ class ElectrumSource:
         wanted = list(txids)
         answers = await self._wire.requests([("blockchain.transaction.get", [txid[::-1].hex()]) for txid in wanted])
         return {
-            txid: proven(self._bytes(answer, of="transaction.get"), txid=txid, by=self._wire)
+            txid: self._proven(answer, txid=txid)
             for txid, answer in zip(wanted, answers, strict=True)
             if not isinstance(answer, NodeError)
         }
+
+    async def confirmed(self, script: bytes) -> Mapping[bytes, int]:
+        """The mined transactions that touch the script, and the heights of their blocks."""
+        return await confirmed_history(self._wire, script)
 
     async def fees(self, txids: Collection[bytes]) -> Mapping[bytes, int]:
         """As the server told them with what was `pending` lately."""
@@ -215,8 +219,8 @@ class ElectrumSource:
         if any(coin.height > tip.height for coin in coins):
             raise self._identity.bad(f"told of a coin that is newer than its newest block, {tip.height}")
         refused = {script: told for script, told in histories.items() if isinstance(told, NodeError)}
-        used = [script for script, told in histories.items() if isinstance(told, History) and told.status]
-        return Snapshot(tip, tuple(histories), coins, refused, used)
+        statuses = {one: told.status for one, told in histories.items() if isinstance(told, History) and told.status}
+        return Snapshot(tip, tuple(histories), coins, refused, tuple(statuses), statuses)
 
     async def _stands_at(self, tip: Header) -> bool:
         """Whether the server's tables end with `tip`. They may be ahead of the newest block that it announces."""
@@ -237,7 +241,9 @@ class ElectrumSource:
                 elif known is not None and known.status == status:
                     found[script] = known
                     del changed[script]
-            reads = await together(read_history(self._wire, one, status=status) for one, status in changed.items())
+            reads = await together(
+                read_history(self._wire, one, status=status, form=self._asked.form) for one, status in changed.items()
+            )
             found |= {script: read for script, read in zip(changed, reads, strict=True) if read is not None}
             if len(found) == len(scripts):
                 return found
@@ -259,17 +265,16 @@ class ElectrumSource:
 
     async def changes(self, scripts: Collection[bytes]) -> AsyncGenerator[Change, None]:
         """NewBlock and Touched as notified; a Doubt when listening begins, and when the connection is lost."""
-        watched = set(scripts)
         connection, failures = -1, 0
         while True:
             notices: list[Change] = []
             try:
                 if not self._wire.connected or connection != self._wire.connections:
-                    notices.append(Doubt(await self._subscribe(watched)))
+                    notices.append(Doubt(await self._subscribe(scripts)))
                     connection = self._wire.connections
                 else:
                     await self._wait()
-                    notices += self._take_news(watched)
+                    notices += self._take_news(scripts)
                 failures = 0
             except ConnectorError as error:
                 failures += 1
@@ -343,6 +348,9 @@ class ElectrumSource:
 
     def _header(self, answer: object, *, height: int) -> Header:
         return self._identity.header(self._bytes(answer, of="block.header"), height=height)
+
+    def _proven(self, answer: object, *, txid: bytes) -> bytes:
+        return proven(self._bytes(answer, of="transaction.get"), txid=txid, form=self._asked.form, by=self._wire)
 
     def _bytes(self, answer: object, *, of: str) -> bytes:
         return understood(answer, HEX, by=self._wire, of=of)

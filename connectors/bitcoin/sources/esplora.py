@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
 from pydantic import TypeAdapter
@@ -16,8 +16,7 @@ from connectors.bitcoin.sources.answers import HASH, HEX, BlockHash, Fields, Hei
 from connectors.bitcoin.sources.answers import understood as shaped
 from connectors.bitcoin.sources.base import Change, Coin, Pending, Snapshot, block_hash, esplora_hash
 from connectors.bitcoin.sources.identity import Asked, Identity
-from connectors.bitcoin.sources.polling import polled
-from connectors.bitcoin.sources.raw import Outpoint, proven
+from connectors.bitcoin.sources.proof import Outpoint, proven
 from connectors.bitcoin.sources.wire import together
 from connectors.errors import NodeError, Reason, Unavailable
 from connectors.follow import UnknownBlock
@@ -112,12 +111,10 @@ class EsploraSource:
         *,
         asked: Asked,
         now: Callable[[], datetime],
-        every: timedelta = timedelta(seconds=10),
     ) -> None:
         self._transport = transport
         self._asked = asked
         self._identity = Identity(transport, asked=asked, now=now)
-        self._every = every
         self._headers: dict[str, Header] = {}
         self._fees: dict[bytes, int] = {}
 
@@ -196,16 +193,16 @@ class EsploraSource:
             for txid, answer in zip(part, answers, strict=True):
                 if not isinstance(answer, NodeError):
                     raw = shaped(answer.decode("ascii", "replace").strip(), HEX, by=self._transport, of="/tx/:txid/hex")
-                    found[txid] = proven(raw, txid=txid, by=self._transport)
+                    found[txid] = proven(raw, txid=txid, form=self._asked.form, by=self._transport)
         return found
 
     async def fees(self, txids: Collection[bytes]) -> Mapping[bytes, int]:
         """As the server told them with what was `pending` lately."""
         return {txid: self._fees[txid] for txid in txids if txid in self._fees}
 
-    def changes(self, scripts: Collection[bytes]) -> AsyncGenerator[Change, None]:  # noqa: ARG002 - nothing to select by
-        """A poll of the newest block."""
-        return polled(self, every=self._every, timing=self._transport.timing)
+    def changes(self, scripts: Collection[bytes]) -> AsyncGenerator[Change, None] | None:  # noqa: ARG002
+        """Esplora sends no notices."""
+        return None
 
     async def _read_chunk(self, scripts: Sequence[bytes]) -> Snapshot:
         """The server's tables end with its newest block: it shows a block when the block's transactions are in them."""

@@ -12,11 +12,13 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from connectors.bitcoin.forms import BlockForm
 from connectors.bitcoin.sources.answers import HEX, BlockHash, Fields, Index, Satoshis, Txid, understood
 from connectors.bitcoin.sources.base import Coin, electrum_hash
-from connectors.bitcoin.sources.raw import Outpoint, Transaction
-from connectors.bitcoin.sources.raw import understood as understood_transaction
+from connectors.bitcoin.sources.proof import Outpoint, outpoint
+from connectors.bitcoin.sources.proof import understood as understood_transaction
 from connectors.bitcoin.sources.wire import Wire
+from connectors.bitcoin.transaction import Transaction
 from connectors.errors import BadAnswer, NodeError
 
 SignedHeight = Annotated[int, Field(strict=True, ge=-1, lt=2**31)]
@@ -63,7 +65,7 @@ SEEN = TypeAdapter(list[Seen])
 STATUS = TypeAdapter(BlockHash | None)
 
 
-async def read_history(wire: Wire, script: bytes, *, status: str) -> History | NodeError | None:
+async def read_history(wire: Wire, script: bytes, *, status: str, form: BlockForm) -> History | NodeError | None:
     """What the server tells of the script at this status; None when it changes meanwhile, NodeError when it refuses."""
     name = electrum_hash(script)
     methods = ("get_balance", "listunspent", "get_mempool")
@@ -80,38 +82,44 @@ async def read_history(wire: Wire, script: bytes, *, status: str) -> History | N
         if one.height > 0
     }
     if _worth(coins) != confirmed:
-        coins |= await _spent_by(wire, {one.tx_hash for one in pool}, script=script)
+        coins |= await _spent_by(wire, {one.tx_hash for one in pool}, script=script, form=form)
     again = understood(await wire.request("blockchain.scripthash.subscribe", name), STATUS, by=wire, of="subscribe")
     if _worth(coins) != confirmed or again != status:
         return None
     return History(status, tuple(coins.values()), {one.tx_hash: one.fee for one in pool})
 
 
-async def _spent_by(wire: Wire, pending: Collection[bytes], *, script: bytes) -> dict[Outpoint, Coin]:
+async def confirmed_history(wire: Wire, script: bytes) -> dict[bytes, int]:
+    """The mined transactions that touch the script, and the heights of their blocks. Raises ConnectorError."""
+    answer = await wire.request("blockchain.scripthash.get_history", electrum_hash(script))
+    seen = understood(answer, SEEN, by=wire, of="get_history")
+    return {one.tx_hash: one.height for one in seen if one.height > 0}
+
+
+async def _spent_by(wire: Wire, pending: Collection[bytes], *, script: bytes, form: BlockForm) -> dict[Outpoint, Coin]:
     """The script's confirmed coins that pending transactions spend; less where something changes meanwhile."""
     try:
-        answer = await wire.request("blockchain.scripthash.get_history", electrum_hash(script))
+        heights = await confirmed_history(wire, script)
     except NodeError:
         return {}
-    seen = understood(answer, SEEN, by=wire, of="get_history")
-    heights = {one.tx_hash: one.height for one in seen if one.height > 0}
-    spenders = await _transactions(wire, pending)
-    spends = {spend for spender in spenders.values() for spend in spender.spends if spend.txid in heights}
-    makers = await _transactions(wire, {spend.txid for spend in spends})
+    spenders = await _transactions(wire, pending, form=form)
+    spends = {spend for one in spenders.values() for spend in map(outpoint, one.inputs()) if spend.txid in heights}
+    makers = await _transactions(wire, {spend.txid for spend in spends}, form=form)
     coins: dict[Outpoint, Coin] = {}
     for spend in spends:
         maker = makers.get(spend.txid)
         if maker is None:
             continue
-        if spend.vout >= len(maker.outputs):
+        outputs = list(maker.outputs())
+        if spend.vout >= len(outputs):
             raise wire.blame(BadAnswer(f"{wire.provider}: a pending transaction spends an output that never was"))
-        output = maker.outputs[spend.vout]
+        output = outputs[spend.vout]
         if output.script == script:
             coins[spend] = Coin(spend.txid, spend.vout, output.value, script, heights[spend.txid])
     return coins
 
 
-async def _transactions(wire: Wire, txids: Collection[bytes]) -> dict[bytes, Transaction]:
+async def _transactions(wire: Wire, txids: Collection[bytes], *, form: BlockForm) -> dict[bytes, Transaction]:
     """By id, without those that the server does not know (any more)."""
     wanted = list(txids)
     answers = await wire.requests([("blockchain.transaction.get", [txid[::-1].hex()]) for txid in wanted])
@@ -119,7 +127,9 @@ async def _transactions(wire: Wire, txids: Collection[bytes]) -> dict[bytes, Tra
     for txid, answer in zip(wanted, answers, strict=True):
         if not isinstance(answer, NodeError):
             raw = understood(answer, HEX, by=wire, of="transaction.get")
-            found[txid] = understood_transaction(raw, txid=txid, by=wire)
+            transaction = understood_transaction(raw, txid=txid, form=form, by=wire)
+            if transaction is not None:
+                found[txid] = transaction
     return found
 
 

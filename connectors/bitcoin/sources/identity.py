@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from connectors.bitcoin.forms import BITCOIN, BlockForm
 from connectors.bitcoin.sources.base import parse_header
 from connectors.errors import BadAnswer, Misconfigured, Unavailable
 from connectors.quorum import Header
@@ -20,12 +21,14 @@ class Asked:
     """What all sources of a chain are asked alike.
 
     `anchors` are blocks that make the chain ours, by height: the genesis block at 0, and where chains share that, one
-    after they parted. `depth`: how far below its newest block we read. `largest_block` is in bytes.
+    after they parted. `depth`: how far below its newest block we read. `largest_block` is in bytes. `form`: how the
+    chain's transactions are serialised.
     """
 
     anchors: Mapping[int, str]
     depth: int = 0
     largest_block: int = 8_000_000
+    form: BlockForm = BITCOIN
 
 
 class Identity:

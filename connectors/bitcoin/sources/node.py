@@ -17,8 +17,7 @@ from connectors.bitcoin.sources import answers
 from connectors.bitcoin.sources.answers import BlockHash, Fields, Height, Txid, understood
 from connectors.bitcoin.sources.base import Change, Pending, Pruned, Snapshot, block_hash
 from connectors.bitcoin.sources.identity import Asked, Identity
-from connectors.bitcoin.sources.polling import polled
-from connectors.bitcoin.sources.raw import proven
+from connectors.bitcoin.sources.proof import proven
 from connectors.bitcoin.sources.scan import ScanLimits, Scanner
 from connectors.bitcoin.sources.zmq import notices
 from connectors.errors import ConnectorError, NodeError, Reason, Unavailable
@@ -36,6 +35,8 @@ TOGETHER = 25
 """Transactions asked for in one batch: the largest that is relayed has 400,000 bytes."""
 
 CEILING_OF_TRANSACTION = 1_000_000
+CEILING_OF_MEMPOOL = 64 * 1024 * 1024
+"""Bytes of a list of all ids, 67 for each: a mempool of the usual 300 MB has room for some 800,000 small ones."""
 
 
 class ChainInfo(Fields):
@@ -65,10 +66,9 @@ TXIDS = TypeAdapter(list[Txid])
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """How news comes: from `zmq`, an address that the node publishes at, else by asking `every` so often."""
+    """Where the node publishes its notices, and how long they may stay away."""
 
-    zmq: str | None = None
-    every: timedelta = timedelta(seconds=1)
+    zmq: str
     patience: timedelta = timedelta(minutes=30)
 
 
@@ -87,7 +87,7 @@ class NodeSource:
         self._node = Node(transport, decimals=True, ceiling_per_call=CEILING_OF_TRANSACTION)
         self._asked = asked
         self._identity = Identity(transport, asked=asked, now=now)
-        self._listening = listening or Listening()
+        self._listening = listening
         self._scanner = Scanner(self._node, limits=limits or ScanLimits())
         self._newest: Header | None = None
 
@@ -159,7 +159,10 @@ class NodeSource:
 
     async def pending(self, scripts: Collection[bytes]) -> Pending:  # noqa: ARG002 - the node can't select
         """The whole mempool, without fees."""
-        answer = await self._call("getrawmempool", [False])
+        try:
+            answer = await self._node.long_call("getrawmempool", [False], ceiling=CEILING_OF_MEMPOOL)
+        except NodeError as error:
+            raise self._unreadable(error) from None
         txids = understood(answer, TXIDS, by=self.transport, of="getrawmempool")
         return Pending(dict.fromkeys(txids))
 
@@ -171,7 +174,7 @@ class NodeSource:
             part = wanted[start : start + TOGETHER]
             for txid, answer in (await self._still_pending("getrawtransaction", part)).items():
                 raw = self._bytes(answer, of="getrawtransaction")
-                found[txid] = proven(raw, txid=txid, by=self.transport)
+                found[txid] = proven(raw, txid=txid, form=self._asked.form, by=self.transport)
         return found
 
     async def fees(self, txids: Collection[bytes]) -> Mapping[bytes, int]:
@@ -184,11 +187,9 @@ class NodeSource:
                 found[txid] = fee
         return found
 
-    def changes(self, scripts: Collection[bytes]) -> AsyncGenerator[Change, None]:  # noqa: ARG002 - ZMQ can't select
-        """ZMQ's notices where an address is configured, else a poll of the newest block."""
-        if self._listening.zmq is not None:
-            return notices(self._listening.zmq, patience=self._listening.patience)
-        return polled(self, every=self._listening.every, timing=self.transport.timing)
+    def changes(self, scripts: Collection[bytes]) -> AsyncGenerator[Change, None] | None:  # noqa: ARG002
+        """ZMQ's notices, which can't select; None where no address is configured."""
+        return notices(self._listening.zmq, patience=self._listening.patience) if self._listening else None
 
     async def _prove(self) -> None:
         await self._identity.prove(self.header_at, connections=lambda: self.transport.connections)

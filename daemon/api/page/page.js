@@ -180,6 +180,9 @@ function showReport(report, silence) {
   const findings = report.findings ?? [];
   document.getElementById("findings-section").hidden = findings.length === 0;
   fill("findings", findings.map(findingCard));
+  const movements = report.movements ?? [];
+  document.getElementById("movements-section").hidden = movements.length === 0;
+  fill("movements", movements.map(movementRow));
   showCoverage(report);
   fill("wallets", TIERS.map((tier) => tierCard(report, tier)).filter((card) => card !== null));
   fill("chains", Object.entries(report.chains ?? {}).map(([name, chain]) => chainCard(name, chain)));
@@ -270,6 +273,53 @@ function label(finding) {
   if (finding.verdict === "ok") return "CLEARING";
   if (finding.verdict === "unknown") return "UNRESOLVED";
   return isBlind(finding) ? "BLIND" : "BREACH";
+}
+
+/** What was replaced or evicted moved nothing in the end: its amounts are struck. */
+function movementRow(movement) {
+  const coldPays = paying(movement).some((wallet) => wallet.tier === "cold");
+  const isGone = ["replaced", "evicted"].includes(movement.stage);
+  const row = element("li", `${movement.stage}${coldPays ? " cold-pays" : ""}`);
+  row.append(element("span", "stage", movement.stage));
+  if (coldPays) row.append(element("span", "cold", "COLD WALLET PAYS"));
+  for (const wallet of movement.wallets ?? []) {
+    const text = `${wallet.wallet ?? brief(wallet.accounts?.[0]?.account)} ${signed(wallet.amount)} ${movement.asset ?? ""}`;
+    row.append(element("span", `what n${isGone ? " gone" : ""}`, text.trim()));
+    row.append(element("span", "soft", wallet.tier ?? "no wallet"));
+  }
+  const to = movement.destinations ?? [];
+  if (movement.direction !== "credit" && to.length) {
+    row.append(element("span", "to", "to ", code(to[0].address), to.length > 1 ? " and others" : ""));
+  }
+  const block = known(movement.height) ? `in block ${plain.format(movement.height)} of ${movement.chain}` : `on ${movement.chain}`;
+  row.append(element("span", "soft", block, ", since ", number(`${clock(movement.since)} UTC`)), code(movement.transaction));
+  if (movement.replaced_by) row.append(element("span", "soft", "replaced by ", code(movement.replaced_by)));
+  return row;
+}
+
+/** A wallet pays where any of its accounts does, also when another of them is paid. */
+function paying(movement) {
+  return (movement.wallets ?? []).filter((wallet) => (wallet.accounts ?? []).some((account) => account.units.startsWith("-")));
+}
+
+function signed(text) {
+  return text.startsWith("-") ? `−${exactly(text.slice(1))}` : `+${exactly(text)}`;
+}
+
+/** Grouped, with every digit that there is: a payment of dust must not look like none. */
+function exactly(text) {
+  const [whole, rest] = text.split(".");
+  return `${plain.format(BigInt(whole))}${rest ? `.${rest}` : ""}`;
+}
+
+function brief(text) {
+  return (text ?? "").length > 20 ? `${text.slice(0, 10)}…${text.slice(-6)}` : (text ?? "");
+}
+
+function code(text) {
+  const made = element("code", "n", brief(text));
+  made.title = text;
+  return made;
 }
 
 function tierCard(report, tier) {

@@ -45,6 +45,19 @@ def test_a_canonical_form_is_canonical_and_means_the_same(descriptor: str) -> No
     assert again.scripts(0, 3) == first.scripts(0, 3)
 
 
+@pytest.mark.parametrize(
+    ("written", "short"),
+    [
+        (f"wpkh({VECTOR_1}/0/*)", "wpkh(xpub6…/0/*)#"),
+        (f"sh(wpkh([d34db33f/49h/0h/0h]{VECTOR_1}/<0;1>/*))", "sh(wpkh([d34db33f/49h/0h/0h]xpub6…/<0;1>/*))#"),
+        (f"wsh(sortedmulti(2,{VECTOR_1}/*,{KEY},{VECTOR_2}/*))", "wsh(sortedmulti(2,xpub6…/*,03a34…,xpub6…/*))#"),
+    ],
+)
+def test_the_short_form_cuts_the_keys_and_keeps_the_checksum(written: str, short: str) -> None:
+    descriptor = parse(written, network=BITCOIN)
+    assert descriptor.short == short + descriptor.canonical[-8:]
+
+
 # BIP-380.
 
 

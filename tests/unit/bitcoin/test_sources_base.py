@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from connectors.bitcoin.forms import BITCOIN
 from connectors.bitcoin.sources.base import block_hash, electrum_hash, esplora_hash, parse_header
 from connectors.bitcoin.sources.identity import Asked, Identity
-from connectors.bitcoin.sources.raw import Outpoint, Output, parse, proven
+from connectors.bitcoin.sources.proof import outpoint, proven
+from connectors.bitcoin.transaction import read_transaction
 from connectors.circuit import Circuit
 from connectors.errors import BadAnswer, Misconfigured, Unavailable
 from connectors.quorum import Header
@@ -58,73 +59,23 @@ def test_scripts_are_named_as_each_protocol_does() -> None:
     assert bytes.fromhex(esplora_hash(PAY_TO_SATOSHI)) == bytes.fromhex(electrum_hash(PAY_TO_SATOSHI))[::-1]
 
 
-def test_a_transaction_without_witness_is_taken_apart() -> None:
-    found = parse(COINBASE)
-    assert found.txid[::-1].hex() == COINBASE_ID
-    assert found.spends == (Outpoint(b"\x00" * 32, 0xFFFFFFFF),)
-    assert [output.value for output in found.outputs] == [50 * 10**8]
-
-
 @pytest.mark.parametrize("kind", SPENDABLE)
 def test_transactions_of_every_kind_are_taken_apart(kind: str) -> None:
     lock = Lock(kind, 1)
     raw = transaction([Money(b"\xaa" * 32, 3, 5_000, lock)] * 2, [(lock.script, 4_000), (PAY_TO_SATOSHI, 500)])
-    found = parse(raw)
-    assert found.spends == (Outpoint(b"\xaa" * 32, 3),) * 2
-    assert found.outputs == (Output(4_000, lock.script), Output(500, PAY_TO_SATOSHI))
-
-
-def test_the_id_of_a_transaction_does_not_depend_on_its_witness() -> None:
-    lock = Lock("p2wsh", 1)
-    raw = transaction([Money(b"\xaa" * 32, 3, 5_000, lock)], [(lock.script, 4_000)])
-    changed = raw.replace(lock.redeem[1:9], b"12345678")
-    assert changed != raw
-    assert parse(changed).txid == parse(raw).txid
-
-
-@pytest.mark.parametrize("kind", ["p2pkh", "p2wpkh"])
-def test_every_prefix_of_a_transaction_is_none(kind: str) -> None:
-    lock = Lock(kind, 1)
-    raw = transaction([Money(b"\xaa" * 32, 3, 5_000, lock)], [(lock.script, 4_000)])
-    for length in range(len(raw)):
-        with pytest.raises(ValueError, match=r"ends at|announces"):
-            parse(raw[:length])
-    with pytest.raises(ValueError, match="left over"):
-        parse(raw + b"\x00")
-
-
-def test_mutated_transactions_are_taken_apart_or_none() -> None:
-    """No other exception, and no reading beyond what is there: announced counts are held against the bytes left."""
-    chance = random.Random(1)
-    lock = Lock("p2wpkh", 1)
-    whole = transaction([Money(b"\xaa" * 32, 3, 5_000, lock)] * 3, [(lock.script, 4_000)] * 3)
-    outcomes = set()
-    for _ in range(20_000):
-        damaged = bytearray(whole)
-        for _ in range(chance.randint(1, 3)):
-            damaged[chance.randrange(len(damaged))] = chance.choice(
-                (0, 1, 0xFC, 0xFD, 0xFE, 0xFF, chance.randrange(256))
-            )
-        try:
-            parse(bytes(damaged))
-            outcomes.add("transaction")
-        except ValueError:
-            outcomes.add("none")
-    assert outcomes == {"transaction", "none"}
-
-
-def test_a_count_beyond_the_bytes_left_is_refused_before_anything_is_made() -> None:
-    with pytest.raises(ValueError, match="announces 18446744073709551615 items"):
-        parse(b"\x02\x00\x00\x00\xff" + b"\xff" * 8 + b"\x00" * 40)
+    found = read_transaction(raw, form=BITCOIN)
+    assert found is not None
+    assert [outpoint(one) for one in found.inputs()] == [(b"\xaa" * 32, 3)] * 2
+    assert list(found.outputs()) == [(lock.script, 4_000), (PAY_TO_SATOSHI, 500)]
 
 
 def test_a_transaction_is_proven_by_its_id() -> None:
     judge = standing()
-    assert proven(COINBASE, txid=bytes.fromhex(COINBASE_ID)[::-1], by=judge) == COINBASE
+    assert proven(COINBASE, txid=bytes.fromhex(COINBASE_ID)[::-1], form=BITCOIN, by=judge) == COINBASE
     with pytest.raises(BadAnswer, match=f"gave transaction {COINBASE_ID}"):
-        proven(COINBASE, txid=b"\x00" * 32, by=judge)
+        proven(COINBASE, txid=b"\x00" * 32, form=BITCOIN, by=judge)
     with pytest.raises(BadAnswer, match="gave no transaction"):
-        proven(b"", txid=b"\x00" * 32, by=judge)
+        proven(b"", txid=b"\x00" * 32, form=BITCOIN, by=judge)
     assert sum(judge.stats().errors.values()) == 2
 
 

@@ -12,11 +12,10 @@ import pytest
 from connectors.bitcoin.sources.base import Coin, Doubt, NewBlock, Touched, electrum_hash
 from connectors.bitcoin.sources.electrum import RESTARTS, ElectrumSource
 from connectors.bitcoin.sources.identity import Asked
-from connectors.bitcoin.sources.raw import parse
 from connectors.bitcoin.sources.wire import WireLimits
 from connectors.errors import BadAnswer, ConnectorError, Misconfigured, NodeError, Reason, Unavailable
 from connectors.transport import Timing
-from tests.integration.purse import Lock, Money, transaction
+from tests.integration.purse import Lock, Money, parse, transaction
 from tests.integration.regtest import eventually
 from tests.unit.bitcoin.lines import GENESIS, GENESIS_HEADER, ElectrumChain, LineServer, Refused, line
 from tests.unit.connectors.server import FakeTime
