@@ -15,8 +15,9 @@ from connectors.base import Address, Control, Token, Watch
 from connectors.errors import BadAnswer, NodeError, Reason
 from connectors.nem.answers import ACCOUNT, AccountAnswer, MosaicName, fault
 from connectors.nem.answers import Units as UnitsField
-from connectors.nem.node import NisNode, together
+from connectors.nem.node import NisNode
 from connectors.quorum import Flaw, Value
+from connectors.together import together
 
 NAME = TypeAdapter[MosaicName](MosaicName)
 UNITS = TypeAdapter[int](UnitsField)

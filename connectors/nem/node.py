@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from connectors.base import Address
 from connectors.errors import BadAnswer, Misconfigured, NodeError, Reason, Unavailable
@@ -25,6 +24,7 @@ from connectors.nem.answers import (
 from connectors.nem.block import BLOCK, Block, Blocks
 from connectors.nem.networks import Network
 from connectors.quorum import Header
+from connectors.together import together
 from connectors.transport import CEILING, Answer, Transport
 
 FUTURE = timedelta(minutes=2)
@@ -37,8 +37,6 @@ HISTORICAL = 0x2
 """HISTORICAL_ACCOUNT_DATA among a node's features (openapi: getAccountHistoricalData)."""
 
 LARGEST_BLOCK = 4 * 1024 * 1024
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,24 +239,3 @@ def _named(accounts: Iterable[Address]) -> list[dict[str, Address]]:
 def _speaks_nis(answer: Answer) -> bool:
     """Refusals come as an error object of NIS's (ErrorResponse.java); a server before it answers in other words."""
     return answer.status == 200 or (answer.status in (400, 404, 500) and b'"error"' in answer.body[:4096])
-
-
-async def together(questions: Iterable[Coroutine[None, None, T]]) -> list[T]:
-    """All answers, in order. The first failure is raised when the other questions have been withdrawn.
-
-    Not asyncio.gather: when it is cancelled while a question fails, it raises the failure and the cancellation is lost.
-    """
-    tasks = [asyncio.create_task(question) for question in questions]
-    try:
-        if tasks:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    finally:
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-    failures = [task.exception() for task in tasks if not task.cancelled()]
-    for failure in failures:
-        if failure is not None:
-            raise failure
-    return [task.result() for task in tasks]

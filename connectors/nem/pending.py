@@ -13,9 +13,10 @@ from connectors.base import Address, Watch
 from connectors.errors import ConnectorError, NodeError
 from connectors.nem.answers import fault
 from connectors.nem.movements import Teller
-from connectors.nem.node import NisNode, together
+from connectors.nem.node import NisNode
 from connectors.nem.transaction import Transaction, TransactionFields
 from connectors.panel import in_order
+from connectors.together import together
 from connectors.transport import Timing
 
 MOST_LISTED = 25
