@@ -18,10 +18,9 @@ from connectors.base import Address, Control, Movement, Stage, Tip, Update, Watc
 from connectors.errors import ConnectorError
 from connectors.panel import in_order
 from connectors.polled import Companion
-from connectors.symbol.abreast import abreast
 from connectors.symbol.address import of_raw
 from connectors.symbol.mined import Mined, OwedBlocks
-from connectors.symbol.node import SymbolNode
+from connectors.symbol.node import AT_ONCE, SymbolNode
 from connectors.symbol.transfers import (
     Aliases,
     Teller,
@@ -30,6 +29,7 @@ from connectors.symbol.transfers import (
     wholes,
 )
 from connectors.symbol.wire import TransactionInfo
+from connectors.together import together
 
 log = structlog.get_logger()
 
@@ -231,7 +231,7 @@ class SymbolCompanion:
 
 
 async def _controls_of(node: SymbolNode, *, accounts: Sequence[Address]) -> Sequence[Control]:
-    return await abreast(accounts, lambda account: _control(node, account=account))
+    return await together((_control(node, account=account) for account in accounts), at_once=AT_ONCE)
 
 
 async def _control(node: SymbolNode, *, account: Address) -> Control:

@@ -28,6 +28,9 @@ from connectors.symbol.score import Scores
 from connectors.symbol.wire import LATEST, START
 from connectors.transport import Transport
 
+AT_ONCE = 4
+"""Requests that are under way on one node at a time."""
+
 FUTURE = timedelta(seconds=60)
 """How far a block's time may be ahead of ours: nodes accept 300 ms (maxBlockFutureTime), and clocks differ."""
 

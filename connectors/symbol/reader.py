@@ -17,9 +17,9 @@ from connectors.errors import BadAnswer, Reason, Unavailable
 from connectors.follow import Keys
 from connectors.quorum import STATEMENTS, Flaw, Value
 from connectors.symbol import wire
-from connectors.symbol.abreast import abreast
 from connectors.symbol.address import of_raw
-from connectors.symbol.node import Block, SymbolNode
+from connectors.symbol.node import AT_ONCE, Block, SymbolNode
+from connectors.together import together
 
 Purse = Mapping[str, int] | Flaw
 """Units by mosaic id, or why an account could not be read."""
@@ -92,7 +92,7 @@ async def _purses(node: SymbolNode, *, accounts: Sequence[Address], at: Block) -
     size = node.asked.batch
     batches = [accounts[start : start + size] for start in range(0, len(accounts), size)]
     purses: dict[Address, Purse] = {}
-    for part in await abreast(batches, lambda batch: _batch(node, accounts=batch, at=at)):
+    for part in await together((_batch(node, accounts=batch, at=at) for batch in batches), at_once=AT_ONCE):
         purses.update(part)
     return purses
 
