@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from connectors.base import Address, Connector, Token, Update, Watch
+from connectors.base import Address, Connector, Control, Stage, Token, Update, Watch
 from connectors.symbol.client import connect
 from connectors.symbol.config import SymbolConfig
 from connectors.symbol.networks import NETWORKS
 from connectors.symbol.node import Asked
 from connectors.symbol.node import SymbolNode as Witness
-from daemon.replay.symbol_ledger import Ledger, Person
+from daemon.replay.symbol_ledger import Alias, Ledger, Person
 from daemon.replay.symbol_node import SymbolNode
 from tests.unit.connectors.server import FakeTime, transport_to
 
@@ -22,6 +22,11 @@ COIN = Token("symbol", None, 6)
 GOLD = Token("symbol", "0DC67FBE1CAD29E3", 2)
 MISSING = Token("symbol", "0000000000000001", 0)
 RICH = 10**12
+FEE = 17_600
+"""Of a plain transfer on the small node: 176 bytes at a multiplier of 100."""
+
+XYM_NAME = Alias("E74B99BA41F4AFEE", mosaic="6BED913FA20223F8")
+"""The namespace symbol.xym, which wallets write in the place of the currency's mosaic."""
 
 
 def scripted(*, blocks: int = 5) -> Ledger:
@@ -73,6 +78,19 @@ def units(update: Update) -> dict[tuple[Address, Token], int]:
 
 def coins(update: Update) -> Mapping[Address, int]:
     return {one.account: one.units for one in update.held if one.token == COIN}
+
+
+def told(update: Update) -> list[tuple[str, Stage]]:
+    """Which transaction came to which stage."""
+    return [(one.transaction, one.stage) for one in update.movements]
+
+
+def moving(update: Update) -> object:
+    return update.movements
+
+
+def controls(update: Update) -> dict[Address, Control]:
+    return {one.account: one for one in update.controls}
 
 
 @asynccontextmanager

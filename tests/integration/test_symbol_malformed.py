@@ -23,6 +23,7 @@ from tests.integration.symbol_chain import (
     DAVE,
     GOLD,
     RICH,
+    XYM_NAME,
     connected,
     following,
     scripted,
@@ -32,7 +33,6 @@ from tests.integration.symbol_chain import (
     witness,
 )
 
-XYM_NAME = Alias("E74B99BA41F4AFEE", mosaic="6BED913FA20223F8")
 TO_BOB = Alias("A95F1F8A96159516", account=BOB.address)
 
 Path = tuple[str | int, ...]
