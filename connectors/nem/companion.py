@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import structlog
+
 from connectors.base import Control, Disagreement, Movement, Stage, Tip, Update, Watch
 from connectors.nem.block import EPOCH, Block, Blocks
 from connectors.nem.books import Books
 from connectors.nem.movements import Teller
 from connectors.nem.pending import Pool, Waiting
+
+log = structlog.get_logger()
 
 PATIENCE = 2
 """Blocks after which a transaction that no list holds any more, and no block either, is given up."""
@@ -32,7 +36,8 @@ class NemCompanion:
     """A Companion. `asking` fills the pool.
 
     A transaction that waited in vain is EVICTED: when its deadline has passed by the clock of the chain, or when it is
-    listed no more and stands in none of the blocks since. After a reorg it waits again.
+    listed no more and stands in none of the blocks since. After a reorg it waits again. Where blocks are passed over,
+    what waits is forgotten: nobody knows what became of it.
     """
 
     def __init__(self, watch: Watch, *, sources: Sources, asking: asyncio.Task[None]) -> None:
@@ -87,6 +92,8 @@ class NemCompanion:
             return
         path = self._blocks.path(self._last.hash, tip.hash)
         if path is None:
+            log.warning("movements passed over", chain=self._watch.chain, since=self._last.height, tip=tip.height)
+            self._pool.waiting.clear()  # one of these blocks may hold any of them, so none is called gone
             return
         mined = {transaction.hash() for block in path.applied for transaction in block.transactions}
         for block in path.undone:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 from connectors.base import Movement, Party, Stage
-from tests.integration.nem_chain import COIN, XEM, chain, connected, following, movements_until, nodes_on, some, until
+from tests.integration.nem_chain import (
+    COIN,
+    XEM,
+    at_the_tip,
+    chain,
+    connected,
+    following,
+    movements_until,
+    nodes_on,
+    some,
+    until,
+)
 
 
 def stages(movements: list[Movement]) -> list[tuple[str, Stage]]:
@@ -264,3 +275,22 @@ async def test_a_node_that_tells_no_waiting_transactions_is_still_good_for_balan
         node.behaviour.failing = {"/account/unconfirmedTransactions": 503}
         for _ in range(5):
             assert (await anext(updates)).failure is None
+
+
+async def test_what_waited_is_not_called_gone_where_blocks_were_passed_over_that_may_hold_it() -> None:
+    made = chain()
+    async with (
+        nodes_on(made) as (node,),
+        connected([node], chain=made) as connector,
+        following(connector, made.watch(XEM)) as updates,
+    ):
+        await anext(updates)
+        made.ledger.announce(made.transfer("cold", "customer", 9))
+        (waiting,) = await movements_until(updates, some)
+        assert waiting.stage is Stage.PENDING
+        for _ in range(400):
+            made.ledger.mine()
+        told = (await until(updates, at_the_tip(made))).movements
+        name = made.pay("hot", "customer", 5)
+        told += tuple(await movements_until(updates, some))
+    assert stages(list(told)) == [(name, Stage.MINED)]
