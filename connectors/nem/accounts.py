@@ -192,8 +192,10 @@ class AccountReader:
         absent: Value = 0
         for item in items:
             contract, value = _quantity(item)
-            if contract is None or contract in found:
+            if contract is None:
                 absent = Flaw(Reason.BAD_ANSWER, "its list of mosaics holds an item that makes no sense")
+            elif contract in found:
+                found[contract] = absent = Flaw(Reason.BAD_ANSWER, f"its list of mosaics holds {contract} twice")
             else:
                 found[contract] = value
         if isinstance(absent, Flaw) or any(isinstance(found.get(one), Flaw) for one in wanted):

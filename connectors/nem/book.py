@@ -18,17 +18,18 @@ from connectors.errors import ConnectorError, Reason, Unavailable
 from connectors.follow import UnknownBlock
 from connectors.nem.accounts import AccountReader, State
 from connectors.nem.block import Block, Path
+from connectors.nem.config import DEEPEST
 from connectors.nem.node import NisNode
 from connectors.quorum import STATEMENTS, Flaw, Value
 
 TRIES = 10
 """How often the node may show another block before a reading has settled."""
 
-MOST_FOLLOWED = 360
-"""Blocks that are followed one by one: as deep as NIS itself gives up a branch (nis.blockChainRewriteLimit)."""
+MOST_FOLLOWED = DEEPEST
+"""Blocks that are followed one by one."""
 
 KEPT = 64
-"""Older readings that can still be told, each by what changed after it."""
+"""Older readings that can still be told, each by what changed after it, besides those that are not deep enough yet."""
 
 CHUNK = 1000
 """Accounts read before what was read is put by, so that a failure later does not cost it."""
@@ -56,7 +57,7 @@ class Book:
         self._lock = asyncio.Lock()
         self._tip: Block | None = None
         self._states: list[State] = []
-        self._history: list[tuple[str, Mapping[int, State]]] = []
+        self._history: list[tuple[str, dict[int, State]]] = []
         """Blocks before the tip, oldest first, each with the states that differ in the reading after it."""
         self._base: Block | None = None
         """The block that the node showed before what is staged was read."""
@@ -85,7 +86,7 @@ class Book:
         return self._as_of(block) if self._knows(block) else None
 
     def take_drift(self) -> tuple[Drift, ...] | None:
-        """What the sweep that ended last found; None when none has ended since this was asked."""
+        """What sweeps have found since this was asked; None when none has ended."""
         drift, self._drift = self._drift, None
         return drift
 
@@ -143,7 +144,7 @@ class Book:
             missing = sorted(self._needed - self._staged.keys())
             for start in range(0, len(missing), CHUNK):
                 self._staged |= await self._reader.states(missing[start : start + CHUNK])
-            if not missing or await self._settled(tip):
+            if not self._staged or await self._settled(tip):
                 self._commit(tip)
                 return
             tip = await node.newest()
@@ -155,8 +156,7 @@ class Book:
         if doubtful:
             fresh = await self._reader.states(doubtful)
             if await self._settled(tip):
-                for number, state in fresh.items():
-                    self._states[number] = state
+                self._replace(fresh)
 
     def _doubtful(self) -> list[int]:
         return [number for number, state in enumerate(self._states) if _may_be_read_again(state)]
@@ -202,7 +202,7 @@ class Book:
             if path is not None:
                 return path
             lowest = node.blocks.lowest(tip.hash) or tip
-            if lowest.height <= floor.height:
+            if lowest.height <= floor.height or tip.height - base.height > MOST_FOLLOWED:
                 return None
             below = await node.block_at(lowest.height - 1)
             if below is None or below.hash != lowest.parent:
@@ -219,15 +219,17 @@ class Book:
 
     async def _touched_on(self, path: Path) -> set[int] | None:
         """Accounts that these blocks may have changed; None: any of them."""
-        touched: set[int] = set()
-        for block in (*path.undone, *path.applied):
-            self._reader.forget_definitions(block.defined)
-            levied = await self._reader.levied(block.moved)
-            if levied is None or block.defined & self._contracts:
-                return set(range(len(self._watch.accounts)))
-            touched |= {self._numbers[name] for name in block.touched | levied if name in self._numbers}
-            if block.fees:
-                touched |= self._harvesters | {number for number, state in self._staged.items() if state.harvests}
+        blocks = (*path.undone, *path.applied)
+        defined = frozenset[str]().union(*(block.defined for block in blocks))
+        moved = frozenset[str]().union(*(block.moved for block in blocks))
+        self._reader.forget_definitions(defined)
+        levied = await self._reader.levied(moved)
+        if levied is None or defined & (moved | self._contracts):  # nobody tells what a mosaic's levy was before
+            return set(range(len(self._watch.accounts)))
+        names = levied.union(*(block.touched for block in blocks))
+        touched = {self._numbers[name] for name in names if name in self._numbers}
+        if any(block.fees for block in blocks):
+            touched |= self._harvesters | {number for number, state in self._staged.items() if state.harvests}
         return touched
 
     def _commit(self, tip: Block) -> None:
@@ -235,19 +237,27 @@ class Book:
         self._staged.clear()
         if self._sweeping:
             self._inspect(fresh)
-        if self._tip is not None:
-            if self._sweeping:
-                self._drift = self._compared(fresh)
-            changed = {number: self._states[number] for number in fresh if self._states[number] != fresh[number]}
-            self._history = [*self._history, (self._tip.hash, changed)][-KEPT:]
-        else:
+        if self._tip is None:
             self._states = [State(())] * len(fresh)
+        else:
+            if self._sweeping:
+                self._drift = (*(self._drift or ()), *self._compared(fresh))
+            if self._tip.hash != tip.hash:
+                self._history = [*self._history, (self._tip.hash, {})][-KEPT - self._node.asked.depth :]
+        self._replace(fresh)
         for number, state in fresh.items():
-            self._states[number] = state
             (self._harvesters.add if state.harvests else self._harvesters.discard)(number)
         if self._sweeping:
             self._swept_at = self._node.transport.timing.clock()
         self._tip, self._needed, self._touched, self._sweeping = tip, set(), set(), False
+
+    def _replace(self, fresh: Mapping[int, State]) -> None:
+        """What was followed until now is kept as what the accounts held at the block before."""
+        before = self._history[-1][1] if self._history else {}
+        for number, state in fresh.items():
+            if state != self._states[number]:
+                before.setdefault(number, self._states[number])
+                self._states[number] = state
 
     def _inspect(self, fresh: Mapping[int, State]) -> None:
         """Tells single failures from a node that can't be read. Raises Unavailable."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
+
+import structlog
 
 from connectors.base import Control, Disagreement, Movement, Stage, Tip, Update, Watch
 from connectors.nem.block import EPOCH, Block, Blocks
 from connectors.nem.books import Books
+from connectors.nem.config import DEEPEST
 from connectors.nem.movements import Teller
 from connectors.nem.pending import Pool, Waiting
+
+log = structlog.get_logger()
 
 PATIENCE = 2
 """Blocks after which a transaction that no list holds any more, and no block either, is given up."""
@@ -32,7 +37,8 @@ class NemCompanion:
     """A Companion. `asking` fills the pool.
 
     A transaction that waited in vain is EVICTED: when its deadline has passed by the clock of the chain, or when it is
-    listed no more and stands in none of the blocks since. After a reorg it waits again.
+    listed no more and stands in none of the blocks since. After a reorg it waits again. Where blocks are passed over,
+    what waits is forgotten: nobody knows what became of it.
     """
 
     def __init__(self, watch: Watch, *, sources: Sources, asking: asyncio.Task[None]) -> None:
@@ -48,6 +54,8 @@ class NemCompanion:
         self._accounts = frozenset(watch.accounts)
         self._controls: list[Control | None] = [None] * len(watch.accounts)
         self._last: Tip | None = None
+        self._mined: dict[str, int] = {}
+        """Transactions of the newest blocks, with their heights: a list may be older than a block that we know."""
 
     async def tell(self, update: Update) -> Update:
         """The update with what there is to tell beside it; see Companion."""
@@ -83,18 +91,37 @@ class NemCompanion:
 
     def _of_blocks(self, tip: Tip) -> Iterator[Movement]:
         """What blocks have done since the tip that was told last."""
-        if self._last is None or self._last.hash == tip.hash:
+        if self._last is not None and self._last.hash == tip.hash:
             return
-        path = self._blocks.path(self._last.hash, tip.hash)
+        path = None if self._last is None else self._blocks.path(self._last.hash, tip.hash)
         if path is None:
+            self._begin(tip)
             return
-        mined = {transaction.hash() for block in path.applied for transaction in block.transactions}
         for block in path.undone:
-            yield from self._undone(block, but=mined)
+            for transaction in block.transactions:
+                self._mined.pop(transaction.hash(), None)
+        self._remember(path.applied)
+        for block in path.undone:
+            yield from self._undone(block, but=self._mined)
         for block in path.applied:
             yield from self._applied(block)
+        self._mined = {name: height for name, height in self._mined.items() if height > tip.height - DEEPEST}
 
-    def _undone(self, block: Block, *, but: set[str]) -> Iterator[Movement]:
+    def _begin(self, tip: Tip) -> None:
+        """From here on, as if nothing had been told before."""
+        if self._last is not None:
+            log.warning("movements passed over", chain=self._watch.chain, since=self._last.height, tip=tip.height)
+            self._pool.waiting.clear()  # one of these blocks may hold any of them, so none is called gone
+        self._mined.clear()
+        block = self._blocks.get(tip.hash)
+        while block is not None and block.height > tip.height - DEEPEST:
+            self._remember([block])
+            block = self._blocks.get(block.parent)
+
+    def _remember(self, blocks: Iterable[Block]) -> None:
+        self._mined |= {one.hash(): block.height for block in blocks for one in block.transactions}
+
+    def _undone(self, block: Block, *, but: Container[str]) -> Iterator[Movement]:
         for transaction in block.transactions:
             name = transaction.hash()
             if name not in but and self._teller.concerns(transaction):
@@ -112,7 +139,9 @@ class NemCompanion:
         clock, patience = (tip.time - EPOCH).total_seconds(), PATIENCE + self._sources.depth
         for name, waiting in list(self._pool.waiting.items()):
             since = waiting.absent_since
-            if waiting.transaction.deadline < clock or (since is not None and tip.height >= since + patience):
+            if name in self._mined:
+                del self._pool.waiting[name]
+            elif waiting.transaction.deadline < clock or (since is not None and tip.height >= since + patience):
                 del self._pool.waiting[name]
                 if waiting.told:
                     yield from self._teller.told(waiting.transaction, stage=Stage.EVICTED, tip=None)

@@ -10,6 +10,9 @@ from pydantic import Field
 from connectors.config import AN_INSTANT, ChainConfig, Duration
 from connectors.nem.networks import NETWORKS
 
+DEEPEST = 360
+"""Blocks that NIS gives up at most for another branch (nis.blockChainRewriteLimit)."""
+
 
 class NemConfig(ChainConfig):
     """A chain read from NIS1 nodes."""
@@ -20,6 +23,9 @@ class NemConfig(ChainConfig):
         None,
         pattern=r"^[0-9a-f]{64}$",
         description="hash of the first block, for a network of one's own; default: the network's",
+    )
+    confirmations: int = Field(
+        1, ge=1, le=DEEPEST, description="read this deep: 1 is the newest block; NIS undoes no block deeper than 360"
     )
     poll: Duration = Field(
         timedelta(seconds=5), gt=AN_INSTANT, description="how often the nodes are asked for their newest block"

@@ -187,10 +187,10 @@ class NisNode:
         if isinstance(answer, NodeError):
             raise Unavailable(str(answer), reason=Reason.NODE_ERROR)
         past = understood(answer, PAST, by=self._transport, of="/account/historical/get/batch")
-        found = {one.address: one.balance for each in past.data for one in each.data if one.height == height}
-        if found.keys() != set(accounts):
-            raise self.bad("told the history of other accounts than it was asked for")
-        return found
+        told = [(one.address, one.balance) for each in past.data for one in each.data if one.height == height]
+        if sorted(account for account, _ in told) != sorted(accounts):
+            raise self.bad("told the history of other accounts than it was asked for, or twice of one")
+        return dict(told)
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────────
 

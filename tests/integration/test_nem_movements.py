@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from connectors.base import Movement, Party, Stage
-from tests.integration.nem_chain import COIN, XEM, chain, connected, following, movements_until, nodes_on, some, until
+from tests.integration.nem_chain import (
+    COIN,
+    NAMES,
+    XEM,
+    Chain,
+    at_the_tip,
+    chain,
+    connected,
+    following,
+    movements_until,
+    nodes_on,
+    some,
+    until,
+)
 
 
 def stages(movements: list[Movement]) -> list[tuple[str, Stage]]:
@@ -264,3 +278,69 @@ async def test_a_node_that_tells_no_waiting_transactions_is_still_good_for_balan
         node.behaviour.failing = {"/account/unconfirmedTransactions": 503}
         for _ in range(5):
             assert (await anext(updates)).failure is None
+
+
+async def test_what_waited_is_not_called_gone_where_blocks_were_passed_over_that_may_hold_it() -> None:
+    made = chain()
+    async with (
+        nodes_on(made) as (node,),
+        connected([node], chain=made) as connector,
+        following(connector, made.watch(XEM)) as updates,
+    ):
+        await anext(updates)
+        made.ledger.announce(made.transfer("cold", "customer", 9))
+        (waiting,) = await movements_until(updates, some)
+        assert waiting.stage is Stage.PENDING
+        for _ in range(400):
+            made.ledger.mine()
+        told = (await until(updates, at_the_tip(made))).movements
+        name = made.pay("hot", "customer", 5)
+        told += tuple(await movements_until(updates, some))
+    assert stages(list(told)) == [(name, Stage.MINED)]
+
+
+def still_listed(made: Chain) -> Callable[[str, object], object]:
+    """The node goes on listing what waited in the beginning."""
+    waiting = list(made.ledger.pool.values())
+
+    def twist(path: str, answer: object) -> object:
+        listed = [{"meta": {"data": None}, "transaction": one} for one in waiting]
+        return {"data": listed} if path == "/account/unconfirmedTransactions" else answer
+
+    return twist
+
+
+async def test_a_list_that_is_older_than_the_block_takes_no_transaction_back_out_of_it() -> None:
+    made = chain()
+    async with (
+        nodes_on(made) as (node,),
+        connected([node], chain=made) as connector,
+        following(connector, made.watch(XEM)) as updates,
+    ):
+        await anext(updates)
+        name = made.ledger.announce(made.transfer("cold", "customer", 9, lifetime=200))
+        told = await movements_until(updates, some)
+        node.behaviour.twist = still_listed(made)
+        made.ledger.mine()
+        for _ in range(6):  # past the deadline, too
+            told += (await until(updates, at_the_tip(made))).movements
+            before = node.calls["/account/unconfirmedTransactions"]
+            while node.calls["/account/unconfirmedTransactions"] < before + 2 * len(NAMES):
+                told += (await anext(updates)).movements
+            made.ledger.mine([])
+    assert stages(told) == [(name, Stage.PENDING), (name, Stage.MINED)]
+
+
+async def test_what_stands_in_the_first_block_that_is_read_does_not_wait() -> None:
+    made = chain()
+    made.ledger.announce(made.transfer("cold", "customer", 9))
+    async with nodes_on(made) as (node,):
+        node.behaviour.twist = still_listed(made)
+        made.ledger.mine()
+        made.ledger.mine([])
+        async with (
+            connected([node], chain=made) as connector,
+            following(connector, made.watch(XEM)) as updates,
+        ):
+            while node.calls["/account/unconfirmedTransactions"] < 3 * len(NAMES):
+                assert (await anext(updates)).movements == ()

@@ -93,12 +93,28 @@ def test_there_are_twenty_broken_ones_at_least() -> None:
     assert len(BROKEN) >= 20
 
 
-def test_every_single_wrong_character_is_noticed() -> None:
+@pytest.mark.parametrize("address", [COINCHECK, THIEF])
+def test_a_single_wrong_character_is_told_as_one_wherever_it_stands(address: str) -> None:
     chance = random.Random(4)
-    for place in range(1, 40):
-        wrong = chance.choice([mark for mark in "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" if mark != COINCHECK[place]])
-        with pytest.raises(BadAddress):
-            canonical(COINCHECK[:place] + wrong + COINCHECK[place + 1 :], network=MAINNET)
+    for place in range(2, 40):
+        wrong = chance.choice([mark for mark in "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" if mark != address[place]])
+        with pytest.raises(BadAddress, match="the checksum in its last characters does not fit"):
+            canonical(address[:place] + wrong + address[place + 1 :], network=MAINNET)
+
+
+@pytest.mark.parametrize("address", [COINCHECK, THIEF])
+def test_two_characters_that_changed_places_are_told_as_a_wrong_one(address: str) -> None:
+    for place in range(2, 39):
+        first, second = address[place], address[place + 1]
+        if first != second:
+            with pytest.raises(BadAddress, match="the checksum in its last characters does not fit"):
+                canonical(address[:place] + second + first + address[place + 2 :], network=MAINNET)
+
+
+def test_the_beginning_of_one_address_and_the_end_of_another_are_none() -> None:
+    for place in range(5, 36):
+        with pytest.raises(BadAddress, match="the checksum in its last characters does not fit"):
+            canonical(COINCHECK[:place] + THIEF[place:], network=MAINNET)
 
 
 @pytest.mark.parametrize("key", ["a" * 64, "00" + "c" * 64, "d" * 128])
