@@ -1,0 +1,92 @@
+"""What a daemon would be told about a scenario: the configuration that its connectors and rules run on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import yaml
+
+from connectors.config import format_duration
+from daemon.reload import Loaded, load_whole
+from daemon.replay.scenario import ChainSetup, Scenario
+from daemon.replay.stage import Stage
+from daemon.replay.trial import Trial
+
+OFTEN = timedelta(minutes=10)
+"""Chains with blocks at least so often are asked four times a block, others once."""
+
+
+def configured(
+    stage: Stage, *, trial: Trial, folder: Path, now: datetime, policies: Sequence[object] | None = None
+) -> Loaded:
+    """The configuration, written into the folder and loaded as every other; `policies` instead of the scenario's."""
+    path = folder / "pyrometer.yaml"
+    path.write_text(yaml.safe_dump(_values(stage, trial=trial, folder=folder, policies=policies), sort_keys=False))
+    return load_whole(path, env={}, now=now)
+
+
+def _values(stage: Stage, *, trial: Trial, folder: Path, policies: Sequence[object] | None) -> dict[str, object]:
+    scenario = stage.scenario
+    chosen = scenario.model_dump(mode="json", include={"policies"}, exclude_defaults=True).get("policies", ["jp-psa"])
+    return {
+        "entity": scenario.entity,
+        "currency": scenario.currency,
+        "store": f"sqlite+aiosqlite:///{folder}/pyrometer.db",
+        "chains": {
+            name: {**stage.chains[name].settings(), **_pace(setup), **setup.settings, **_depth(setup, trial=trial)}
+            for name, setup in scenario.chains.items()
+        },
+        "assets": {name: {"tokens": _tokens(stage, name)} for name in scenario.assets},
+        "wallets": _wallets(stage),
+        "feeds": {"prices": _prices(scenario)},
+        "policies": list(chosen if policies is None else policies),
+        "api": {"listen": "127.0.0.1:0"},
+    }
+
+
+def _pace(setup: ChainSetup) -> dict[str, object]:
+    """Ages that fit how often blocks come, so that a slow chain does not look like a dead one."""
+    poll = setup.block_time / 4 if setup.block_time <= OFTEN else setup.block_time
+    age = max(timedelta(minutes=2), 3 * setup.block_time)
+    return {
+        "poll": format_duration(poll),
+        "max_age": format_duration(age),
+        "max_tip_age": format_duration(max(timedelta(minutes=30), 10 * setup.block_time)),
+    }
+
+
+def _depth(setup: ChainSetup, *, trial: Trial) -> dict[str, object]:
+    return {"agree": max(setup.agree, trial.agree), "confirmations": setup.confirmations}
+
+
+def _tokens(stage: Stage, asset: str) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    for coin in stage.cast.coins.values():
+        if coin.asset == asset:
+            contract = stage.contract(coin)
+            named = {} if contract is None else {"contract": contract, "decimals": coin.decimals}
+            found.append({"chain": coin.chain, **named})
+    return found
+
+
+def _wallets(stage: Stage) -> dict[str, object]:
+    return {
+        name: {
+            "chain": wallet.chain,
+            "tier": wallet.tier.value,
+            "owner": wallet.owner.value,
+            **({} if wallet.custodian is None else {"custodian": wallet.custodian}),
+            "addresses": [stage.address(account) for account in stage.cast.groups[name]],
+        }
+        for name, wallet in stage.cast.wallets.items()
+    }
+
+
+def _prices(scenario: Scenario) -> list[dict[str, object]]:
+    values: Mapping[str, Decimal] = {
+        name: asset.price.amount for name, asset in scenario.assets.items() if asset.price is not None
+    }
+    return [{"kind": "fixed", "values": {name: format(price, "f") for name, price in values.items()}}] if values else []

@@ -1,0 +1,158 @@
+"""A scenario's chains with their nodes, and what happens put on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from importlib import import_module
+from types import TracebackType
+from typing import Protocol, Self, cast
+
+from daemon.model import Owner
+from daemon.replay.cast import Account, Cast, Coin
+from daemon.replay.played import Opening, PlayedChain, PlayedToken
+from daemon.replay.played import Purse as PlayedPurse
+from daemon.replay.scenario import Scenario
+from daemon.replay.script import Happening, Payment
+from daemon.replay.simulation import Simulation
+from daemon.replay.trial import Trial
+
+PLAYED: Mapping[str, tuple[str, str]] = {
+    "bitcoin": ("daemon.replay.bitcoin.played", "PlayedBitcoin"),
+    "evm": ("daemon.replay.evm.played", "PlayedEvm"),
+    "nem": ("daemon.replay.nem.played", "PlayedNem"),
+    "symbol": ("daemon.replay.symbol.played", "PlayedSymbol"),
+}
+"""Kind of chain → the module and the class that plays it; imported when a scenario has such a chain."""
+
+
+class Plays(Protocol):
+    """A class of PLAYED."""
+
+    def __call__(self, opening: Opening) -> PlayedChain: ...
+
+    def account(self, name: str) -> str: ...
+
+    def contract(self, name: str) -> str: ...
+
+
+@dataclass(slots=True)
+class Loot:
+    """Coins of each asset: `before` the first theft in customers' wallets, `gone` by thefts so far."""
+
+    before: dict[str, Decimal]
+    gone: dict[str, Decimal]
+
+    @property
+    def left(self) -> dict[str, Decimal]:
+        """The share that is still there of each asset that was stolen from."""
+        return {
+            asset: Decimal(1) - gone / self.before[asset] for asset, gone in self.gone.items() if self.before[asset]
+        }
+
+
+class Stage:
+    """As an async context manager: chains serve while it is open."""
+
+    def __init__(self, scenario: Scenario, *, simulation: Simulation, trial: Trial) -> None:
+        self.scenario = scenario
+        self.cast = Cast(scenario)
+        self.loot = Loot({}, {})
+        self._plays = {chain: _plays(setup.kind) for chain, setup in scenario.chains.items()}
+        openings = {chain: self._opening(chain, simulation=simulation, trial=trial) for chain in scenario.chains}
+        self.chains = {chain: self._plays[chain](opening) for chain, opening in openings.items()}
+        self._held = self._customers_hold()
+        self._trial = trial
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for chain in self.chains.values():
+            await self._stack.enter_async_context(chain)
+            self._trial.apply(chain.faults)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def requests(self) -> int:
+        """That all nodes have answered so far."""
+        return sum(chain.requests for chain in self.chains.values())
+
+    def address(self, account: Account) -> str:
+        """Where an account is on its chain."""
+        return account.on(self._plays[account.chain].account)
+
+    def contract(self, coin: Coin) -> str | None:
+        """What names an asset on its chain; None for the native coin."""
+        return coin.on(self._plays[coin.chain].contract)
+
+    def perform(self, happening: Happening) -> None:
+        """Puts it on its chain, where it leaves a trace there."""
+        if isinstance(happening, Payment):
+            self._pay(happening)
+
+    def mine(self, chain: str, *, time: datetime) -> None:
+        """A block with all that waits."""
+        self.chains[chain].mine(time=time)
+
+    def reorganise(self, depth: int, *, time: datetime) -> None:
+        """On all chains, blocks are undone, and others come with the same payments."""
+        for chain in self.chains.values():
+            chain.reorganise(depth, time=time)
+
+    def _pay(self, payment: Payment) -> None:
+        self.chains[payment.chain].pay(
+            self.address(payment.payer),
+            self.address(payment.payee),
+            units=payment.units,
+            token=self.contract(payment.coin),
+            fee=payment.fee,
+        )
+        coins, asset = payment.coin.coins(payment.units), payment.coin.asset
+        if payment.theft:
+            self.loot.before.setdefault(asset, self._held.get(asset, Decimal(0)))
+            self.loot.gone[asset] = self.loot.gone.get(asset, Decimal(0)) + coins
+        for account, change in ((payment.payer, -coins), (payment.payee, coins)):
+            if self._is_customers(account):
+                self._held[asset] = self._held.get(asset, Decimal(0)) + change
+
+    def _customers_hold(self) -> dict[str, Decimal]:
+        held: dict[str, Decimal] = {}
+        for (account, coin), units in self.cast.opening().items():
+            if self._is_customers(account):
+                held[coin.asset] = held.get(coin.asset, Decimal(0)) + coin.coins(units)
+        return held
+
+    def _is_customers(self, account: Account) -> bool:
+        wallet = self.cast.wallet_of(account)
+        return wallet is not None and wallet.owner is Owner.CUSTOMER
+
+    def _opening(self, chain: str, *, simulation: Simulation, trial: Trial) -> Opening:
+        purses: dict[PlayedPurse, int] = {
+            (self.address(account), self.contract(coin)): units
+            for (account, coin), units in self.cast.opening().items()
+            if coin.chain == chain
+        }
+        return Opening(
+            purses=purses,
+            tokens=self._tokens(chain),
+            time=self.scenario.starts,
+            nodes=max(self.scenario.chains[chain].nodes, trial.nodes),
+            simulation=simulation,
+            seed=list(self.scenario.chains).index(chain) + 1,
+        )
+
+    def _tokens(self, chain: str) -> Sequence[PlayedToken]:
+        tokens = ((coin, self.contract(coin)) for coin in self.cast.coins.values() if coin.chain == chain)
+        return [PlayedToken(contract, coin.asset, coin.decimals) for coin, contract in tokens if contract is not None]
+
+
+def _plays(kind: str) -> Plays:
+    module, name = PLAYED[kind]
+    return cast(Plays, getattr(import_module(module), name))
