@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from daemon.replay.chain import Purse, Transfer
+from daemon.replay.evm.ledger import Purse, Transfer
 from daemon.replay.exchange import ASSETS, CUSTOMERS, THIEF, WALLETS, Asset, opening
 
 MINUTES = 24 * 60

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from daemon.replay.chain import Chain
 from daemon.replay.day import Power, write_day
+from daemon.replay.evm.ledger import EvmLedger
 from daemon.replay.exchange import opening
 from daemon.replay.story import Line, Word
 from daemon.replay.world import StoryClock, World, demo_world, last_friday
@@ -118,7 +118,7 @@ class Playing:
     def __init__(self, *, overslept: float = 0.0) -> None:
         self.hand = HandClock(overslept=overslept)
         self.clock = story_clock(self.hand)
-        self.chain = Chain(opening(), time=MIDNIGHT)
+        self.chain = EvmLedger(opening(), time=MIDNIGHT)
         self.node = Switch(self.clock)
         self.world = World(chain=self.chain, node=self.node, clock=self.clock, script=write_day(1))
         self.told: list[Line] = []

@@ -7,8 +7,8 @@ from typing import Self
 
 from aiohttp import web
 
-from daemon.replay.chain import Chain
-from daemon.replay.rpc import Rpc, TokenContract
+from daemon.replay.evm.ledger import EvmLedger
+from daemon.replay.evm.rpc import Rpc, TokenContract
 
 LARGEST_REQUEST = 16 * 2**20  # bytes: a batch of 100,000 balances
 
@@ -19,7 +19,7 @@ class Node:
     While it is dark its port refuses connections and stays reserved.
     """
 
-    def __init__(self, chain: Chain, *, chain_id: int, tokens: Mapping[str, TokenContract]) -> None:
+    def __init__(self, chain: EvmLedger, *, chain_id: int, tokens: Mapping[str, TokenContract]) -> None:
         self._rpc = Rpc(chain, chain_id=chain_id, tokens=tokens)
         self._port = 0
         self._reserved: socket.socket | None = None

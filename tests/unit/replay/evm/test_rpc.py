@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from daemon.replay.chain import Chain, Transfer
-from daemon.replay.rpc import Rpc, TokenContract
+from daemon.replay.evm.ledger import EvmLedger, Transfer
+from daemon.replay.evm.rpc import Rpc, TokenContract
 
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
 ALICE, BOB = ("0x" + digit * 40 for digit in "ab")
@@ -20,7 +20,7 @@ BALANCE_OF_BOB = "0x70a08231" + BOB[2:].rjust(64, "0")
 
 def node(*, blocks: int = 2) -> Rpc:
     """Alice has 100 coins and 50 tokens; the first block moves 30 coins, the second 20 tokens, to Bob."""
-    chain = Chain({(ALICE, None): 100, (ALICE, TOKEN): 50}, time=MIDNIGHT)
+    chain = EvmLedger({(ALICE, None): 100, (ALICE, TOKEN): 50}, time=MIDNIGHT)
     script = [[Transfer(ALICE, BOB, 30)], [Transfer(ALICE, BOB, 20, TOKEN)]]
     for number in range(1, blocks + 1):
         transfers = script[number - 1] if number <= len(script) else []

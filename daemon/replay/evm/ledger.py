@@ -45,7 +45,7 @@ class Block:
         return [digest(self.hash, "transaction", str(place)) for place in range(len(self.transfers))]
 
 
-class Chain:
+class EvmLedger:
     """The ledger. Nobody pays fees, nothing is minted after the genesis block: every token's total stays as it began.
 
     Hashes are SHA-256 over a block's content. They are deterministic and differ when anything before them differs, but

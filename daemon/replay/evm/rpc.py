@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from daemon.replay.chain import Block, Chain, digest
+from daemon.replay.evm.ledger import Block, EvmLedger, digest
 
 SAFE_DEPTH, FINALIZED_DEPTH = 32, 64  # one and two epochs of 32 slots, as on Ethereum
 ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
@@ -50,7 +50,7 @@ class RpcError(Exception):
 class Rpc:
     """Answers requests about `chain`; `tokens` are its contracts, by lower-case address."""
 
-    def __init__(self, chain: Chain, *, chain_id: int, tokens: Mapping[str, TokenContract]) -> None:
+    def __init__(self, chain: EvmLedger, *, chain_id: int, tokens: Mapping[str, TokenContract]) -> None:
         self.chain = chain
         self._chain_id = chain_id
         self._tokens = tokens
