@@ -1,29 +1,33 @@
-"""The Ethereum JSON-RPC that a reader of balances uses, answered from a scripted chain.
+"""The Ethereum JSON-RPC that readers of balances, movements and contracts use, answered from what a node knows.
 
-Sources: JSON-RPC 2.0; the Ethereum execution-apis specification (src/eth/{block,client,execute,state}.yaml); EIP-1898
-for the block parameter and the error of an unknown block. Read-only: there is no way to send a transaction.
+Sources: JSON-RPC 2.0; the Ethereum execution-apis specification (src/eth); geth's documentation for txpool. Read-only:
+there is no way to send a transaction.
 """
 
+from __future__ import annotations
+
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from daemon.replay.evm.ledger import Block, EvmLedger, digest
-
-SAFE_DEPTH, FINALIZED_DEPTH = 32, 64  # one and two epochs of 32 slots, as on Ethereum
-ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
-HASH = re.compile(r"0x[0-9a-fA-F]{64}")
-QUANTITY = re.compile(r"0x(0|[1-9a-fA-F][0-9a-fA-F]*)")
-DATA = re.compile(r"0x([0-9a-fA-F]{2})*")
-
-PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS = -32700, -32600, -32601, -32602
-NOT_FOUND = -32001  # EIP-1898, for a block that the node does not know
-REVERTED = 3  # execution-apis, error group of eth_call
-
-EMPTY_ROOT = "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"  # Keccak of an empty trie
-NO_UNCLES = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347"  # Keccak of an empty list
-NO_REQUESTS = "0xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # EIP-7685, of an empty list
+from daemon.replay.evm import forms
+from daemon.replay.evm import parameters as given
+from daemon.replay.evm.events import find_logs
+from daemon.replay.evm.ledger import Block, digest
+from daemon.replay.evm.parameters import (
+    ADDRESS,
+    DATA,
+    HASH,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    NO_METHOD,
+    PARSE_ERROR,
+    REVERTED,
+    SLOT,
+    At,
+    RpcError,
+)
+from daemon.replay.evm.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,37 +38,37 @@ class TokenContract:
     decimals: int
 
 
-class RpcError(Exception):
-    """A JSON-RPC error object."""
-
-    def __init__(self, code: int, message: str, *, data: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.data = data
-
-    def as_json(self) -> dict[str, object]:
-        error: dict[str, object] = {"code": self.code, "message": str(self)}
-        return error if self.data is None else error | {"data": self.data}
-
-
 class Rpc:
-    """Answers requests about `chain`; `tokens` are its contracts, by lower-case address."""
+    """Answers requests out of `view`; `tokens` are the chain's contracts, by lower-case address."""
 
-    def __init__(self, chain: EvmLedger, *, chain_id: int, tokens: Mapping[str, TokenContract]) -> None:
-        self.chain = chain
+    def __init__(self, view: View, *, chain_id: int, tokens: Mapping[str, TokenContract]) -> None:
+        self._view = view
         self._chain_id = chain_id
         self._tokens = tokens
         self._methods: Mapping[str, Callable[[Sequence[object]], object]] = {
             "eth_chainId": lambda _: hex(chain_id),
             "net_version": lambda _: str(chain_id),
+            "net_listening": lambda _: True,
             "web3_clientVersion": lambda _: "pyrometer-replay/v1",
-            "eth_blockNumber": lambda _: hex(chain.tip.height),
+            "eth_syncing": lambda _: False,
+            "eth_gasPrice": lambda _: "0x0",
+            "eth_blockNumber": lambda _: hex(view.tip.height),
             "eth_getBlockByNumber": self._block_by_number,
             "eth_getBlockByHash": self._block_by_hash,
+            "eth_getBlockReceipts": self._block_receipts,
+            "eth_getTransactionByHash": self._transaction,
+            "eth_getTransactionReceipt": self._receipt,
+            "eth_getLogs": lambda params: find_logs(params, view=view),
             "eth_getBalance": self._balance,
+            "eth_getTransactionCount": self._sent,
             "eth_getCode": self._code,
+            "eth_getStorageAt": self._storage,
             "eth_call": self._call,
+            "txpool_content": self._waiting,
+            "txpool_status": lambda _: {"pending": hex(len(view.waiting)), "queued": "0x0"},
         }
+
+    # ── requests ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def answer(self, body: bytes) -> bytes | None:
         """The body of the answer to one HTTP request; None when there was nothing but notifications."""
@@ -103,98 +107,90 @@ class Rpc:
             raise RpcError(INVALID_PARAMS, "parameters must be an array")
         return call(params)
 
+    # ── blocks and what is in them ──────────────────────────────────────────────────────────────────────────────────
+
     def _block_by_number(self, params: Sequence[object]) -> object:
-        _only_hashes(params)
-        block = self.chain.block(self._height(params[0]))
-        return None if block is None else _header(block)
+        full = given.whether_full(params)
+        if params[0] == "pending":
+            return self._header(self._next_block(), full=full)
+        return self._header(self._view.block(given.height(params[0], view=self._view)), full=full)
 
     def _block_by_hash(self, params: Sequence[object]) -> object:
-        _only_hashes(params)
-        block = self.chain.block_of(_matching(params[0], pattern=HASH).lower())
-        return None if block is None else _header(block)
+        full = given.whether_full(params)
+        return self._header(self._view.block_of(given.first(params, pattern=HASH)), full=full)
+
+    def _header(self, block: Block | None, *, full: bool) -> object:
+        return None if block is None else forms.header(block, chain_id=self._chain_id, full=full)
+
+    def _next_block(self) -> Block:
+        """What the next block will be as far as is known; its hash will be another one, since its time will be."""
+        tip, waiting = self._view.tip, tuple(self._view.waiting)
+        block_hash = digest(tip.hash, "pending", *(one.hash for one in waiting))
+        return replace(tip, height=tip.height + 1, hash=block_hash, parent=tip.hash, transactions=waiting, changes=())
+
+    def _block_receipts(self, params: Sequence[object]) -> object:
+        block = given.block(params[0] if params else None, view=self._view)
+        return None if block is None else forms.receipts(block)
+
+    def _transaction(self, params: Sequence[object]) -> object:
+        found = self._view.find(given.first(params, pattern=HASH))
+        return None if found is None else forms.transaction(found, chain_id=self._chain_id)
+
+    def _receipt(self, params: Sequence[object]) -> object:
+        """Null while the transaction waits."""
+        found = self._view.find(given.first(params, pattern=HASH))
+        return None if found is None or found.block is None else forms.receipts(found.block)[found.place]
+
+    def _waiting(self, _params: Sequence[object]) -> object:
+        return {"pending": forms.by_sender(self._view.waiting, chain_id=self._chain_id), "queued": {}}
+
+    # ── state ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _balance(self, params: Sequence[object]) -> str:
-        account = _account(params)
-        return hex(self.chain.balance((account, None), height=self._block_parameter(params).height))
+        account = given.first(params, pattern=ADDRESS)
+        return hex(self._units(account, None, at=given.at(params, place=1, view=self._view)))
+
+    def _sent(self, params: Sequence[object]) -> str:
+        account, at = given.first(params, pattern=ADDRESS), given.at(params, place=1, view=self._view)
+        return hex(self._view.sent_ahead(account) if at.ahead else self._view.sent(account, height=at.height))
 
     def _code(self, params: Sequence[object]) -> str:
-        """One byte, INVALID, for a token: there is code, and nobody should run it."""
-        account = _account(params)
-        self._block_parameter(params)
-        return "0xfe" if account in self._tokens else "0x"
+        """One byte, INVALID, for a token without code of its own: there is code, and nobody should run it."""
+        account, at = given.first(params, pattern=ADDRESS), given.at(params, place=1, view=self._view)
+        code = self._view.code(account, height=at.height)
+        return "0xfe" if code == "0x" and account in self._tokens else code
+
+    def _storage(self, params: Sequence[object]) -> str:
+        account = given.first(params, pattern=ADDRESS)
+        slot = int(given.matching(params[1] if len(params) > 1 else None, pattern=SLOT), 16)
+        at = given.at(params, place=2, view=self._view)
+        return forms.word(self._view.storage(account, slot=slot, height=at.height))
 
     def _call(self, params: Sequence[object]) -> str:
         message = params[0] if params else None
         if not isinstance(message, dict):
             raise RpcError(INVALID_PARAMS, "missing the call object")
-        contract = _matching(message.get("to"), pattern=ADDRESS).lower()
-        data = _matching(message.get("input", message.get("data", "0x")), pattern=DATA).lower()
-        block = self._block_parameter(params)
+        contract = given.matching(message.get("to"), pattern=ADDRESS).lower()
+        data = given.matching(message.get("input", message.get("data", "0x")), pattern=DATA).lower()
+        at = given.at(params, place=1, view=self._view)
         token = self._tokens.get(contract)
-        return "0x" if token is None else self._ask_token(token, contract=contract, data=data, height=block.height)
+        return "0x" if token is None else self._ask_token(token, contract=contract, data=data, at=at)
 
-    def _ask_token(self, token: TokenContract, *, contract: str, data: str, height: int) -> str:
+    def _ask_token(self, token: TokenContract, *, contract: str, data: str, at: At) -> str:
         selector, argument = data[2:10], data[10:]
         if selector == "70a08231" and len(argument) >= 64:  # balanceOf(address)
-            return _word(self.chain.balance(("0x" + argument[24:64], contract), height=height))
+            return forms.word(self._units("0x" + argument[24:64], contract, at=at))
         if selector == "18160ddd":  # totalSupply()
-            return _word(self.chain.supply(contract, height=height))
+            return forms.word(self._view.supply(contract, height=at.height))
         if selector == "313ce567":  # decimals()
-            return _word(token.decimals)
+            return forms.word(token.decimals)
         if selector == "95d89b41":  # symbol()
             return _string(token.symbol)
         raise RpcError(REVERTED, "execution reverted", data="0x")
 
-    def _block_parameter(self, params: Sequence[object]) -> Block:
-        """The second parameter, `latest` when it is missing: a number, a tag, a hash or an EIP-1898 object."""
-        given = params[1] if len(params) > 1 else "latest"
-        if isinstance(given, dict):
-            block = self._block_object(given)
-        elif isinstance(given, str) and HASH.fullmatch(given):
-            block = self.chain.block_of(given.lower())
-        else:
-            block = self.chain.block(self._height(given))
-        if block is None:
-            raise RpcError(NOT_FOUND, "Resource not found: header not found")
-        return block
-
-    def _block_object(self, given: Mapping[str, object]) -> Block | None:
-        if ("blockHash" in given) == ("blockNumber" in given):
-            raise RpcError(INVALID_PARAMS, "expected either blockHash or blockNumber")
-        if "blockHash" in given:
-            return self.chain.block_of(_matching(given["blockHash"], pattern=HASH).lower())
-        return self.chain.block(self._height(given["blockNumber"]))
-
-    def _height(self, number: object) -> int:
-        tip = self.chain.tip.height
-        # No mempool: what is pending is what is latest.
-        tags = {"latest": tip, "pending": tip, "safe": tip - SAFE_DEPTH, "finalized": tip - FINALIZED_DEPTH}
-        if number == "earliest":
-            return 0
-        if isinstance(number, str) and number in tags:
-            return max(0, tags[number])
-        return int(_matching(number, pattern=QUANTITY), 16)
-
-
-def _only_hashes(params: Sequence[object]) -> None:
-    if len(params) != 2 or not isinstance(params[1], bool):
-        raise RpcError(INVALID_PARAMS, "expected a block and whether to include full transactions")
-    if params[1]:
-        raise RpcError(INVALID_PARAMS, "this node keeps balances, not signed transactions: ask with false")
-
-
-def _account(params: Sequence[object]) -> str:
-    return _matching(params[0] if params else None, pattern=ADDRESS).lower()
-
-
-def _matching(value: object, *, pattern: re.Pattern[str]) -> str:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise RpcError(INVALID_PARAMS, f"invalid argument: expected {pattern.pattern}")
-    return value
-
-
-def _word(units: int) -> str:
-    return f"0x{units:064x}"
+    def _units(self, account: str, token: str | None, *, at: At) -> int:
+        purse = (account, token)
+        return self._view.balance_ahead(purse) if at.ahead else self._view.balance(purse, height=at.height)
 
 
 def _string(text: str) -> str:
@@ -202,40 +198,6 @@ def _string(text: str) -> str:
     raw = text.encode()
     padded = raw.hex().ljust(-(-len(raw) // 32) * 64, "0")
     return f"0x{32:064x}{len(raw):064x}{padded}"
-
-
-def _header(block: Block) -> dict[str, object]:
-    """Every field of a header of today's Ethereum; roots that we don't compute are digests of the block's hash."""
-    transactions = block.transaction_hashes()
-    return {
-        "hash": block.hash,
-        "parentHash": block.parent,
-        "sha3Uncles": NO_UNCLES,
-        "miner": "0x" + "00" * 20,
-        "stateRoot": digest(block.hash, "state"),
-        "transactionsRoot": digest(block.hash, "transactions") if transactions else EMPTY_ROOT,
-        "receiptsRoot": digest(block.hash, "receipts") if transactions else EMPTY_ROOT,
-        "logsBloom": "0x" + "00" * 256,
-        "difficulty": "0x0",
-        "number": hex(block.height),
-        "gasLimit": hex(30_000_000),
-        "gasUsed": hex(21_000 * len(transactions)),
-        "timestamp": hex(int(block.time.timestamp())),
-        "extraData": "0x",
-        "mixHash": digest(block.hash, "mix"),
-        "nonce": "0x" + "00" * 8,
-        "baseFeePerGas": "0x0",
-        "withdrawalsRoot": EMPTY_ROOT,
-        "blobGasUsed": "0x0",
-        "excessBlobGas": "0x0",
-        "parentBeaconBlockRoot": "0x" + "00" * 32,
-        "requestsHash": NO_REQUESTS,
-        "totalDifficulty": "0x0",
-        "size": hex(600 + 110 * len(transactions)),
-        "uncles": [],
-        "transactions": transactions,
-        "withdrawals": [],
-    }
 
 
 def _refusal(identity: object, error: RpcError) -> dict[str, object]:

@@ -171,7 +171,7 @@ async def test_after_the_day_empty_blocks_go_on_in_real_time() -> None:
     await playing.until(MIDNIGHT + timedelta(days=1, minutes=5))
     tip = playing.chain.tip
     assert tip.height in (1444, 1445)
-    assert tip.transfers == ()
+    assert tip.transactions == ()
     assert playing.hand.slept[-1] == pytest.approx(60, abs=1)
     assert "day is over" in playing.told[-1].text
 

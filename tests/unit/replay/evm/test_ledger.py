@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.replay.evm.ledger import NO_PARENT, EvmLedger, Overspent, Purse, Transfer
+from daemon.replay.evm.ledger import NO_PARENT, EvmLedger, Transfer
+from daemon.replay.played import Overspent, Purse
 
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
 ALICE, BOB, CAROL = ("0x" + digit * 40 for digit in "abc")
@@ -23,7 +24,7 @@ def chain() -> EvmLedger:
 
 def test_genesis_is_block_zero_without_a_parent() -> None:
     tip = chain().tip
-    assert (tip.height, tip.parent, tip.time, tip.transfers) == (0, NO_PARENT, MIDNIGHT, ())
+    assert (tip.height, tip.parent, tip.time, tip.transactions) == (0, NO_PARENT, MIDNIGHT, ())
 
 
 def test_balances_of_every_block_are_kept() -> None:
@@ -125,9 +126,9 @@ def test_another_past_gives_another_hash() -> None:
 
 def test_equal_transfers_are_different_transactions() -> None:
     ledger = chain()
-    first = ledger.mine([Transfer(ALICE, BOB, 1), Transfer(ALICE, BOB, 1)], time=minute(1)).transaction_hashes()
-    second = ledger.mine([Transfer(ALICE, BOB, 1)], time=minute(2)).transaction_hashes()
-    assert len({*first, *second}) == 3
+    first = ledger.mine([Transfer(ALICE, BOB, 1), Transfer(ALICE, BOB, 1)], time=minute(1))
+    second = ledger.mine([Transfer(ALICE, BOB, 1)], time=minute(2))
+    assert len({one.hash for one in (*first.transactions, *second.transactions)}) == 3
 
 
 ACCOUNTS = (ALICE, BOB, CAROL)
