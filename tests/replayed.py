@@ -11,8 +11,8 @@ from daemon.ledger import Ledger
 from daemon.model import Finding, Notification, Report
 from daemon.pipeline import Pipeline
 from daemon.reload import Loaded, load_whole
-from daemon.replay.chain import Chain
 from daemon.replay.day import write_day
+from daemon.replay.evm.ledger import EvmLedger
 from daemon.replay.exchange import opening
 
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -27,8 +27,8 @@ def loaded() -> Loaded:
 
 
 @cache
-def played_day() -> Chain:
-    chain = Chain(opening(), time=MIDNIGHT)
+def played_day() -> EvmLedger:
+    chain = EvmLedger(opening(), time=MIDNIGHT)
     for minute in write_day(1):
         chain.mine(minute.transfers, time=MIDNIGHT + minute.at)
     return chain

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from daemon.replay.chain import Purse, Transfer
+from daemon.replay.evm.ledger import Transfer
 from daemon.replay.exchange import ASSETS, CUSTOMERS, THIEF, WALLETS, Asset, opening
+from daemon.replay.played import Purse
 
 MINUTES = 24 * 60
 WEEKEND, PROBE, DRAIN, STOPPED, REPAIRED = 9 * 60 + 40, 11 * 60 + 31, 11 * 60 + 37, 11 * 60 + 58, 15 * 60

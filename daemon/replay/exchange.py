@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from daemon.replay.chain import Purse
-from daemon.replay.rpc import TokenContract
+from daemon.replay.evm.rpc import TokenContract
+from daemon.replay.played import Purse
 
 CHAIN_ID = 31337  # the number that test chains use, so that nobody takes it for Ethereum
 

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
-from daemon.replay.chain import Chain
 from daemon.replay.day import Minute, Power, write_day
+from daemon.replay.evm.ledger import EvmLedger
+from daemon.replay.evm.node import Node
 from daemon.replay.exchange import CHAIN_ID, TOKENS, opening
-from daemon.replay.node import Node
 from daemon.replay.story import Line, Word
 
 MINUTE = timedelta(minutes=1)
@@ -74,7 +74,7 @@ class Switched(Protocol):
 class World:
     """What `demo_world` gives. `url` is the node's, `now` the clock that the daemon must judge by."""
 
-    def __init__(self, *, chain: Chain, node: Switched, clock: StoryClock, script: tuple[Minute, ...]) -> None:
+    def __init__(self, *, chain: EvmLedger, node: Switched, clock: StoryClock, script: tuple[Minute, ...]) -> None:
         self.chain = chain
         self.node = node
         self.clock = clock
@@ -134,7 +134,7 @@ async def demo_world(
     A day in the past: whoever compares a block's time with a real clock finds no block from the future.
     """
     midnight = datetime.combine(day or last_friday(datetime.now(UTC).date()), datetime.min.time(), tzinfo=UTC)
-    chain = Chain(opening(), time=midnight)
+    chain = EvmLedger(opening(), time=midnight)
     clock = StoryClock(midnight, speed=speed, monotonic=monotonic, sleep=sleep)
     async with Node(chain, chain_id=CHAIN_ID, tokens=TOKENS) as node:
         yield World(chain=chain, node=node, clock=clock, script=write_day(seed))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from daemon.replay.chain import Chain
 from daemon.replay.day import DARK, DRAIN, LIGHT, MINUTES, PROBE, REPAIRED, STOPPED, WEEKEND, Minute, Power, write_day
+from daemon.replay.evm.ledger import EvmLedger
 from daemon.replay.exchange import ASSETS, CHAIN_ID, CUSTOMERS, THIEF, TOKENS, WALLETS, opening
 
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -20,14 +20,14 @@ ETH = ASSETS["ETH"]
 HOT = WALLETS["eth-hot-1"].accounts[0]
 
 
-def played(script: tuple[Minute, ...]) -> Chain:
-    chain = Chain(opening(), time=MIDNIGHT)
+def played(script: tuple[Minute, ...]) -> EvmLedger:
+    chain = EvmLedger(opening(), time=MIDNIGHT)
     for minute in script:
         chain.mine(minute.transfers, time=MIDNIGHT + minute.at)
     return chain
 
 
-def shares(chain: Chain) -> Iterator[Decimal]:
+def shares(chain: EvmLedger) -> Iterator[Decimal]:
     """The hot share of customers' assets by value at each height, recomputed from nothing but balances."""
     customers = [wallet for wallet in WALLETS.values() if wallet.owner == "customer"]
     for height in range(MINUTES + 1):
@@ -45,12 +45,12 @@ def script() -> tuple[Minute, ...]:
 
 
 @pytest.fixture(scope="module")
-def chain(script: tuple[Minute, ...]) -> Chain:
+def chain(script: tuple[Minute, ...]) -> EvmLedger:
     return played(script)
 
 
 @pytest.fixture(scope="module")
-def share(chain: Chain) -> list[Decimal]:
+def share(chain: EvmLedger) -> list[Decimal]:
     return list(shares(chain))
 
 
@@ -71,7 +71,7 @@ def test_no_seed_overspends_and_every_total_stays(seed: int) -> None:
         assert ended.supply(asset.contract) == ended.supply(asset.contract, height=0)
 
 
-def test_totals_hold_at_every_hour(chain: Chain) -> None:
+def test_totals_hold_at_every_hour(chain: EvmLedger) -> None:
     for asset in ASSETS.values():
         assert len({chain.supply(asset.contract, height=height) for height in range(0, MINUTES + 1, 60)}) == 1
 
@@ -119,14 +119,14 @@ def test_the_theft_is_a_small_test_then_a_handful_of_large_transfers(script: tup
 
 
 def test_after_the_theft_the_wallet_is_nearly_empty_and_the_share_looks_fine(
-    chain: Chain, share: list[Decimal]
+    chain: EvmLedger, share: list[Decimal]
 ) -> None:
     """The trap of the story: what was stolen is no longer hot."""
     assert all(chain.balance((HOT, None), height=height) < ETH.units(250) for height in range(DRAIN + 5, REPAIRED))
     assert max(share[DRAIN + 5 : REPAIRED]) < Decimal("0.03")
 
 
-def test_the_hot_wallet_is_above_its_floor_at_all_other_times(chain: Chain) -> None:
+def test_the_hot_wallet_is_above_its_floor_at_all_other_times(chain: EvmLedger) -> None:
     calm = [*range(DRAIN), *range(REPAIRED, MINUTES + 1)]
     assert min(chain.balance((HOT, None), height=height) for height in calm) > ETH.units(400)
 
@@ -146,7 +146,7 @@ def test_the_node_is_dark_for_45_minutes(script: tuple[Minute, ...]) -> None:
     assert LIGHT - DARK == 45
 
 
-def test_what_really_happens_is_told_with_the_right_figures(script: tuple[Minute, ...], chain: Chain) -> None:
+def test_what_really_happens_is_told_with_the_right_figures(script: tuple[Minute, ...], chain: EvmLedger) -> None:
     told = {minute.at: sentence for minute in script for sentence in minute.told}
     gone = chain.balance((THIEF, None)) // ETH.units(1)
     assert f"{gone:,} ETH are gone" in told[timedelta(minutes=STOPPED)]
@@ -196,7 +196,7 @@ def test_the_demonstrations_configuration_is_of_this_chain(demo: Settings) -> No
     assert demo["chains"]["ethereum"]["endpoints"] == ["${PYROMETER_DEMO_NODE}"]
 
 
-def test_the_floor_in_the_configuration_is_what_the_story_breaks(demo: Settings, chain: Chain) -> None:
+def test_the_floor_in_the_configuration_is_what_the_story_breaks(demo: Settings, chain: EvmLedger) -> None:
     band = next(rule for rule in demo["policies"] if isinstance(rule, dict) and rule["kind"] == "wallet_band")
     floor = ETH.units(band["floor"])
     low = [height for height in range(MINUTES + 1) if chain.balance((HOT, None), height=height) < floor]

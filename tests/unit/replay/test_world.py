@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from daemon.replay.chain import Chain
 from daemon.replay.day import Power, write_day
+from daemon.replay.evm.ledger import EvmLedger
 from daemon.replay.exchange import opening
 from daemon.replay.story import Line, Word
 from daemon.replay.world import StoryClock, World, demo_world, last_friday
@@ -118,7 +118,7 @@ class Playing:
     def __init__(self, *, overslept: float = 0.0) -> None:
         self.hand = HandClock(overslept=overslept)
         self.clock = story_clock(self.hand)
-        self.chain = Chain(opening(), time=MIDNIGHT)
+        self.chain = EvmLedger(opening(), time=MIDNIGHT)
         self.node = Switch(self.clock)
         self.world = World(chain=self.chain, node=self.node, clock=self.clock, script=write_day(1))
         self.told: list[Line] = []
@@ -171,7 +171,7 @@ async def test_after_the_day_empty_blocks_go_on_in_real_time() -> None:
     await playing.until(MIDNIGHT + timedelta(days=1, minutes=5))
     tip = playing.chain.tip
     assert tip.height in (1444, 1445)
-    assert tip.transfers == ()
+    assert tip.transactions == ()
     assert playing.hand.slept[-1] == pytest.approx(60, abs=1)
     assert "day is over" in playing.told[-1].text
 

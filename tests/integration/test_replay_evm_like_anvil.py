@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 
-from daemon.replay.chain import Chain, Transfer
-from daemon.replay.node import Node
-from daemon.replay.rpc import TokenContract
+from daemon.replay.evm.ledger import EvmLedger, Transfer
+from daemon.replay.evm.node import Node
+from daemon.replay.evm.rpc import TokenContract
 from tests.integration.anvil import AnvilNode
 
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -43,7 +43,7 @@ async def anvil() -> AsyncIterator[Served]:
 
 @pytest.fixture
 async def ours() -> AsyncIterator[Served]:
-    chain = Chain({(ALICE, None): 10**20, (BOB, TOKEN): 9}, time=MIDNIGHT)
+    chain = EvmLedger({(ALICE, None): 10**20, (BOB, TOKEN): 9}, time=MIDNIGHT)
     paid = chain.mine([Transfer(ALICE, BOB, 10**18)], time=MIDNIGHT + timedelta(minutes=1))
     chain.mine(time=MIDNIGHT + timedelta(minutes=2))
     async with Node(chain, chain_id=CHAIN_ID, tokens={TOKEN: TokenContract("USDC", 6)}) as node:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.replay.chain import NO_PARENT, Chain, Overspent, Purse, Transfer
+from daemon.replay.evm.ledger import NO_PARENT, EvmLedger, Transfer
+from daemon.replay.played import Overspent, Purse
 
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
 ALICE, BOB, CAROL = ("0x" + digit * 40 for digit in "abc")
@@ -17,13 +18,13 @@ def minute(number: int) -> datetime:
     return MIDNIGHT + timedelta(minutes=number)
 
 
-def chain() -> Chain:
-    return Chain({(ALICE, None): 100, (BOB, None): 10, (ALICE, TOKEN): 7}, time=MIDNIGHT)
+def chain() -> EvmLedger:
+    return EvmLedger({(ALICE, None): 100, (BOB, None): 10, (ALICE, TOKEN): 7}, time=MIDNIGHT)
 
 
 def test_genesis_is_block_zero_without_a_parent() -> None:
     tip = chain().tip
-    assert (tip.height, tip.parent, tip.time, tip.transfers) == (0, NO_PARENT, MIDNIGHT, ())
+    assert (tip.height, tip.parent, tip.time, tip.transactions) == (0, NO_PARENT, MIDNIGHT, ())
 
 
 def test_balances_of_every_block_are_kept() -> None:
@@ -75,7 +76,7 @@ def test_a_transfer_moves_something(units: int) -> None:
 
 def test_nobody_starts_in_debt() -> None:
     with pytest.raises(ValueError, match="less than nothing"):
-        Chain({(ALICE, None): -1}, time=MIDNIGHT)
+        EvmLedger({(ALICE, None): -1}, time=MIDNIGHT)
 
 
 def test_time_goes_forward() -> None:
@@ -119,15 +120,15 @@ def test_other_content_gives_another_hash(transfers: tuple[Transfer, ...], at: i
 
 def test_another_past_gives_another_hash() -> None:
     """Equal blocks on different histories differ, as on any chain."""
-    one, other = chain(), Chain({(ALICE, None): 101}, time=MIDNIGHT)
+    one, other = chain(), EvmLedger({(ALICE, None): 101}, time=MIDNIGHT)
     assert one.mine(time=minute(1)).hash != other.mine(time=minute(1)).hash
 
 
 def test_equal_transfers_are_different_transactions() -> None:
     ledger = chain()
-    first = ledger.mine([Transfer(ALICE, BOB, 1), Transfer(ALICE, BOB, 1)], time=minute(1)).transaction_hashes()
-    second = ledger.mine([Transfer(ALICE, BOB, 1)], time=minute(2)).transaction_hashes()
-    assert len({*first, *second}) == 3
+    first = ledger.mine([Transfer(ALICE, BOB, 1), Transfer(ALICE, BOB, 1)], time=minute(1))
+    second = ledger.mine([Transfer(ALICE, BOB, 1)], time=minute(2))
+    assert len({one.hash for one in (*first.transactions, *second.transactions)}) == 3
 
 
 ACCOUNTS = (ALICE, BOB, CAROL)

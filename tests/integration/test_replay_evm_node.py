@@ -14,9 +14,9 @@ from eth_typing import ChecksumAddress, HexAddress, HexStr
 from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.exceptions import BlockNotFound
 
-from daemon.replay.chain import Chain, Transfer
-from daemon.replay.node import Node
-from daemon.replay.rpc import TokenContract
+from daemon.replay.evm.ledger import EvmLedger, Transfer
+from daemon.replay.evm.node import Node
+from daemon.replay.evm.rpc import TokenContract
 from daemon.replay.world import demo_world
 
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -40,13 +40,13 @@ ABI = [
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []}
 
 
-def chain() -> Chain:
-    ledger = Chain({(ALICE, None): 10**20, (ALICE, TOKEN): 5_000_000}, time=MIDNIGHT)
+def chain() -> EvmLedger:
+    ledger = EvmLedger({(ALICE, None): 10**20, (ALICE, TOKEN): 5_000_000}, time=MIDNIGHT)
     ledger.mine([Transfer(ALICE, BOB, 10**18), Transfer(ALICE, BOB, 1, TOKEN)], time=MIDNIGHT + timedelta(minutes=1))
     return ledger
 
 
-def node(ledger: Chain | None = None) -> Node:
+def node(ledger: EvmLedger | None = None) -> Node:
     return Node(ledger or chain(), chain_id=31337, tokens={TOKEN: TokenContract("USDC", 6)})
 
 

@@ -7,20 +7,33 @@ from typing import Self
 
 from aiohttp import web
 
-from daemon.replay.chain import Chain
-from daemon.replay.rpc import Rpc, TokenContract
+from daemon.replay.evm.ledger import EvmLedger
+from daemon.replay.evm.rpc import Rpc, TokenContract
+from daemon.replay.evm.view import View
+from daemon.replay.faults import Answering, Door, Faults
 
 LARGEST_REQUEST = 16 * 2**20  # bytes: a batch of 100,000 balances
 
+REFUSALS = {
+    Answering.FAILING: (503, {}),
+    Answering.TOO_MANY: (429, {"Retry-After": "1"}),  # what `Faults.per_second` counts is over in a second
+}
+"""HTTP status and headers of a request that is not answered well."""
+
 
 class Node:
-    """Serves JSON-RPC 2.0 at `url` while entered. It sees what is mined on `chain` at once.
+    """Serves JSON-RPC 2.0 at `url` while entered. It sees what happens to `ledger` at once.
 
-    While it is dark its port refuses connections and stays reserved.
+    Requests come in through `door`, whose faults it has; without one it has none. While it is dark its port refuses
+    connections and stays reserved.
     """
 
-    def __init__(self, chain: Chain, *, chain_id: int, tokens: Mapping[str, TokenContract]) -> None:
-        self._rpc = Rpc(chain, chain_id=chain_id, tokens=tokens)
+    def __init__(
+        self, ledger: EvmLedger, *, chain_id: int, tokens: Mapping[str, TokenContract], door: Door | None = None
+    ) -> None:
+        view = View(ledger, faults=Faults() if door is None else door.faults)
+        self._rpc = Rpc(view, chain_id=chain_id, tokens=tokens)
+        self._door = door
         self._port = 0
         self._reserved: socket.socket | None = None
         self._runner: web.AppRunner | None = None
@@ -74,7 +87,20 @@ class Node:
         self._reserved = reserved
 
     async def _post(self, request: web.Request) -> web.Response:
-        answer = self._rpc.answer(await request.read())
-        if answer is None:
-            return web.Response(status=204)
-        return web.Response(body=answer, content_type="application/json")
+        body = await request.read()
+        if self._door is None:
+            return _answered(self._rpc.answer(body))
+        answering = await self._door.enter()
+        try:
+            if answering is Answering.WELL:
+                return _answered(self._rpc.answer(body))
+            status, headers = REFUSALS[answering]
+            return web.Response(status=status, headers=headers)
+        finally:
+            self._door.leave()
+
+
+def _answered(answer: bytes | None) -> web.Response:
+    if answer is None:
+        return web.Response(status=204)
+    return web.Response(body=answer, content_type="application/json")
