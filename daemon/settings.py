@@ -360,7 +360,7 @@ def redacted(settings: Settings) -> dict[str, Any]:
     return values
 
 
-class _AsWritten(GenerateJsonSchema):
+class AsWritten(GenerateJsonSchema):
     """Shows defaults in the form in which they are written in the file."""
 
     def encode_default(self, dft: object) -> object:
@@ -373,6 +373,6 @@ def schema() -> dict[str, Any]:
     """JSON Schema of the configuration file, for editors."""
     return {
         "$schema": GenerateJsonSchema.schema_dialect,
-        **Settings.model_json_schema(schema_generator=_AsWritten),
+        **Settings.model_json_schema(schema_generator=AsWritten),
         "title": "pyrometer configuration",
     }
