@@ -33,6 +33,9 @@ VERSIONS = frozenset((0x80, 0xEF, 0xB0, 0x9E, 0xF1))  # Bitcoin, its test networ
 BETWEEN_WORDS = re.compile(r"[\s,;.:|/\\\-_\d()\[\]\"'+=#]+")
 PHRASE_LENGTHS = (12, 15, 18, 21, 24)  # BIP-39; a longer run of such words holds one
 
+PROSE = frozenset(("the", "and", "for", "from", "are", "was", "were", "not", "has", "had", "his", "its"))
+"""Words of three letters and more that no list of seed words has: they tell sentences from phrases."""
+
 SECRET_NAMES = frozenset(
     (
         *("privatekey", "privkey", "secretkey", "signingkey", "spendkey", "masterkey", "wif", "keystore", "ciphertext"),
@@ -76,7 +79,7 @@ def _longest_run(words: Sequence[str]) -> int:
 
 
 def _could_be_listed(word: str) -> bool:
-    return 3 <= len(word) <= 8 and word.isalpha() and (word == word.lower() or word.isupper())
+    return 3 <= len(word) <= 8 and word.isalpha() and (word == word.lower() or word.isupper()) and word not in PROSE
 
 
 def _is_wallet_import(candidate: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from daemon.diagnosis import nearest
 from daemon.document import Keys, shown
@@ -17,6 +17,19 @@ if TYPE_CHECKING:
 
 Problem = tuple[Keys, str]
 """Where, and what is wrong with it."""
+
+
+class Named(Protocol):
+    """The names that rules may use. `variable` are the places whose values came from the environment."""
+
+    @property
+    def chains(self) -> Mapping[str, object]: ...
+    @property
+    def assets(self) -> Mapping[str, object]: ...
+    @property
+    def wallets(self) -> Mapping[str, object]: ...
+    @property
+    def variable(self) -> frozenset[Keys]: ...
 
 
 def problems(settings: Settings) -> list[Problem]:
@@ -34,7 +47,7 @@ def problems(settings: Settings) -> list[Problem]:
     ]
 
 
-def rule_problems(rule: RuleConfig, *, settings: Settings, at: Keys) -> Iterator[Problem]:
+def rule_problems(rule: RuleConfig, *, settings: Named, at: Keys) -> Iterator[Problem]:
     """What a rule that stands at `at` names that is not there."""
     missing = _Missing(settings)
     if isinstance(rule, HotShare):
@@ -53,7 +66,7 @@ def rule_problems(rule: RuleConfig, *, settings: Settings, at: Keys) -> Iterator
 class _Missing:
     """Problems with a name, none when it is known; a name that came from the environment is not repeated."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Named) -> None:
         self._settings = settings
 
     def chain(self, name: str, *, keys: Keys) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Who and what plays in a scenario: every account by its name, every coin with its decimals, what each holds at first."""
+"""Who and what plays in a scenario: accounts by name, coins with their decimals, what everybody holds at first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from fnmatch import fnmatchcase
 
 from pydantic import TypeAdapter
 
@@ -29,7 +30,7 @@ NETWORKS: Mapping[str, Mapping[str, object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`name` is `group/number`, counted from 1. `address` is None for one that the played chain makes up by that name."""
+    """`name` is `group/number`, from 1. `address` is None for one that the played chain makes up by that name."""
 
     chain: str
     name: str
@@ -56,16 +57,15 @@ class Coin:
         return self.contract is None and not self.invented
 
     def on(self, contract: Callable[[str], str]) -> str | None:
-        """What names it on its chain, where `contract` makes such a name up (`PlayedChain.contract`); None if native."""
+        """What names it on its chain, where `contract` makes a name up (`PlayedChain.contract`); None if native."""
         return contract(self.asset) if self.invented else self.contract
 
     def units(self, coins: Decimal) -> int:
         """The smallest units of so many whole coins; ValueError when it has not that many decimals."""
         sign, digits, exponent = coins.as_tuple()
         assert isinstance(exponent, int), "amounts are finite"
-        whole, rest = divmod(int("".join(map(str, digits))) * 10 ** max(exponent + self.decimals, 0), 1)
-        if exponent + self.decimals < 0:
-            whole, rest = divmod(whole, int(10 ** -(exponent + self.decimals)))
+        places = exponent + self.decimals
+        whole, rest = divmod(int("".join(map(str, digits))) * int(10 ** max(places, 0)), int(10 ** max(-places, 0)))
         if rest:
             raise ValueError(f"{self.asset} has {self.decimals} decimals on {self.chain}; expected no more of them")
         return -whole if sign else whole
@@ -184,3 +184,8 @@ class Cast:
                 else:
                     named = CONNECTORS[config.kind].contract(config)(token.contract)
                     yield Coin(asset, token.chain, named, invented=False, decimals=token.decimals)
+
+
+def wallets_like(pattern: str, cast: Cast) -> list[str]:
+    """The names of the wallets that a pattern means, in the order of the file."""
+    return [name for name in cast.wallets if fnmatchcase(name, pattern.replace("[", "[[]"))]

@@ -21,7 +21,7 @@ from daemon.feeds.prices import MoneyText
 from daemon.model import Owner, Severity, Tier
 from daemon.policy import presets
 from daemon.replay.written import Amount, Change, CoinsText, End, Instant
-from daemon.settings import Name, Policy, AsWritten
+from daemon.settings import AsWritten, Name, Policy
 
 INVENTED = "invented"
 """Written in the place of a token's contract: it gets one that nobody has."""
@@ -139,8 +139,8 @@ class Flow(Strict):
     customers: str = Field(description="who deposits and withdraws: a name under `outside`")
     deposits: str = Field(description="wallets that customers pay to; swept into the hot ones every hour")
     hot: str = Field(description="wallets that withdrawals are paid from")
-    reserve: str | None = Field(
-        None, description="wallets that refill the hot ones and take what is too much in them; default: nothing does"
+    reserve: tuple[str, ...] = Field(
+        (), description="wallets that refill the hot ones, the first that can, and take what is too much in them"
     )
     deposits_per_hour: Decimal = Field(ge=0, le=1000, description="on average over the day, on working days")
     withdrawals_per_hour: Decimal = Field(ge=0, le=1000, description="as `deposits_per_hour`")
@@ -263,7 +263,7 @@ KNOWN_ALERTS = frozenset(
     (
         *("HotShareHigh", "GuaranteeShort", "BackingShort", "ReserveShort", "Drain", "ColdMoved", "UnmatchedOutflow"),
         *("UnknownDestination", "ControlChanged", "TierMismatch", "WalletBand", "Blind", "Disagreement", "Drift"),
-        *("FeedStale", "Probe", "LookAlike", "LargestOutflow", "AbsurdFee"),
+        *("FeedStale", "Probe"),
     )
 )
 """Names of alerts without their prefix, those of rules that are still to come among them."""
@@ -282,7 +282,8 @@ class Expectation(Strict):
         None, description="a step or an instant: it fires when that has been read, a block time after its block at most"
     )
     left: Mapping[str, Decimal] = Field(
-        {}, description="share of each asset that must still be there, of what the wallets held before the first theft"
+        {},
+        description="share of each asset that must still be there, of what robbed wallets held before the first theft",
     )
     needs: str = Field(pattern=r"^[a-z_]+$", description="kind of the rule that raises it; it may be still to come")
 

@@ -90,10 +90,11 @@ class Purses:
 
     def __init__(self, cast: Cast) -> None:
         self._cast = cast
-        self._units = cast.opening()
+        # By names, which are unique, because their hashes are known already.
+        self._units = {(account.name, coin.asset): units for (account, coin), units in cast.opening().items()}
 
     def units(self, account: Account, coin: Coin) -> int:
-        return self._units.get((account, coin), 0)
+        return self._units.get((account.name, coin.asset), 0)
 
     def changes(self, payment: Payment) -> tuple[tuple[Purse, int], ...]:
         """Each purse that the payment touches, and by how many units; the payer's first."""
@@ -119,7 +120,7 @@ class Purses:
                 wanted = f"{coin.text(-units)} {'is' if coin == payment.coin else 'of fee is'}"
                 raise Overspent(f"{account.name} has {coin.text(has)} then; {wanted} more than that")
         for (account, coin), units in changes:
-            self._units[account, coin] = self.units(account, coin) + units
+            self._units[account.name, coin.asset] = self.units(account, coin) + units
 
 
 def moments(scenario: Scenario) -> tuple[tuple[datetime, ...], ...]:

@@ -11,10 +11,9 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
-from itertools import count
+from itertools import count, islice
 
-from daemon.replay.cast import Account, Cast, Coin, Purse
+from daemon.replay.cast import Account, Cast, Coin, Purse, wallets_like
 from daemon.replay.scenario import Flow, Scenario, TrafficConfig
 from daemon.replay.script import Happening, Payment, Purses, moments, owes, realised, timeline
 from daemon.replay.written import parse_instant
@@ -49,11 +48,6 @@ def happenings(scenario: Scenario) -> Iterator[Happening]:
     return _Stream(scenario).run()
 
 
-def wallets_like(pattern: str, cast: Cast) -> list[str]:
-    """The names of the wallets that a pattern means, in the order of the file."""
-    return [name for name in cast.wallets if fnmatchcase(name, pattern.replace("[", "[[]"))]
-
-
 def moment_of(scenario: Scenario, reference: str) -> datetime:
     """The (first) moment of a step by its name, or an instant; ValueError when it is neither."""
     for step, times in zip(scenario.timeline, moments(scenario), strict=True):
@@ -84,8 +78,7 @@ class _Kept:
         return needs
 
     def units(self, purse: Purse) -> int:
-        needs = self._needs.get(purse)
-        return needs[0] if needs else 0
+        return self._needs[purse][0] if self._needs and purse in self._needs else 0
 
     def happened(self, purses: Sequence[Purse]) -> None:
         for purse in purses:
@@ -180,19 +173,19 @@ class _Business:
         self._customers = cast.groups[flow.customers]
         self._deposits = self._accounts(flow.deposits)
         self._hot = self._accounts(flow.hot)
-        self._reserve = () if flow.reserve is None else self._accounts(flow.reserve)
+        self._reserve = tuple(account for pattern in flow.reserve for account in self._accounts(pattern))
         self._coin: Coin = cast.coin(flow.asset, self._hot[0].chain)
         self._typical, self._largest = self._coin.units(flow.typical), self._coin.units(flow.largest)
         self._fee = purses.native(self._coin.chain).units(flow.fee) if flow.fee else 0
         self._at_first: Mapping[Account, int] = {
             account: purses.units(account, self._coin) for account in (*self._deposits, *self._hot, *self._reserve)
         }
-        self._paid_to = dict.fromkeys(self._deposits, False)  # since it was swept; keeps the order of the file
+        self._paid_to: dict[Account, None] = {}  # since they were swept; a set in order
 
     def deposit(self, at: datetime) -> Iterator[Payment]:
         customer, account = self._chance.choice(self._customers), self._chance.choice(self._deposits)
         for payment in self._pay(customer, account, units=self._size(), at=at):
-            self._paid_to[account] = True
+            self._paid_to[account] = None
             yield payment
 
     def withdraw(self, at: datetime) -> Iterator[Payment]:
@@ -205,27 +198,26 @@ class _Business:
 
     def sweep(self, at: datetime) -> Iterator[Payment]:
         """Deposit accounts keep what they had at first; the rest goes where withdrawals are paid from."""
-        for account in (account for account, paid in self._paid_to.items() if paid and account not in self._hot):
+        paid_to, self._paid_to = self._paid_to, {}
+        for account in (account for account in paid_to if account not in self._hot):
             excess = self._purses.units(account, self._coin) - self._at_first[account]
             excess -= self._fee if self._coin.native else 0
             if excess > 0:
                 yield from self._pay(account, self._chance.choice(self._hot), units=excess, at=at)
-            self._paid_to[account] = False
 
     def balance(self, at: datetime) -> Iterator[Payment]:
         """What is too much in a hot wallet goes to the reserve that lacks most, what is too little comes back."""
         for account in self._hot if self._reserve else ():
             wanted, has = self._at_first[account], self._purses.units(account, self._coin)
             if has * 100 > wanted * HIGH:
-                poorest = max(
-                    self._reserve, key=lambda each: self._at_first[each] - self._purses.units(each, self._coin)
-                )
-                yield from self._pay(account, poorest, units=has - wanted, at=at)
+                yield from self._pay(account, max(self._reserve, key=self._lacks), units=has - wanted, at=at)
             elif has * 100 < wanted * LOW:
                 able = (each for each in self._reserve if self._can_pay(each, units=wanted - has))
-                for reserve in [next(able, None)]:
-                    if reserve is not None:
-                        yield from self._pay(reserve, account, units=wanted - has, at=at)
+                for reserve in islice(able, 1):
+                    yield from self._pay(reserve, account, units=wanted - has, at=at)
+
+    def _lacks(self, account: Account) -> int:
+        return self._at_first[account] - self._purses.units(account, self._coin)
 
     def _pay(self, payer: Account, payee: Account, *, units: int, at: datetime) -> Iterator[Payment]:
         """The payment, if the payer can do without what it takes."""
