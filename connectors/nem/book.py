@@ -75,9 +75,8 @@ class Book:
         """All accounts as of the block. Raises UnknownBlock where they can't be told, another ConnectorError when the
         node can't be read."""
         async with self._lock:
-            if not self._knows(block):
-                await self._catch_up()
-            elif self._tip is not None and self._tip.hash == block:
+            await self._keep_up(known=self._knows(block))
+            if self._tip is not None and self._tip.hash == block:
                 await self._look_again(self._tip)
             return self._as_of(block) if self._knows(block) else await self._from_history(block)
 
@@ -134,6 +133,15 @@ class Book:
         return State(tuple(values))
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _keep_up(self, *, known: bool) -> None:
+        """To the node's newest block, also where an older one is asked for that is `known`: the one after it will be
+        asked for when there are newer ones, and then it is too late to read at it."""
+        try:
+            await self._catch_up()
+        except ConnectorError:
+            if not known:
+                raise
 
     async def _catch_up(self) -> None:
         node = self._node

@@ -88,7 +88,7 @@ class _Beside:
         config, pool = self._config, Pool()
         asking = Asking(self._nodes, watch=watch, pool=pool, most=config.pending_accounts, timing=self._timing)
         task = asyncio.create_task(asking.forever(config.poll), name=f"unconfirmed transactions of {watch.chain}")
-        sources = Sources(self._books, self._blocks, pool, need=config.agree, depth=config.confirmations - 1)
+        sources = Sources(self._books, self._blocks, pool, need=config.agree)
         try:
             yield NemCompanion(watch, sources=sources, asking=task)
         finally:

@@ -23,14 +23,12 @@ PATIENCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where it is told from. `need` nodes must agree on who controls an account; `depth`: how far below the newest
-    block is read."""
+    """Where it is told from. `need` nodes must agree on who controls an account."""
 
     books: Books
     blocks: Blocks
     pool: Pool
     need: int
-    depth: int
 
 
 class NemCompanion:
@@ -63,7 +61,6 @@ class NemCompanion:
             self._asking.result()  # only a fault of ours ends it: that must not pass in silence
         if update.tip is None:
             return update
-        self._pool.height = update.tip.height
         movements = (*self._of_blocks(update.tip), *self._of_waiting(update.tip))
         controls, disputes = self._who_controls(update.tip, anew=update.complete)
         self._last = update.tip
@@ -136,12 +133,12 @@ class NemCompanion:
 
     def _of_waiting(self, tip: Tip) -> Iterator[Movement]:
         """What is new among those that wait, and what waits no more."""
-        clock, patience = (tip.time - EPOCH).total_seconds(), PATIENCE + self._sources.depth
+        clock = (tip.time - EPOCH).total_seconds()
         for name, waiting in list(self._pool.waiting.items()):
             since = waiting.absent_since
             if name in self._mined:
                 del self._pool.waiting[name]
-            elif waiting.transaction.deadline < clock or (since is not None and tip.height >= since + patience):
+            elif waiting.transaction.deadline < clock or (since is not None and tip.height >= since + PATIENCE):
                 del self._pool.waiting[name]
                 if waiting.told:
                     yield from self._teller.told(waiting.transaction, stage=Stage.EVICTED, tip=None)

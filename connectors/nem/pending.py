@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -30,8 +30,8 @@ TRANSACTION = TypeAdapter[TransactionFields](Transaction)
 
 @dataclass(slots=True)
 class Waiting:
-    """A transaction in no block. `told`: it has been reported. `absent_since`: the height at which we read when a node
-    was first found not to list it any more."""
+    """A transaction in no block. `told`: it has been reported. `absent_since`: the height of the newest block of the
+    node that first was found not to list it any more; if a block holds it, then one that is not much higher."""
 
     transaction: TransactionFields
     accounts: frozenset[Address]
@@ -41,10 +41,9 @@ class Waiting:
 
 @dataclass(slots=True)
 class Pool:
-    """What waits, by hash; `height` is where balances are read now."""
+    """What waits, by hash."""
 
     waiting: dict[str, Waiting] = field(default_factory=dict)
-    height: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there is a transaction that was not there before."""
 
@@ -77,13 +76,25 @@ class Asking:
             try:
                 await node.identify()
                 lists = await together(node.unconfirmed(account) for account in turn)
+                self._next = (self._next + count) % len(accounts)
+                await self._judge(node, dict(zip(turn, lists, strict=True)))
             except ConnectorError:
                 continue  # counted where it happened
-            self._next = (self._next + count) % len(accounts)
-            for account, items in zip(turn, lists, strict=True):
-                if not isinstance(items, NodeError):
-                    self._take(account, self._understood(node, items), full=len(items) >= MOST_LISTED)
             return
+
+    async def _judge(self, node: NisNode, lists: Mapping[Address, Sequence[object] | NodeError]) -> None:
+        """What is listed waits; what is not may wait no more, unless a list is full. Raises ConnectorError."""
+        whole: dict[Address, Container[str]] = {}
+        for account, items in lists.items():
+            if not isinstance(items, NodeError):
+                listed = self._understood(node, items)
+                self._take(listed)
+                if len(items) < MOST_LISTED:
+                    whole[account] = listed
+        if self._pool.waiting:
+            newest = await node.newest()
+            for account, names in whole.items():
+                self._miss(account, names, height=newest.height)
 
     def _understood(self, node: NisNode, items: Sequence[object]) -> Mapping[str, TransactionFields]:
         """By hash; one that makes no sense costs none of the others."""
@@ -102,7 +113,7 @@ class Asking:
                     found[transaction.hash()] = transaction
         return found
 
-    def _take(self, account: Address, listed: Mapping[str, TransactionFields], *, full: bool) -> None:
+    def _take(self, listed: Mapping[str, TransactionFields]) -> None:
         for name, transaction in listed.items():
             known = self._pool.waiting.get(name)
             if known is not None:
@@ -111,6 +122,8 @@ class Asking:
                 parties = {transaction.debtor, *transaction.named(), transaction.signed_by}
                 self._pool.waiting[name] = Waiting(transaction, frozenset(parties & self._accounts))
                 self._pool.news.set()
+
+    def _miss(self, account: Address, listed: Container[str], *, height: int) -> None:
         for name, waiting in self._pool.waiting.items():
-            if account in waiting.accounts and name not in listed and not full and waiting.absent_since is None:
-                waiting.absent_since = self._pool.height
+            if account in waiting.accounts and name not in listed and waiting.absent_since is None:
+                waiting.absent_since = height

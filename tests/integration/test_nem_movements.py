@@ -344,3 +344,25 @@ async def test_what_stands_in_the_first_block_that_is_read_does_not_wait() -> No
         ):
             while node.calls["/account/unconfirmedTransactions"] < 3 * len(NAMES):
                 assert (await anext(updates)).movements == ()
+
+
+async def test_what_a_node_ahead_has_in_a_block_is_not_called_gone_before_that_block_is_read() -> None:
+    made = chain()
+    async with (
+        nodes_on(made, count=2) as nodes,
+        connected(nodes, chain=made, agree=2) as connector,
+        following(connector, made.watch(XEM)) as updates,
+    ):
+        nodes[1].behaviour.lag = 3  # the other one is asked for what waits
+        for _ in range(5):
+            made.ledger.mine([])
+            update = await anext(updates)
+        assert update.failure is None
+        name = made.ledger.announce(made.transfer("cold", "customer", 9))
+        told = await movements_until(updates, some)
+        for _ in range(6):
+            made.ledger.mine()
+            before = nodes[0].calls["/account/unconfirmedTransactions"]
+            while nodes[0].calls["/account/unconfirmedTransactions"] < before + 2 * len(NAMES):
+                told += (await anext(updates)).movements
+    assert stages(told) == [(name, Stage.PENDING), (name, Stage.MINED)]
