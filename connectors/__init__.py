@@ -14,8 +14,9 @@ from pydantic import Field
 from connectors.base import Address, Connector
 from connectors.bitcoin.config import BitcoinConfig
 from connectors.evm.config import EvmConfig
+from connectors.nem.config import NemConfig
 
-AnyChainConfig = Annotated[EvmConfig | BitcoinConfig, Field(discriminator="kind")]
+AnyChainConfig = Annotated[EvmConfig | BitcoinConfig | NemConfig, Field(discriminator="kind")]
 """What a chain can be told, by its `kind`."""
 
 
@@ -67,4 +68,5 @@ class Kind:
 CONNECTORS: Mapping[str, Kind] = {
     "bitcoin": Kind("connectors.bitcoin", descriptors=True),
     "evm": Kind("connectors.evm"),
+    "nem": Kind("connectors.nem"),
 }

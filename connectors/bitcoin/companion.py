@@ -74,6 +74,8 @@ class BitcoinCompanion:
                 task.result()  # they never end: what ended one is a defect of ours, and the supervisor's
         for kept in self._books.of(self._watch):
             self._begin(kept)
+        for watcher in self._watchers.values():
+            watcher.catch_up()
         lost = set(self._traffic.lost)
         movements = await self._movements(update)
         for watcher in self._watchers.values() if self._traffic.lost.keys() - lost else ():

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 
+from connectors.base import Tip
 from connectors.bitcoin.accounts import Accounts, Derivation
 from connectors.bitcoin.coins import Coin
 from connectors.bitcoin.parts import coins_of, flaws, shorten
@@ -34,12 +35,18 @@ class SnapshotBook:
         self._gone: dict[bytes, Coin] = {}
         self._refused: Collection[bytes] = ()
         self._whole = False
+        self._tip: Tip | None = None
         self._lock = asyncio.Lock()
 
     @property
     def whole(self) -> bool:
         """See Book."""
         return self._whole
+
+    @property
+    def tip(self) -> Tip | None:
+        """See Book."""
+        return self._tip
 
     @property
     def refused(self) -> Collection[bytes]:
@@ -88,7 +95,7 @@ class SnapshotBook:
         self.found = len(part.scripts)
         self.touched.update(one for one, status in part.statuses.items() if self._statuses.get(one) != status)
         self._coins, self._statuses = coins, part.statuses
-        self._refused, self._whole = part.refused.keys(), True
+        self._refused, self._whole, self._tip = part.refused.keys(), True, part.header.tip
         self._compared.append(part.header.hash)
 
     def _valued(self, part: Snapshot) -> Sequence[Value]:

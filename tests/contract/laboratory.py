@@ -14,7 +14,10 @@ from typing import Protocol
 from connectors import CONNECTORS
 from connectors.base import Address, Connector, Token, Watch
 from connectors.evm.config import EvmConfig
+from connectors.nem.node import AT_ONCE
 from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
+from daemon.replay.nem_node import NemNode
+from tests.integration import nem_chain
 from tests.integration.anvil import AnvilNode
 from tests.integration.bitcoin_chain import COIN, balances, connected_to, watching
 from tests.integration.purse import Lock, Money
@@ -204,7 +207,47 @@ async def bitcoin_laboratory(state: str) -> AsyncIterator[Laboratory]:
         await door.shut()
 
 
+class NemLaboratory:
+    """A small NIS1 node of ours over a scripted ledger, and a mosaic that isn't there. No real node is to be had."""
+
+    def __init__(self, chain: nem_chain.Chain, *, node: NemNode, connector: Connector) -> None:
+        self.watch = chain.watch(nem_chain.XEM, Token("nem", "exchange:nothing", 2))
+        self.connector = connector
+        self._chain = chain
+        self._node = node
+
+    async def move(self) -> None:
+        self._chain.pay("hot", "cold", 7_000_000)
+
+    async def block(self) -> None:
+        self._chain.ledger.mine([])
+
+    async def reorganise(self) -> None:
+        """To the next height; what the old block held is not in the new ones."""
+        self._chain.ledger.reorganise(1, keep=False)
+
+    async def outage(self) -> None:
+        await self._node.go_dark()
+
+    async def recover(self) -> None:
+        await self._node.come_back()
+
+    async def truth(self) -> dict[tuple[Address, Token], int]:
+        return self._chain.truth(nem_chain.XEM)
+
+
+@asynccontextmanager
+async def nem_laboratory(_state: str) -> AsyncIterator[Laboratory]:
+    chain = nem_chain.chain()
+    async with nem_chain.nodes_on(chain) as (node,), nem_chain.connected([node], chain=chain) as connector:
+        laboratory = NemLaboratory(chain, node=node, connector=connector)
+        # The server has a task for each connection, and there are never more than these: now they are there.
+        await asyncio.gather(*(connector.probe(laboratory.watch) for _ in range(2 * AT_ONCE)))
+        yield laboratory
+
+
 LABORATORIES: Mapping[str, Callable[[str], AbstractAsyncContextManager[Laboratory]]] = {
     "bitcoin": bitcoin_laboratory,
     "evm": evm_laboratory,
+    "nem": nem_laboratory,
 }

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from connectors.bitcoin.config import BitcoinConfig, BitcoinNodeConfig, ElectrumConfig
 from connectors.config import EndpointConfig, NamedUrl, format_duration, parse_duration
 from connectors.evm.config import EvmConfig
+from connectors.nem.config import NemConfig
 from daemon import settings as models
 from daemon.document import Document, Keys, read
 from daemon.errors import ConfigError
@@ -44,6 +45,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "chains.<bitcoin>.node.": BitcoinNodeConfig,
     "chains.<bitcoin>.electrum[].": ElectrumConfig,
     "chains.<bitcoin>.esplora[].": EndpointConfig,
+    "chains.<nem>.": NemConfig,
+    "chains.<nem>.endpoints[].": EndpointConfig,
     "assets.<name>.": models.AssetConfig,
     "assets.<name>.tokens[].": models.TokenConfig,
     "wallets.<name>.": models.WalletConfig,

@@ -38,6 +38,7 @@ def test_every_kind_of_configuration_has_its_connector() -> None:
 SMALLEST: dict[str, dict[str, object]] = {
     "bitcoin": {"network": "bitcoin", "esplora": ["http://h"]},
     "evm": {"chain_id": 1, "endpoints": ["http://h"]},
+    "nem": {"endpoints": ["http://h"]},
 }
 
 
@@ -51,3 +52,12 @@ def test_every_kind_refuses_what_is_no_address(kind: str) -> None:
     config = TypeAdapter[AnyChainConfig](AnyChainConfig).validate_python({"kind": kind, **SMALLEST[kind]})
     with pytest.raises(BadAddress):
         CONNECTORS[kind].canonical(config)("nobody")
+
+
+def test_tokens_are_named_by_addresses_or_in_the_manner_of_the_chain() -> None:
+    read = TypeAdapter[AnyChainConfig](AnyChainConfig).validate_python
+    evm, nem = (read({"kind": kind, **SMALLEST[kind]}) for kind in ("evm", "nem"))
+    assert CONNECTORS["evm"].contract(evm)("0x" + "AB" * 20) == "0x" + "ab" * 20
+    assert CONNECTORS["nem"].contract(nem)("Exchange:Coin") == "exchange:coin"
+    with pytest.raises(BadAddress):
+        CONNECTORS["nem"].canonical(nem)("exchange:coin")
