@@ -45,6 +45,11 @@ class Book(Protocol):
         ...
 
     @property
+    def tip(self) -> Tip | None:
+        """The block as of which `coin` tells; None before the first."""
+        ...
+
+    @property
     def refused(self) -> Collection[bytes]:
         """Scripts that the source does not tell of."""
         ...
@@ -114,6 +119,11 @@ class BlockBook:
     def whole(self) -> bool:
         """See Book."""
         return self._whole
+
+    @property
+    def tip(self) -> Tip | None:
+        """See Book."""
+        return self._coins.tip
 
     @property
     def refused(self) -> Collection[bytes]:

@@ -74,6 +74,8 @@ class BitcoinCompanion:
                 task.result()  # they never end: what ended one is a defect of ours, and the supervisor's
         for kept in self._books.of(self._watch):
             self._begin(kept)
+        for watcher in self._watchers.values():
+            watcher.catch_up()
         lost = set(self._traffic.lost)
         movements = await self._movements(update)
         for watcher in self._watchers.values() if self._traffic.lost.keys() - lost else ():
@@ -116,7 +118,8 @@ class BitcoinCompanion:
         ways = self._books.ways(self._watch, tip=tip, above=stretch.above)
         if ways and ways[0].whole:
             return ways[0].traced
-        for name, histories in self._histories.items():
+        able = ((name, histories) for name, histories in self._histories.items() if histories.can_tell(tip))
+        for name, histories in able:
             try:
                 return await histories.mined(previous=stretch.previous, tip=tip, ancestor=stretch.ancestor)
             except ConnectorError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
@@ -24,8 +24,8 @@ class Mempool:
     """Is told what its source lists; pure of effects.
 
     A transaction counts as pending until a listing that should have it lacks it, so that a source that is away takes
-    nothing back. `coin_at` gives the watched coin at an outpoint, as of the newest block that is read: the spend of one
-    that is younger, and was never seen pending, shows when it is mined.
+    nothing back. `coin_at` gives the watched coin at an outpoint, as of the newest block that is read. What may spend a
+    younger one is `examine_again`ed when that block is read.
     """
 
     def __init__(self, describer: Describer, *, coin_at: Callable[[bytes], Coin | None]) -> None:
@@ -33,6 +33,8 @@ class Mempool:
         """By transaction id, in internal byte order, the oldest first."""
         self.examined: set[bytes] = set()
         """Every transaction that was offered since it was listed, whether it touches anything or not."""
+        self._suspects: dict[bytes, int | None] = {}
+        """What touched nothing → the height up to which blocks may show that it does; None when they were read."""
         self.rivals: dict[bytes, bytes] = {}
         """Pending transaction → another that spends a coin of it without touching what is watched."""
         self.begun = 0
@@ -88,21 +90,48 @@ class Mempool:
 
         What spends more coins that are known by now than when it was offered does not count as examined any more.
         """
-        for txid, traced in self.pending.items():
-            if sum(self._coin(outpoint) is not None for outpoint in traced.inputs) > self._inputs_known[txid]:
-                self.examined.discard(txid)
+        self.examined.difference_update(self._told_short())
         self.begun += 1
         return self.begun
+
+    def suspect(self, txids: Iterable[bytes], *, height: int, again: bool) -> None:
+        """Of these, what touches nothing as yet may spend coins of blocks up to this height, which are not read.
+
+        `again`: also what was examined once more already, when blocks were read.
+        """
+        strangers = (txid for txid in txids if txid not in self.pending)
+        self._suspects |= {txid: height for txid in strangers if again or txid not in self._suspects}
+
+    def examine_again(self, *, height: int) -> bool:
+        """Blocks are read up to this height: what may spend their coins does not count as examined.
+
+        Says whether there is any.
+        """
+        due = [txid for txid, at in self._suspects.items() if at is not None and at <= height]
+        self._suspects |= dict.fromkeys(due)
+        again = [*due, *self._told_short()]
+        self.examined.difference_update(again)
+        return bool(again)
 
     def settle(self, listed: Collection[bytes], *, number: int, height: int) -> None:
         """A listing of everything has ended, with all that it named offered: whatever it lacks is gone."""
         self._drop([txid for txid in self.pending if txid not in listed])
         self.examined.intersection_update(listed)
+        for txid in self._suspects.keys() - listed:
+            del self._suspects[txid]
         self.settled, self.height = number, height
 
     def settle_scripts(self, scripts: Container[bytes], *, listed: Container[bytes]) -> None:
         """As `settle`, for the transactions that touch one of these scripts."""
         self._drop([txid for txid in self.pending if txid not in listed and self._touches(txid, scripts)])
+
+    def _told_short(self) -> list[bytes]:
+        """What spends more coins that are known by now than when it was offered."""
+        return [
+            txid
+            for txid, traced in self.pending.items()
+            if sum(self._coin(outpoint) is not None for outpoint in traced.inputs) > self._inputs_known[txid]
+        ]
 
     def _coin(self, outpoint: bytes) -> Coin | None:
         return self._made.get(outpoint) or self._coin_at(outpoint) or self._left.get(outpoint)

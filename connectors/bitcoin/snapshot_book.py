@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 
+from connectors.base import Tip
 from connectors.bitcoin.accounts import Accounts, Derivation
 from connectors.bitcoin.coins import Coin
 from connectors.bitcoin.parts import coins_of, flaws, shorten
@@ -26,6 +27,7 @@ class SnapshotBook:
         self._derivation = Derivation(accounts)
         self._source = source
         self._read: dict[str, Sequence[Value]] = {}
+        self._compared: deque[str] = deque(maxlen=REMEMBERED)
         self.touched: set[bytes] = set()
         """Scripts whose history has changed since somebody took them from here."""
         self._statuses: Mapping[bytes, str] = {}
@@ -33,12 +35,18 @@ class SnapshotBook:
         self._gone: dict[bytes, Coin] = {}
         self._refused: Collection[bytes] = ()
         self._whole = False
+        self._tip: Tip | None = None
         self._lock = asyncio.Lock()
 
     @property
     def whole(self) -> bool:
         """See Book."""
         return self._whole
+
+    @property
+    def tip(self) -> Tip | None:
+        """See Book."""
+        return self._tip
 
     @property
     def refused(self) -> Collection[bytes]:
@@ -48,6 +56,10 @@ class SnapshotBook:
     def coin(self, outpoint: bytes) -> Coin | None:
         """See Book."""
         return self._coins.get(outpoint) or self._gone.get(outpoint)
+
+    def has_read(self, block: str) -> bool:
+        """Whether what had changed as of this block, one of the last that were asked for, was put to `touched`."""
+        return block in self._compared
 
     async def at(self, block: str) -> Sequence[Value]:
         """See Book."""
@@ -83,7 +95,8 @@ class SnapshotBook:
         self.found = len(part.scripts)
         self.touched.update(one for one, status in part.statuses.items() if self._statuses.get(one) != status)
         self._coins, self._statuses = coins, part.statuses
-        self._refused, self._whole = part.refused.keys(), True
+        self._refused, self._whole, self._tip = part.refused.keys(), True, part.header.tip
+        self._compared.append(part.header.hash)
 
     def _valued(self, part: Snapshot) -> Sequence[Value]:
         values: list[Value] = [0] * len(self.accounts.names)

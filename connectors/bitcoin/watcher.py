@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import structlog
 
+from connectors.base import Tip
 from connectors.bitcoin.book import Book
 from connectors.bitcoin.forms import BlockForm
 from connectors.bitcoin.mempool import Mempool
@@ -18,6 +19,7 @@ from connectors.bitcoin.sources.base import Change, Doubt, NewBlock, NewTransact
 from connectors.bitcoin.sources.polling import pause
 from connectors.bitcoin.transaction import Transaction, read_transaction
 from connectors.errors import BadAnswer, ConnectorError, Unavailable
+from connectors.quorum import Header
 from connectors.transport import Timing
 
 log = structlog.get_logger()
@@ -31,6 +33,10 @@ SHARE = 4.0
 SELDOM = 12.0
 """So many times more seldom is everything listed at a source that sends notices. They are no proof, and tell nothing of
 what leaves the mempool without a block."""
+
+PATIENCE = 5.0
+"""Seconds that a transaction is held back until the book has read the source's newest block, where its coins may be
+made. A warning that comes at once and says too little is better than none."""
 
 MOST_QUEUED = 10_000
 """Transactions of notices that wait to be looked at; with more, everything is listed instead."""
@@ -82,11 +88,25 @@ class Watcher:
         self._basis = (0, 0)
         """What was watched when everything was last listed; see `_watched`."""
         self._asked_for_fee: set[bytes] = set()
+        self._caught_up: Tip | None = None
+        """What the book had read when `catch_up` last looked."""
+        self._read_on = asyncio.Event()
+        self._given_up = ""
+        """The hash of a block that the book did not come to in good time."""
 
     def list_anew(self) -> None:
         """Lists everything again, as soon as can be."""
         self._due.everything = True
         self._wake.set()
+
+    def catch_up(self) -> None:
+        """Lists everything again where a block that the book has read since may make a difference."""
+        tip = self._book.tip
+        if tip is not None and tip != self._caught_up:
+            self._caught_up = tip
+            self._read_on.set()
+            if self.mempool.examine_again(height=tip.height):
+                self.list_anew()
 
     async def listen(self) -> None:
         """Takes the source's notices, where it sends any."""
@@ -138,10 +158,7 @@ class Watcher:
         due, self._due = self._due, _Due()
         before = dict(self.mempool.pending)
         try:
-            for transaction in map(self._read, due.raws):
-                if transaction is not None and not self.mempool.offer(transaction):
-                    # It may spend what another made whose notice was lost: the next listing offers them in turn.
-                    self.mempool.examined.discard(transaction.txid)
+            await self._take_raws(due.raws)
             if due.everything or self._watched() != self._basis:
                 await self._list_everything()
             elif due.scripts:
@@ -150,6 +167,16 @@ class Watcher:
         finally:
             if self.mempool.pending != before:
                 self._news.set()
+
+    async def _take_raws(self, raws: Sequence[bytes]) -> None:
+        """What touches nothing may spend what another made whose notice was lost: the next listing offers it again."""
+        if not raws:
+            return
+        head = await self._catching_up()
+        found = filter(None, map(self._read, raws))
+        strangers = [transaction.txid for transaction in found if not self.mempool.offer(transaction)]
+        self.mempool.examined.difference_update(strangers)
+        self._suspect(strangers, head=head)
 
     async def _list_everything(self) -> None:
         """What came to be watched since may be touched by what was examined before: then nothing counts as examined."""
@@ -174,7 +201,8 @@ class Watcher:
     async def _examine(self, listed: Mapping[bytes, int | None]) -> None:
         """Offers what is new; and once more what spends a coin that was only found after it.
 
-        All that makes coins for us is known by then, so that there is no third time.
+        All that makes coins for us is known by then, so that there is no third time; but for what blocks made that the
+        book has not read.
         """
         children: dict[bytes, set[bytes]] = defaultdict(set)
         new = [txid for txid in listed if txid not in self.mempool.examined]
@@ -190,6 +218,7 @@ class Watcher:
         touching: list[bytes] = []
         for start in range(0, len(wanted), TOGETHER):
             raws = await self._source.transactions(wanted[start : start + TOGETHER])
+            head = await self._catching_up()
             if not self._book.whole:
                 raise Unavailable(f"{self._source.transport.provider}: its coins are found anew meanwhile")
             for txid, raw in raws.items():
@@ -201,7 +230,29 @@ class Watcher:
                     touching.append(txid)
                 for parent in {outpoint[:TXID] for outpoint in transaction.inputs()} & listed.keys():
                     children[parent].add(txid)
+            self._suspect(raws, head=head)
         return touching
+
+    def _suspect(self, txids: Collection[bytes], *, head: Header) -> None:
+        """Has these looked at again, where the newest blocks are not read."""
+        behind = not self._has_read(head)
+        if behind or self._depth:
+            self.mempool.suspect(txids, height=head.height + self._depth, again=behind)
+
+    async def _catching_up(self) -> Header:
+        """The block that is to be read at the source, when the book has read it, or has been waited for in vain."""
+        head = await self._source.head()
+        due = self._timing.clock() + PATIENCE
+        while not self._has_read(head) and head.hash != self._given_up:
+            self._read_on.clear()
+            self._news.set()
+            await self._timing.sleep_or(self._read_on, seconds=due - self._timing.clock())
+            if self._timing.clock() >= due:
+                self._given_up = head.hash
+        return head
+
+    def _has_read(self, head: Header) -> bool:
+        return self._book.tip == head.tip
 
     def _read(self, raw: bytes) -> Transaction | None:
         """None for one that can't be read, which must not hide the others, or that moves nothing that we can watch."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import TracebackType
@@ -94,12 +94,14 @@ class Behaviour:
     - `warming_up`: it refuses all calls, as while it loads its index
     - `downloading`: it says that it is in its initial download
     - `pruned_below`: blocks below this height are thrown away
+    - `misplaced`: where a scan wrongly says that outputs are, as with a damaged database; None: not at all
     """
 
     scan_seconds: float = 0.0
     warming_up: bool = False
     downloading: bool = False
     pruned_below: int = 0
+    misplaced: dict[Outpoint, Outpoint | None] = field(default_factory=dict)
 
 
 class BitcoinNode:
@@ -261,7 +263,7 @@ class BitcoinNode:
         try:
             scripts = {await self._script(one) for one in objects}
             await self._catch_up()
-            found = {place: one for place, one in self._utxos.outputs.items() if one.script in scripts}
+            found = self._found(scripts)
             height, block, count = len(self._utxos.blocks) - 1, self._utxos.blocks[-1].hash, len(self._utxos.outputs)
             await scan.run(self.behaviour.scan_seconds)
         finally:
@@ -274,6 +276,11 @@ class BitcoinNode:
             "unspents": [_unspent(place, one, tip=height) for place, one in found.items()],
             "total_amount": sum((one.amount for one in found.values()), Decimal(0)),
         }
+
+    def _found(self, scripts: Container[str]) -> dict[Outpoint, Output]:
+        right = {place: one for place, one in self._utxos.outputs.items() if one.script in scripts}
+        told = {self.behaviour.misplaced.get(place, place): one for place, one in right.items()}
+        return {place: one for place, one in told.items() if place is not None}
 
     async def _script(self, scan_object: object) -> str:
         """Of the descriptors those that name one script: raw(HEX) and addr(ADDRESS), with or without a checksum."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from connectors.base import Address, Token
+from connectors.base import Address, Tip, Token
 from connectors.bitcoin import watcher as module
 from connectors.bitcoin.accounts import Accounts, Expansion
 from connectors.bitcoin.address import address_of
@@ -27,7 +27,7 @@ from connectors.bitcoin.sources.base import (
     Source,
     Touched,
 )
-from connectors.bitcoin.watcher import SELDOM, SHARE, Watcher
+from connectors.bitcoin.watcher import PATIENCE, SELDOM, SHARE, Watcher
 from connectors.circuit import Circuit
 from connectors.errors import BadAnswer, ConnectorError, Reason, Unavailable
 from connectors.quorum import Header, Value
@@ -50,6 +50,10 @@ def address(of: bytes) -> Address:
     return found
 
 
+def header(height: int, *, branch: str = "a") -> Header:
+    return Header(height, f"{branch}{height}", f"{branch}{height - 1}", datetime(2026, 1, 1, tzinfo=UTC))
+
+
 class Mempoolish(Source):
     """A source whose mempool a test fills; `notify` sends a notice where it sends any."""
 
@@ -67,6 +71,7 @@ class Mempoolish(Source):
         self.asked: Counter[str] = Counter()
         self.listed: list[Collection[bytes]] = []
         self.fetched: list[bytes] = []
+        self.newest = header(7)
         self.meanwhile: Callable[[], None] = lambda: None
         """What happens while the source answers with transactions."""
 
@@ -84,7 +89,7 @@ class Mempoolish(Source):
 
     async def head(self) -> Header:
         self._count("head")
-        return Header(7, "a7", "a6", datetime(2026, 1, 1, tzinfo=UTC))
+        return self.newest
 
     async def header_at(self, height: int) -> Header | None:
         raise NotImplementedError
@@ -138,6 +143,7 @@ class Ledger:
         self.accounts.extend()
         self.found = 0
         self.whole = True
+        self.tip: Tip | None = header(7).tip
         self.refused: Collection[bytes] = ()
         self.coins: dict[bytes, Coin] = {}
 
@@ -205,6 +211,17 @@ class Scene:
     @property
     def pending(self) -> list[bytes]:
         return list(self.watcher.mempool.pending)
+
+    def read(self, height: int, *, branch: str = "a", coin: int | None = None) -> None:
+        """The book comes to that block, which may make a coin of 100."""
+        if coin is not None:
+            self.book.put(coin)
+        self.book.tip = header(height, branch=branch).tip
+        self.watcher.catch_up()
+
+    def change(self, tx: Tx) -> int:
+        """What it moves of ours."""
+        return sum(units for _, units in self.watcher.mempool.pending[tx.txid()].movement.changes)
 
     def fails(self) -> bool:
         return self.watcher.mempool.failing
@@ -432,6 +449,106 @@ async def test_scripts_that_are_watched_newly_make_everything_be_looked_at_again
 
 
 # ── a source that fails ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_spend_is_held_back_until_the_block_that_may_hold_its_coin_is_read() -> None:
+    """It pays change to us too: without its coin it would look like a deposit."""
+    async with scene(begun=False) as it:
+        it.source.newest = header(8)
+        theft = pay(place(1), (STRANGER, 90), (COLD, 5))
+        it.source.hold(theft)
+        await it.begin()
+        assert it.pending == []
+        assert it.news.is_set()  # whoever reads blocks should do so now
+        it.read(8, coin=1)
+        await it.time.rests()
+        assert it.change(theft) == -95
+
+
+async def test_a_noticed_spend_is_held_back_as_well() -> None:
+    async with scene(notices=True) as it:
+        it.source.newest = header(8)
+        theft = pay(place(1), (STRANGER, 90), (COLD, 5))
+        await it.notify(NewTransaction(theft.raw()))
+        assert it.pending == []
+        it.read(8, coin=1)
+        await it.time.rests()
+        assert it.change(theft) == -95
+
+
+async def test_where_the_block_is_not_read_in_good_time_what_can_be_said_is_said_and_put_right_later() -> None:
+    async with scene(notices=True) as it:
+        it.source.newest = header(8)
+        theft, hidden = pay(place(1), (STRANGER, 90), (COLD, 5)), pay(place(2), (STRANGER, 90))
+        it.source.hold(theft, hidden)
+        await it.notify(Touched(COLD))
+        began = it.time.now
+        await it.time.go_on()
+        assert it.time.now - began == PATIENCE
+        assert it.pending == [theft.txid()]
+        assert it.change(theft) == 5
+        it.book.put(2)
+        it.read(8, coin=1)
+        await it.time.rests()
+        assert it.pending == [theft.txid(), hidden.txid()]
+        assert it.change(theft) == -95
+
+
+async def test_a_block_that_was_waited_for_in_vain_is_not_waited_for_again() -> None:
+    async with scene(notices=True) as it:
+        it.source.newest = header(8)
+        await it.notify(NewTransaction(pay(place(1), (STRANGER, 90)).raw()))
+        await it.time.go_on()
+        theft = pay(it.book.put(2), (STRANGER, 90))
+        await it.notify(NewTransaction(theft.raw()))
+        assert it.pending == [theft.txid()]
+
+
+async def test_a_spend_is_found_when_the_book_comes_to_the_other_branch() -> None:
+    async with scene(notices=True) as it:
+        it.source.newest = header(7, branch="b")
+        theft = pay(place(1), (STRANGER, 90))
+        it.source.hold(theft)
+        await it.notify(Touched(COLD))
+        await it.time.go_on()
+        assert it.pending == []
+        it.read(7, branch="b", coin=1)
+        await it.time.rests()
+        assert it.pending == [theft.txid()]
+
+
+async def test_with_depth_what_touches_nothing_is_looked_at_once_more_when_the_newest_block_is_read() -> None:
+    async with scene(depth=2) as it:
+        stranger = pay(place(1), (STRANGER, 90))
+        it.source.hold(stranger)
+        await it.time.go_on()
+        for height in range(8, 14):
+            it.source.newest = header(height)
+            it.read(height)
+            await it.time.rests()
+            assert len(it.source.fetched) == (1 if height < 9 else 2)
+
+
+async def test_with_depth_a_spend_of_a_coin_that_is_not_read_yet_is_put_right_when_it_is() -> None:
+    async with scene(depth=2, notices=True) as it:
+        theft = pay(place(1), (STRANGER, 90), (COLD, 5))
+        it.source.hold(theft)
+        await it.notify(Touched(COLD))
+        assert it.change(theft) == 5
+        it.source.newest = header(8)
+        it.read(8, coin=1)
+        await it.time.rests()
+        assert it.change(theft) == -95
+
+
+async def test_a_book_that_is_abreast_has_nothing_looked_at_again() -> None:
+    async with scene() as it:
+        it.source.hold(pay(place(1), (STRANGER, 90)))
+        await it.time.go_on()
+        it.source.newest = header(8)
+        it.read(8)
+        await it.time.go_on()
+        assert len(it.source.fetched) == 1
 
 
 async def test_a_source_that_fails_takes_nothing_back_and_is_listed_anew_with_growing_pauses() -> None:

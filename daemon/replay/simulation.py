@@ -1,0 +1,88 @@
+"""A clock that stands still while anybody works and leaps to the next moment that somebody waits for.
+
+It makes a replay as fast as the work in it, and the same every time: nothing depends on how busy the machine is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+IDLE_TURNS = 50
+"""Turns of the event loop without a sign of work after which everybody waits. On the loopback what one side has sent
+the other can read in the next turn, so that no request is under way for longer than its own steps take."""
+
+
+class Simulation:
+    """Its `now`, `clock` and `sleep` take the place of the real ones. It moves only in `run_until`.
+
+    `busy` is to be called at every sign of work that takes no simulated time: a request that came, an answer that went.
+    """
+
+    def __init__(self, start: datetime) -> None:
+        self._start = start
+        self._seconds = 0.0
+        self._order = itertools.count()
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._signs = 0
+
+    def now(self) -> datetime:
+        """The simulated time, UTC."""
+        return self._start + timedelta(seconds=self._seconds)
+
+    def clock(self) -> float:
+        """Simulated seconds since the start."""
+        return self._seconds
+
+    def busy(self) -> None:
+        """A sign of work: everybody gets a few turns more before time goes on."""
+        self._signs += 1
+
+    async def sleep(self, seconds: float) -> None:
+        """Returns when so many simulated seconds have passed."""
+        self.busy()
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        waking = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._seconds + seconds, next(self._order), waking))
+        await waking
+        self.busy()
+
+    async def until(self, moment: datetime) -> None:
+        """Returns when it is that late."""
+        await self.sleep((moment - self.now()).total_seconds())
+
+    async def run_until(self, moment: datetime, *, settled: Callable[[], Awaitable[None]]) -> None:
+        """Lets simulated time pass up to the moment. `settled` is awaited whenever nobody works any more."""
+        end = (moment - self._start).total_seconds()
+        while True:
+            await self._idle()
+            await settled()
+            due = self._next_due()
+            if due is None or due > end:
+                break
+            self._seconds = max(self._seconds, due)
+            self._wake()
+        self._seconds = max(self._seconds, end)
+
+    def _next_due(self) -> float | None:
+        while self._sleepers and self._sleepers[0][2].done():  # who was cancelled waits no more
+            heapq.heappop(self._sleepers)
+        return self._sleepers[0][0] if self._sleepers else None
+
+    def _wake(self) -> None:
+        """Everybody who is due now."""
+        while (due := self._next_due()) is not None and due <= self._seconds:
+            heapq.heappop(self._sleepers)[2].set_result(None)
+
+    async def _idle(self) -> None:
+        turns, signs = 0, self._signs
+        while turns < IDLE_TURNS:
+            await asyncio.sleep(0)
+            turns += 1
+            if self._signs != signs:
+                turns, signs = 0, self._signs
