@@ -24,10 +24,14 @@ from daemon.model import Judgement
 from daemon.once import look
 from daemon.policy import worst
 from daemon.reload import Loaded, load_whole
+from daemon.replay.catalogue import shipped
+from daemon.replay.command import Wanted, own_policies, replay_all, replay_one
+from daemon.replay.scenario import scenario_schema
+from daemon.replay.trial import ADVERSE, AS_IT_WAS
 from daemon.settings import schema
 from daemon.table import print_report
 
-OK, FATAL, BAD_CONFIGURATION, BREACH, UNKNOWN = 0, 1, 2, 3, 4
+OK, FATAL, BAD_CONFIGURATION, BREACH, UNKNOWN, UNMET = 0, 1, 2, 3, 4, 5
 
 FASTEST = 86_400.0
 """Story seconds a second: the demo's whole day in one."""
@@ -105,8 +109,22 @@ def _demo(arguments: argparse.Namespace) -> int:
     return _until_stopped(lambda stop: play_demo(stop, env=os.environ, console=out, speed=arguments.speed))
 
 
-def _schema(_arguments: argparse.Namespace) -> int:
-    sys.stdout.write(json.dumps(schema(), indent=2) + "\n")
+def _replay(arguments: argparse.Namespace) -> int:
+    logs.configure(level="error", as_json=False)
+    wanted = Wanted(
+        trial=ADVERSE if arguments.adverse else AS_IT_WAS,
+        policies=own_policies(arguments.policy) if arguments.policy else None,
+        speed=arguments.speed,
+    )
+    if arguments.all:
+        return OK if uvloop.run(replay_all(wanted=wanted, console=out, as_json=arguments.json)) else UNMET
+    one = replay_one(arguments.scenario, wanted=wanted, console=out, as_json=arguments.json)
+    return OK if uvloop.run(one) else UNMET
+
+
+def _schema(arguments: argparse.Namespace) -> int:
+    wanted = scenario_schema() if arguments.scenario else schema()
+    sys.stdout.write(json.dumps(wanted, indent=2) + "\n")
     return OK
 
 
@@ -154,9 +172,28 @@ def _parser() -> argparse.ArgumentParser:
     demo = verbs.add_parser("demo", help="a replayed day of an invented exchange, in 90 seconds")
     demo.add_argument("--speed", type=_speed, default=960.0, metavar="N", help="story seconds a second (960)")
     demo.set_defaults(command=_demo)
-    verbs.add_parser("schema", help="JSON Schema of the configuration").set_defaults(command=_schema)
+    _add_replay(verbs)
+    of = verbs.add_parser("schema", help="JSON Schema of the configuration")
+    of.add_argument("--scenario", action="store_true", help="of a scenario for `replay` instead")
+    of.set_defaults(command=_schema)
     verbs.add_parser("version", help="versions of the program and its main libraries").set_defaults(command=_version)
     return parser
+
+
+def _add_replay(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    replay = verbs.add_parser("replay", help="play an incident through the real connectors and rules")
+    which = replay.add_mutually_exclusive_group(required=True)
+    which.add_argument("scenario", nargs="?", metavar="NAME|FILE", help=f"one of {', '.join(shipped())}, or a file")
+    which.add_argument("--all", action="store_true", help="every scenario that comes with the program: the scoreboard")
+    replay.add_argument(
+        "--policy", metavar="P", help="a preset, or a file of rules, instead of the scenario's policies"
+    )
+    replay.add_argument(
+        "--speed", type=_speed, metavar="N", help="simulated seconds a second; default: as fast as can be"
+    )
+    replay.add_argument("--adverse", action="store_true", help="slow, failing and lying nodes, and a reorganisation")
+    replay.add_argument("--json", action="store_true", help="print what came of it as one JSON object")
+    replay.set_defaults(command=_replay)
 
 
 def _speed(text: str) -> float:

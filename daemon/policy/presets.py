@@ -73,10 +73,11 @@ def _from_preset(preset: str, *, folders: Sequence[Path], where: str) -> list[tu
     if path is None or not PRESET_NAME.fullmatch(preset):
         known = {file.stem for folder in folders for file in folder.glob("*.yaml")}
         raise ConfigError(where, f"no such preset{nearest(preset, known)}")
-    return [(f"{preset}/{_name(rule)}", rule) for rule in _load(path).rules]
+    return [(f"{preset}/{_name(rule)}", rule) for rule in read_preset(path).rules]
 
 
-def _load(path: Path) -> Preset:
+def read_preset(path: Path) -> Preset:
+    """The rules of one file; ConfigError."""
     document = read(path)
     try:
         preset = Preset.model_validate(document.value)

@@ -4,21 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
 from daemon.model import Severity
-from daemon.replay.scenario import Expectation
-from daemon.replay.timetable import Timetable
+from daemon.replay.cast import Cast
+from daemon.replay.expectation import deadlines, not_yet
+from daemon.replay.scenario import Expectation, Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Loot:
+    """In whole coins of each asset: what customers' wallets held `before` the first theft of it, and what is `gone`."""
+
+    before: Mapping[str, Decimal]
+    gone: Mapping[str, Decimal]
+
+    @property
+    def left(self) -> dict[str, Decimal]:
+        """The share of each asset that is still there, of those that were stolen from."""
+        return {asset: 1 - gone / self.before[asset] for asset, gone in self.gone.items() if self.before[asset]}
+
+    def value(self, scenario: Scenario) -> Decimal | None:
+        """What is gone in the scenario's currency; None where an asset of it has no price."""
+        prices = {asset: scenario.assets[asset].price for asset in self.gone}
+        if any(price is None for price in prices.values()):
+            return None
+        return sum((self.gone[asset] * price.amount for asset, price in prices.items() if price), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """An alert that began to fire. `event` is the step that had happened last, None before the first.
+    """An alert that began to fire. `event` is the step of the timeline that had happened last, None before the first.
 
-    `lost` are the coins that thefts had taken by then, `left` the share of each asset that was still there, of what
-    there was before the first theft.
+    `loot` is what thefts had taken by then.
     """
 
     alert: str
@@ -28,8 +48,7 @@ class Alarm:
     at: datetime
     event: str | None
     summary: str
-    lost: Mapping[str, Decimal]
-    left: Mapping[str, Decimal]
+    loot: Loot
 
 
 class Answer(StrEnum):
@@ -40,14 +59,10 @@ class Answer(StrEnum):
     MISSED = "missed"  # it never fired
     NOT_YET = "not yet"  # there is no rule of the kind that raises it
 
-    @property
-    def met(self) -> bool:
-        return self is Answer.MET
-
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An expectation, what became of it, and the first alarm that could have met it."""
+    """An expectation, what became of it, and the alarm that met it, or the first that came too late."""
 
     expected: Expectation
     answer: Answer
@@ -56,34 +71,61 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one replay."""
+    """What came of one replay. `loot` is all that thefts took in it; `began` when the first of them happened, or the
+    first step where nothing is stolen; None in a scenario without steps."""
 
-    incident: str
-    policy: str
+    scenario: Scenario
     alarms: Sequence[Alarm]
     judged: Sequence[Judged]
+    loot: Loot
+    began: datetime | None
 
     @property
     def passed(self) -> bool:
-        """Whether every alert that is expected came in time."""
-        return all(judged.answer.met for judged in self.judged)
+        """Whether every alert that is expected came in time, and no more others than are tolerated."""
+        return all(judged.answer is Answer.MET for judged in self.judged) and not self.too_many
+
+    @property
+    def others(self) -> Mapping[Severity, int]:
+        """How many alarms came that nobody expected, by their severity."""
+        counts = dict.fromkeys(Severity, 0)
+        for alarm in self.alarms:
+            counts[alarm.severity] += not any(_fits(alarm, judged.expected) for judged in self.judged)
+        return counts
+
+    @property
+    def too_many(self) -> bool:
+        """Whether more alarms came that nobody expected than the scenario tolerates."""
+        tolerated = self.scenario.tolerated
+        limits = {Severity.CRITICAL: tolerated.critical, Severity.WARNING: tolerated.warning}
+        return any(limit is not None and self.others[severity] > limit for severity, limit in limits.items())
+
+    def first_of_each_policy(self) -> Mapping[str, Alarm]:
+        """The first alarm of each policy, in the order in which they came."""
+        first: dict[str, Alarm] = {}
+        for alarm in self.alarms:
+            first.setdefault(alarm.policy, alarm)
+        return first
+
+    def delay(self, alarm: Alarm) -> timedelta | None:
+        """From the first theft to the alarm; negative when it came before."""
+        return None if self.began is None else alarm.at - self.began
 
 
-def judge(
-    expectations: Sequence[Expectation], alarms: Sequence[Alarm], *, times: Timetable, kinds: frozenset[str]
-) -> tuple[Judged, ...]:
-    """What became of each expectation; `kinds` are the kinds of rules that there are."""
-    return tuple(_judged(expected, alarms, times=times, kinds=kinds) for expected in expectations)
+def judge(scenario: Scenario, alarms: Sequence[Alarm], *, cast: Cast) -> tuple[Judged, ...]:
+    """What became of each expectation."""
+    return tuple(_judged(expected, alarms, scenario=scenario, cast=cast) for expected in scenario.expected)
 
 
-def _judged(expected: Expectation, alarms: Sequence[Alarm], *, times: Timetable, kinds: frozenset[str]) -> Judged:
+def _judged(expected: Expectation, alarms: Sequence[Alarm], *, scenario: Scenario, cast: Cast) -> Judged:
     fitting = [alarm for alarm in alarms if _fits(alarm, expected)]
-    good = next((alarm for alarm in fitting if _in_time(alarm, expected, times=times)), None)
-    if good is not None:
-        return Judged(expected, Answer.MET, good)
+    limits = deadlines(expected, scenario=scenario, cast=cast)
+    for alarm in fitting:
+        if all(limit.met(alarm.at) for limit in limits) and _enough_left(alarm, expected):
+            return Judged(expected, Answer.MET, alarm)
     if fitting:
         return Judged(expected, Answer.LATE, fitting[0])
-    return Judged(expected, Answer.MISSED if expected.needs in kinds else Answer.NOT_YET, None)
+    return Judged(expected, Answer.NOT_YET if not_yet(expected) else Answer.MISSED, None)
 
 
 def _fits(alarm: Alarm, expected: Expectation) -> bool:
@@ -94,10 +136,7 @@ def _fits(alarm: Alarm, expected: Expectation) -> bool:
     )
 
 
-def _in_time(alarm: Alarm, expected: Expectation, *, times: Timetable) -> bool:
-    return (
-        (expected.before is None or alarm.at + expected.lead < times.happens(expected.before))
-        and (expected.before_mined is None or alarm.at < times.mined(expected.before_mined))
-        and (expected.no_later_than is None or alarm.at <= times.read(expected.no_later_than))
-        and all(alarm.left.get(asset, Decimal(0)) >= share for asset, share in expected.left.items())
-    )
+def _enough_left(alarm: Alarm, expected: Expectation) -> bool:
+    """What was not stolen from at all is all still there."""
+    left = alarm.loot.left
+    return all(left.get(asset, Decimal(1)) >= share for asset, share in expected.left.items())

@@ -22,7 +22,7 @@ from daemon.once import Unrecorded
 from daemon.pipeline import Pipeline, Recorder, Sink
 from daemon.reload import Loaded
 from daemon.replay.configuration import configured
-from daemon.replay.outcome import Alarm
+from daemon.replay.outcome import Alarm, Outcome, judge
 from daemon.replay.scenario import Scenario
 from daemon.replay.script import Happening
 from daemon.replay.simulation import Simulation
@@ -84,7 +84,7 @@ class Player:
         self, stage: Stage, loaded: Loaded, *, simulation: Simulation, trial: Trial, audience: Audience, bells: Bells
     ) -> None:
         self.alarms: list[Alarm] = []
-        self.timetable = Timetable(stage.scenario)
+        self._timetable = Timetable(stage.scenario)
         self._stage = stage
         self._loaded = loaded
         self._simulation = simulation
@@ -112,6 +112,12 @@ class Player:
                 act.act()
             await simulation.run_until(scenario.end, settled=self._settled)
 
+    def outcome(self) -> Outcome:
+        """What came of it."""
+        scenario = self._stage.scenario
+        judged = judge(scenario, self.alarms, cast=self._stage.cast)
+        return Outcome(scenario, tuple(self.alarms), judged, self._stage.loot, self._timetable.began)
+
     def offer(self, report: Report) -> None:
         """See Sink."""
         self._audience.judged(report)
@@ -123,7 +129,7 @@ class Player:
                 self._audience.alarmed(alarm)
 
     def _alarm(self, finding: Finding, *, at: datetime) -> Alarm:
-        verdict, loot = finding.verdict, self._stage.loot
+        verdict = finding.verdict
         return Alarm(
             alert=verdict.alert,
             policy=verdict.policy,
@@ -132,8 +138,7 @@ class Player:
             at=at,
             event=self._event,
             summary=verdict.summary,
-            lost=dict(loot.gone),
-            left=loot.left,
+            loot=self._stage.loot,
         )
 
     def _take(self, update: Update) -> None:
@@ -163,15 +168,15 @@ class Player:
         self._stage.perform(happening)
         step = getattr(happening, "step", None)
         if step is not None:
-            self._event = self.timetable.names[step]
+            self._event = self._timetable.names[step]
         self._audience.happened(happening)
 
     def _blocks(self, chain: str) -> Iterator[Act]:
-        for at in self.timetable.blocks(chain):
+        for at in self._timetable.blocks(chain):
             yield Act(at, 1, 0, lambda at=at: self._stage.mine(chain, time=at))  # type: ignore[misc]
 
     def _reorganisation(self) -> Act:
-        at = self.timetable.middle
+        at = self._timetable.middle
         return Act(at, 2, 0, lambda: self._stage.reorganise(self._trial.reorganised, time=at))
 
     # ── who watches ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
@@ -13,6 +12,7 @@ from typing import Protocol, Self, cast
 
 from daemon.model import Owner
 from daemon.replay.cast import Account, Cast, Coin
+from daemon.replay.outcome import Loot
 from daemon.replay.played import Opening, PlayedChain, PlayedToken
 from daemon.replay.played import Purse as PlayedPurse
 from daemon.replay.scenario import Scenario
@@ -39,28 +39,14 @@ class Plays(Protocol):
     def contract(self, name: str) -> str: ...
 
 
-@dataclass(slots=True)
-class Loot:
-    """Coins of each asset: `before` the first theft in customers' wallets, `gone` by thefts so far."""
-
-    before: dict[str, Decimal]
-    gone: dict[str, Decimal]
-
-    @property
-    def left(self) -> dict[str, Decimal]:
-        """The share that is still there of each asset that was stolen from."""
-        return {
-            asset: Decimal(1) - gone / self.before[asset] for asset, gone in self.gone.items() if self.before[asset]
-        }
-
-
 class Stage:
     """As an async context manager: chains serve while it is open."""
 
     def __init__(self, scenario: Scenario, *, simulation: Simulation, trial: Trial) -> None:
         self.scenario = scenario
         self.cast = Cast(scenario)
-        self.loot = Loot({}, {})
+        self._before: dict[str, Decimal] = {}
+        self._gone: dict[str, Decimal] = {}
         self._plays = {chain: _plays(setup.kind) for chain, setup in scenario.chains.items()}
         openings = {chain: self._opening(chain, simulation=simulation, trial=trial) for chain in scenario.chains}
         self.chains = {chain: self._plays[chain](opening) for chain, opening in openings.items()}
@@ -83,6 +69,11 @@ class Stage:
     def requests(self) -> int:
         """That all nodes have answered so far."""
         return sum(chain.requests for chain in self.chains.values())
+
+    @property
+    def loot(self) -> Loot:
+        """What thefts have taken so far."""
+        return Loot(dict(self._before), dict(self._gone))
 
     def address(self, account: Account) -> str:
         """Where an account is on its chain."""
@@ -116,8 +107,8 @@ class Stage:
         )
         coins, asset = payment.coin.coins(payment.units), payment.coin.asset
         if payment.theft:
-            self.loot.before.setdefault(asset, self._held.get(asset, Decimal(0)))
-            self.loot.gone[asset] = self.loot.gone.get(asset, Decimal(0)) + coins
+            self._before.setdefault(asset, self._held.get(asset, Decimal(0)))
+            self._gone[asset] = self._gone.get(asset, Decimal(0)) + coins
         for account, change in ((payment.payer, -coins), (payment.payee, coins)):
             if self._is_customers(account):
                 self._held[asset] = self._held.get(asset, Decimal(0)) + change

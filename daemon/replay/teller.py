@@ -25,21 +25,27 @@ STYLES = {
 }
 
 
+UNDATED, DATED = "%H:%M", "%Y-%m-%d %H:%M:%S"
+
+
 class Teller:
     """Prints lines to `console` and reports as what changed since the report before.
 
-    On a terminal text wraps under itself and has colours; elsewhere each line is one plain line.
+    On a terminal text wraps under itself and has colours; elsewhere each line is one plain line. `dated`: lines say the
+    day too.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, dated: bool = False) -> None:
         self._console = console
+        self._clock = DATED if dated else UNDATED
         self._previous: Report | None = None
         self._account = Account()
 
     def line(self, line: Line) -> None:
         """Prints one line; the world's `play` calls it with what really happens."""
         self._console.print(
-            _rendered(line) if self._console.is_terminal else _plain(line), soft_wrap=not self._console.is_terminal
+            _rendered(line, clock=self._clock) if self._console.is_terminal else _plain(line, clock=self._clock),
+            soft_wrap=not self._console.is_terminal,
         )
 
     def report(self, report: Report) -> None:
@@ -89,19 +95,19 @@ class Account:
         return [Line(last.at, Word.STATUS, sentence) for sentence in told]
 
 
-def _plain(line: Line) -> Text:
-    return Text(f"{line.at:%H:%M}  {line.word:<8}  {line.text}")
+def _plain(line: Line, *, clock: str) -> Text:
+    return Text(f"{line.at:{clock}}  {line.word:<8}  {line.text}")
 
 
-def _rendered(line: Line) -> Table:
+def _rendered(line: Line, *, clock: str) -> Table:
     style = STYLES[line.word]
     row = Table.grid(padding=(0, 1))
-    row.add_column(width=5)
+    row.add_column(width=len(f"{line.at:{clock}}"))
     row.add_column(width=10)
     row.add_column(ratio=1)
     quiet = line.word is Word.SCRIPT
     row.add_row(
-        Text(f"{line.at:%H:%M}", style="dim" if quiet else ""),
+        Text(f"{line.at:{clock}}", style="dim" if quiet else ""),
         Text(f" {line.word} ", style=style),
         Text(line.text, style=style if quiet else ""),
     )
