@@ -115,6 +115,7 @@ def _replay(arguments: argparse.Namespace) -> int:
         trial=ADVERSE if arguments.adverse else AS_IT_WAS,
         policies=own_policies(arguments.policy) if arguments.policy else None,
         speed=arguments.speed,
+        alertmanagers=arguments.alertmanager,
     )
     if arguments.all:
         return OK if uvloop.run(replay_all(wanted=wanted, console=out, as_json=arguments.json)) else UNMET
@@ -192,6 +193,9 @@ def _add_replay(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--speed", type=_speed, metavar="N", help="simulated seconds a second; default: as fast as can be"
     )
     replay.add_argument("--adverse", action="store_true", help="slow, failing and lying nodes, and a reorganisation")
+    replay.add_argument(
+        "--alertmanager", action="append", default=[], metavar="URL", help="ring there too, as a drill; may be repeated"
+    )
     replay.add_argument("--json", action="store_true", help="print what came of it as one JSON object")
     replay.set_defaults(command=_replay)
 

@@ -22,12 +22,13 @@ TEXT_LIMIT = 2000
 class Origin:
     """What all alerts of this daemon say of where they come from: whose money, our own API, the folder of the runbooks.
 
-    A link is left out while its base is empty.
+    A link is left out while its base is empty. `drill` names the scenario that is replayed, where nothing is real.
     """
 
     entity: str
     external_url: str = ""
     runbook_url: str = ""
+    drill: str = ""
 
 
 def identity(verdict: Verdict) -> Identity:
@@ -45,6 +46,7 @@ def alert(finding: Finding, *, origin: Origin, ends: datetime) -> Alert:
             "subject": verdict.subject,
             "severity": verdict.severity.value,
             "entity": origin.entity,
+            **({"drill": origin.drill} if origin.drill else {}),
         },
         "annotations": _annotations(finding, origin),
         "startsAt": _rfc3339(finding.since),
@@ -69,7 +71,7 @@ def watchdog(origin: Origin, *, since: datetime, ends: datetime) -> Alert:
 def _annotations(finding: Finding, origin: Origin) -> dict[str, str]:
     verdict = finding.verdict
     texts = {
-        "summary": verdict.summary,
+        "summary": f"DRILL: {verdict.summary}" if origin.drill else verdict.summary,
         **_measured(verdict),
         "amount_to_move": "; ".join(map(_move, verdict.moves)),
         "causes": ", ".join(verdict.causes),

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,10 +15,11 @@ from rich.console import Console
 
 from daemon.errors import ConfigError
 from daemon.replay import rendering, telling
+from daemon.replay.bells import rung
 from daemon.replay.cast import Cast
 from daemon.replay.catalogue import find, shipped
 from daemon.replay.outcome import Outcome
-from daemon.replay.player import Audience, Nobody, opened
+from daemon.replay.player import SILENT, Audience, opened
 from daemon.replay.scenario import Scenario, load
 from daemon.replay.telling import Telling
 from daemon.replay.trial import Trial
@@ -32,16 +34,22 @@ GLANCE = timedelta(seconds=0.1)
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """How to play. `policies` instead of the scenario's; `speed` in simulated seconds a second, None: as fast as can
-    be."""
+    be; `alertmanagers` are URLs of those that are to ring in earnest."""
 
     trial: Trial
     policies: Sequence[object] | None = None
     speed: float | None = None
+    alertmanagers: Sequence[str] = ()
 
 
 async def play(scenario: Scenario, *, wanted: Wanted, audience: Audience | None = None) -> Outcome:
     """One replay to its end."""
-    async with opened(scenario, trial=wanted.trial, policies=wanted.policies, audience=audience or Nobody()) as player:
+    async with AsyncExitStack() as stack:
+        bells = SILENT
+        if wanted.alertmanagers:
+            bells = await stack.enter_async_context(rung(wanted.alertmanagers, scenario=scenario))
+        playing = opened(scenario, trial=wanted.trial, policies=wanted.policies, audience=audience, bells=bells)
+        player = await stack.enter_async_context(playing)
         await player.play(pace=paced(scenario.starts, speed=wanted.speed) if wanted.speed else None)
         return player.outcome()
 
@@ -49,7 +57,7 @@ async def play(scenario: Scenario, *, wanted: Wanted, audience: Audience | None 
 async def replay_one(name: str, *, wanted: Wanted, console: Console, as_json: bool) -> bool:
     """Plays a shipped scenario or a file; whether all that was expected came. ConfigError for a bad one."""
     scenario = load(find(name))
-    audience = Nobody() if as_json else Telling(scenario, console=console)
+    audience = None if as_json else Telling(scenario, console=console)
     if not as_json:
         console.print(f"[bold]{scenario.title}[/bold]\n{scenario.summary}\n")
     outcome = await play(scenario, wanted=wanted, audience=audience)
