@@ -208,7 +208,7 @@ class EvmLedger:
         undone = self._blocks[-depth:]
         ancestor = undone[0].height - 1
         for block in undone:
-            self._undo(block, above=ancestor)
+            self._undo(block, above=ancestor)  # where its transactions stand is told anew when they happen again
         del self._blocks[-depth:]
         self._reorganised += 1
         held: list[tuple[tuple[Transaction, ...], tuple[Change, ...]]] = [((), ())]
@@ -248,7 +248,6 @@ class EvmLedger:
     def _undo(self, block: Block, *, above: int) -> None:
         del self._by_hash[block.hash]
         for transaction in block.transactions:
-            del self._mined[transaction.hash]
             self._units.undo(transaction.transfer.purses, above=above)
             self._sent.undo([transaction.transfer.sender], above=above)
         for change in block.changes:

@@ -33,7 +33,9 @@ class View:
 
     def block_of(self, block_hash: str) -> Block | None:
         block = self._ledger.block_of(block_hash)
-        return None if block is None or block.height > self.tip.height else block
+        if block is None or not self._faults.behind:
+            return block
+        return None if block.height > self.tip.height else block
 
     def find(self, transaction_hash: str) -> Found | None:
         """A transaction of the blocks and the mempool that the node knows."""
