@@ -16,7 +16,7 @@ from connectors.base import Address, Connector, Token, Watch
 from connectors.evm.config import EvmConfig
 from connectors.nem.node import AT_ONCE
 from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
-from daemon.replay.nem_node import NemNode
+from daemon.replay.nem.node import NemNode
 from tests.integration import nem_chain
 from tests.integration.anvil import AnvilNode
 from tests.integration.bitcoin_chain import COIN, balances, connected_to, watching

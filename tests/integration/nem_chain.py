@@ -12,9 +12,9 @@ from connectors import CONNECTORS
 from connectors.base import Address, Connector, Movement, Token, Update, Watch
 from connectors.nem.config import NemConfig
 from connectors.nem.networks import NETWORKS
-from daemon.replay.nem_ledger import Ledger
-from daemon.replay.nem_node import NemNode
-from daemon.replay.nem_transactions import Json, Notary, Person
+from daemon.replay.nem.ledger import Ledger
+from daemon.replay.nem.node import NemNode
+from daemon.replay.nem.transactions import Json, Notary, Person
 
 XEM = Token("nem", None, 6)
 COIN = Token("nem", "exchange:coin", 2)

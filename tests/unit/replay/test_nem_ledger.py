@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 
 from connectors.nem.networks import NETWORKS
-from daemon.replay.nem_ledger import Ledger, Overspent, hash_of
-from daemon.replay.nem_node import NemNode
-from daemon.replay.nem_transactions import Notary
+from daemon.replay.nem.ledger import Ledger, Overspent, hash_of
+from daemon.replay.nem.node import NemNode
+from daemon.replay.nem.transactions import Notary
 
 NOTARY = Notary(NETWORKS["mainnet"])
 ALICE, BOB, CAROL, MINER = (NOTARY.person(name) for name in ("alice", "bob", "carol", "miner"))

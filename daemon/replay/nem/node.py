@@ -27,8 +27,8 @@ from aiohttp import web
 
 from connectors.base import Address
 from connectors.nem.pending import MOST_LISTED, TRANSACTION
-from daemon.replay.nem_ledger import Ledger, Multisig, Purse, World
-from daemon.replay.nem_transactions import Json, mosaic
+from daemon.replay.nem.ledger import Ledger, Multisig, Purse, World
+from daemon.replay.nem.transactions import Json, mosaic
 
 LARGEST_REQUEST = 2**20
 REASONS = {400: "Bad Request", 404: "Not Found", 500: "Internal Server Error", 503: "Service Unavailable"}

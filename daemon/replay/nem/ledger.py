@@ -21,7 +21,7 @@ from connectors.nem.transaction import (
     SupplyChange,
     TransactionFields,
 )
-from daemon.replay.nem_transactions import Json, Notary, Person, digest_of
+from daemon.replay.nem.transactions import Json, Notary, Person, digest_of
 
 BLOCK_TIME = timedelta(seconds=60)
 
