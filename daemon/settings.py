@@ -43,6 +43,9 @@ SQLITE_URL = re.compile(r"sqlite\+aiosqlite://(?:/[^?]*)?(?:\?.*)?")
 POSTGRESQL_URL = re.compile(
     r"(?P<scheme>postgresql\+asyncpg)://(?:[^@/?#\s]+@)?(?P<host>[\w.:,\[\]-]*)(?:[/?][^@\s]*)?"
 )
+DIGESTS = frozenset(("nemesis",))
+"""Keys whose values are hashes of blocks, which look like private keys."""
+
 MASKED_BY_ITSELF = ("url", "store")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.-]+):(?P<port>\d{1,5})")
@@ -319,7 +322,7 @@ def load(path: Path, *, env: Mapping[str, str], importable: Callable[[str], bool
 
     ConfigError, one line with file, line and key path, for whatever is wrong with it.
     """
-    document = with_secret_files(read(path).interpolated(env), folder=path.parent)
+    document = with_secret_files(read(path, digests=DIGESTS).interpolated(env), folder=path.parent)
     try:
         settings = Settings.model_validate(document.value)
     except ValidationError as error:

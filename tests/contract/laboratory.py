@@ -17,7 +17,7 @@ from connectors.evm.config import EvmConfig
 from connectors.nem.node import AT_ONCE
 from connectors.symbol.config import SymbolConfig
 from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
-from daemon.replay.nem_node import NemNode
+from daemon.replay.nem.node import NemNode
 from daemon.replay.symbol_ledger import Ledger, Person, transfer
 from daemon.replay.symbol_node import SymbolNode
 from tests.integration import nem_chain

@@ -12,9 +12,9 @@ from connectors import CONNECTORS
 from connectors.base import Address, Connector, Movement, Token, Update, Watch
 from connectors.nem.config import NemConfig
 from connectors.nem.networks import NETWORKS
-from daemon.replay.nem_ledger import Ledger
-from daemon.replay.nem_node import NemNode
-from daemon.replay.nem_transactions import Json, Notary, Person
+from daemon.replay.nem.ledger import Ledger, Purse
+from daemon.replay.nem.node import NemNode
+from daemon.replay.nem.transactions import Json, Notary, Person
 
 XEM = Token("nem", None, 6)
 COIN = Token("nem", "exchange:coin", 2)
@@ -73,8 +73,10 @@ class Chain:
 def chain() -> Chain:
     """Begun yesterday, so that there is time for many blocks."""
     notary = Notary(NETWORKS["testnet"])
-    balances = {notary.person(name).address: 1_000_000_000_000 for name in (*NAMES, "customer", "other")}
-    balances[notary.person("maker").address] = RICH
+    balances: dict[Purse, int] = {
+        (notary.person(name).address, None): 1_000_000_000_000 for name in (*NAMES, "customer", "other")
+    }
+    balances[notary.person("maker").address, None] = RICH
     made = Chain(Ledger(notary, balances=balances, time=now() - timedelta(days=1)))
     maker, time = made.person("maker"), made.ledger.now
     definition = notary.mosaic_definition(maker, name="exchange:coin", divisibility=2, supply=1_000_000, time=time)

@@ -20,7 +20,7 @@ from connectors.nem.networks import NETWORKS
 from connectors.nem.node import Asked, NisNode
 from connectors.quorum import Flaw
 from connectors.transport import Timing, Transport
-from daemon.replay.nem_node import NemNode
+from daemon.replay.nem.node import NemNode
 from tests.integration.nem_chain import COIN, XEM, Chain, chain, now
 
 NO_TIME = timedelta(0)

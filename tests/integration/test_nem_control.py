@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from connectors.base import Control, Party, Stage
-from daemon.replay.nem_ledger import hash_of
-from daemon.replay.nem_transactions import Json
+from daemon.replay.nem.ledger import hash_of
+from daemon.replay.nem.transactions import Json
 from tests.integration.nem_chain import XEM, Chain, chain, connected, following, movements_until, nodes_on, some, until
 
 

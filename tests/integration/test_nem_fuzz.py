@@ -14,7 +14,7 @@ import pytest
 
 from connectors.base import Update
 from connectors.errors import Reason
-from daemon.replay.nem_ledger import hash_of
+from daemon.replay.nem.ledger import hash_of
 from tests.integration.nem_chain import NAMES, Chain, chain, connected, following, held, nodes_on
 
 NONSENSE: tuple[object, ...] = (None, True, -1, 2**70, 1.5, "", "x", "9" * 2000, [], [None], {}, {"data": "\ud800"})

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from connectors.nem.block import BLOCK, Block, Blocks
 from connectors.nem.networks import NETWORKS
-from daemon.replay.nem_ledger import Ledger, hash_of
-from daemon.replay.nem_transactions import Notary
+from daemon.replay.nem.ledger import Ledger, hash_of
+from daemon.replay.nem.transactions import Notary
 from tests.unit.nem import published
 from tests.unit.nem.ed25519 import fits
 

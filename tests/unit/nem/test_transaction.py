@@ -9,8 +9,8 @@ from connectors.nem.address import address_of
 from connectors.nem.networks import NETWORKS
 from connectors.nem.pending import TRANSACTION
 from connectors.nem.transaction import Cosignature, Flow
-from daemon.replay.nem_ledger import hash_of
-from daemon.replay.nem_transactions import Notary
+from daemon.replay.nem.ledger import hash_of
+from daemon.replay.nem.transactions import Notary
 from tests.unit.nem import published, vectors
 from tests.unit.nem.ed25519 import fits
 

@@ -6,7 +6,7 @@ Unlike NEM's, the first block holds no transactions: balances just begin with it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.base import Address
@@ -21,19 +21,14 @@ from connectors.nem.transaction import (
     SupplyChange,
     TransactionFields,
 )
-from daemon.replay.nem_transactions import Json, Notary, Person, digest_of
+from daemon.replay.history import Draft, History
+from daemon.replay.nem.transactions import Json, Notary, Person, digest_of
+from daemon.replay.played import Overspent
 
 BLOCK_TIME = timedelta(seconds=60)
 
-WORLDS_KEPT = 400
-"""Newest blocks whose balances are known; NIS itself goes back by 360 at most."""
-
 Purse = tuple[Address, str | None]
 """An account and a mosaic, None for XEM."""
-
-
-class Overspent(ValueError):
-    """A transaction wants more than its payer has at that point of its block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +39,52 @@ class Multisig:
     minimum: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class World:
-    """Everything that blocks change. `remotes`: who harvests, and for whom."""
+    """Everything that blocks change, as of one of them. `remotes`: who harvests, and for whom."""
 
-    units: dict[Purse, int] = field(default_factory=dict)
-    multisigs: dict[Address, Multisig] = field(default_factory=dict)
-    remotes: dict[Address, Address] = field(default_factory=dict)
-    definitions: dict[str, Json] = field(default_factory=dict)
+    units: Mapping[Purse, int]
+    multisigs: Mapping[Address, Multisig | None]
+    remotes: Mapping[Address, Address | None]
+    definitions: Mapping[str, Json | None]
 
-    def copy(self) -> World:
-        return World(dict(self.units), dict(self.multisigs), dict(self.remotes), dict(self.definitions))
+
+class Worlds:
+    """Everything that blocks change, as of any of them."""
+
+    def __init__(self) -> None:
+        self.units = History[Purse, int](0)
+        self.multisigs = History[Address, Multisig | None](None)
+        self.remotes = History[Address, Address | None](None)
+        self.definitions = History[str, Json | None](None)
+
+    def as_of(self, height: int) -> World:
+        return World(
+            self.units.as_of(height),
+            self.multisigs.as_of(height),
+            self.remotes.as_of(height),
+            self.definitions.as_of(height),
+        )
+
+    def put(self, next_one: NextWorld, *, height: int) -> None:
+        self.units.put(next_one.units.changed, height=height)
+        self.multisigs.put(next_one.multisigs.changed, height=height)
+        self.remotes.put(next_one.remotes.changed, height=height)
+        self.definitions.put(next_one.definitions.changed, height=height)
+
+    def undo(self, *, above: int) -> None:
+        for history in (self.units, self.multisigs, self.remotes, self.definitions):
+            history.undo(above=above)
+
+
+class NextWorld:
+    """What a block makes of the newest world; it counts once it is `put`."""
+
+    def __init__(self, worlds: Worlds) -> None:
+        self.units = Draft(worlds.units)
+        self.multisigs = Draft(worlds.multisigs)
+        self.remotes = Draft(worlds.remotes)
+        self.definitions = Draft(worlds.definitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +96,31 @@ class Mined:
 
 
 class Ledger:
-    """`blocks[0]` is the block at height 1. `pool` holds what waits, by hash."""
+    """`blocks[0]` is the block at height 1, at which `balances` begin and the `definitions` of mosaics hold.
 
-    def __init__(self, notary: Notary, *, balances: Mapping[Address, int], time: datetime) -> None:
+    `pool` holds what waits, by hash.
+    """
+
+    def __init__(
+        self,
+        notary: Notary,
+        *,
+        balances: Mapping[Purse, int],
+        time: datetime,
+        definitions: Mapping[str, Json] | None = None,
+    ) -> None:
         self.notary = notary
         self.pool: dict[str, Json] = {}
         self._branch = 0
-        first = World({(account, None): units for account, units in balances.items()})
-        seconds = round((time - EPOCH).total_seconds())
-        self.blocks = [self._block(1, "00" * 32, (), seconds=seconds, harvester=notary.person("nemesis"))]
-        self._worlds = [first]
+        self._worlds = Worlds()
+        self._mosaics: dict[Address, set[str | None]] = {}
+        self.blocks = [self._block(1, "00" * 32, (), seconds=seconds_of(time), harvester=notary.person("nemesis"))]
+        first = NextWorld(self._worlds)
+        for purse, units in balances.items():
+            first.units[purse] = units
+        for name, definition in (definitions or {}).items():
+            first.definitions[name] = definition
+        self._put(first)
         self.mine()
 
     @property
@@ -93,14 +138,18 @@ class Ledger:
         return self.tip.block.time_stamp
 
     def world(self, height: int | None = None) -> World:
-        """At the end of that block, the newest by default. LookupError for one that is too old."""
-        below = 0 if height is None else len(self.blocks) - height
-        if not 0 <= below < len(self._worlds):
-            raise LookupError(f"balances at block {height} are not known")
-        return self._worlds[-1 - below]
+        """At the end of that block, the newest by default. LookupError where there is none."""
+        asked = len(self.blocks) if height is None else height
+        if not 1 <= asked <= len(self.blocks):
+            raise LookupError(f"there is no block {asked}")
+        return self._worlds.as_of(asked)
+
+    def mosaics_of(self, account: Address) -> frozenset[str | None]:
+        """All that the account ever had, XEM (None) too."""
+        return frozenset(self._mosaics.get(account, ()))
 
     def units(self, account: Address, mosaic: str | None = None) -> int:
-        return self.world().units.get((account, mosaic), 0)
+        return self._worlds.units.at((account, mosaic))
 
     def announce(self, transaction: Json) -> str:
         """The hash of a transaction that now waits for a block."""
@@ -119,15 +168,16 @@ class Ledger:
         seconds = self.now + round(after.total_seconds())
         self._expire(seconds)
         chosen = list(self.pool.values()) if transactions is None else list(transactions)
-        by = harvester or self.notary.person("a harvester")
+        by = harvester or self._stranger()
         height, parent = self.tip.block.height + 1, self.tip.block.hash
         mined = self._block(height, parent, chosen, seconds=seconds, harvester=by)
-        world = self.world().copy()
+        world = NextWorld(self._worlds)
         for transaction, told in zip(mined.block.transactions, chosen, strict=True):
             _apply(transaction, told=told, world=world)
-        _pay(world, None, (world.remotes.get(by.address, by.address), None), units=mined.block.fees)
+        if mined.block.fees:
+            _pay(world, None, (world.remotes[by.address] or by.address, None), units=mined.block.fees)
         self.blocks.append(mined)
-        self._worlds = [*self._worlds, world][-WORLDS_KEPT:]
+        self._put(world)
         for one in mined.block.transactions:
             self.pool.pop(one.hash(), None)
         return mined
@@ -137,13 +187,27 @@ class Ledger:
 
         What they held waits again, and with `keep` stands in the first of the new ones.
         """
-        self._branch += 1
-        undone = self.blocks[-depth:]
-        del self.blocks[-depth:], self._worlds[-depth:]
-        for transaction in (one for mined in undone for one in transactions_of(mined)):
+        for transaction in (one for mined in self.undo(depth) for one in transactions_of(mined)):
             self.announce(transaction)
         for place in range(depth + 1 if length is None else length):
             self.mine(None if keep and place == 0 else [])
+
+    def undo(self, depth: int) -> list[Mined]:
+        """Takes back the newest blocks, which it returns, oldest first. What follows is another branch."""
+        self._branch += 1
+        undone = self.blocks[-depth:]
+        del self.blocks[-depth:]
+        self._worlds.undo(above=len(self.blocks))
+        return undone
+
+    def _put(self, world: NextWorld) -> None:
+        self._worlds.put(world, height=len(self.blocks))
+        for account, mosaic in world.units.changed:
+            self._mosaics.setdefault(account, set()).add(mosaic)
+
+    def _stranger(self) -> Person:
+        """Who harvests by default: somebody else on each branch, so that its blocks differ, whatever they hold."""
+        return self.notary.person(f"a harvester of branch {self._branch}" if self._branch else "a harvester")
 
     def _expire(self, seconds: int) -> None:
         for name, told in list(self.pool.items()):
@@ -154,7 +218,7 @@ class Ledger:
         self, height: int, parent: str, transactions: Sequence[Json], *, seconds: int, harvester: Person
     ) -> Mined:
         frame: Json = {
-            "timeStamp": seconds + self._branch,  # so that another branch's blocks differ, whatever they hold
+            "timeStamp": seconds,
             "prevBlockHash": {"data": parent},
             "type": -1 if height == 1 else 1,
             "transactions": list(transactions),
@@ -164,6 +228,11 @@ class Ledger:
         }
         told = {**frame, "signature": digest_of(frame)}
         return Mined(BLOCK.validate_python(told), told)
+
+
+def seconds_of(time: datetime) -> int:
+    """Whole seconds since NEM's epoch."""
+    return round((time - EPOCH).total_seconds())
 
 
 def hash_of(transaction: Json) -> str:
@@ -176,7 +245,7 @@ def transactions_of(mined: Mined) -> list[Json]:
     return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
 
 
-def _apply(transaction: TransactionFields, *, told: Json, world: World) -> None:
+def _apply(transaction: TransactionFields, *, told: Json, world: NextWorld) -> None:
     for flow in transaction.flows():
         _pay(world, (flow.payer, flow.mosaic), (flow.payee, flow.mosaic), units=flow.units)
         if flow.mosaic is not None:
@@ -193,7 +262,7 @@ def _parts(told: Json) -> Iterator[Json]:
         yield inner
 
 
-def _levy(world: World, *, payer: Address, mosaic: str) -> None:
+def _levy(world: NextWorld, *, payer: Address, mosaic: str) -> None:
     """An absolute one."""
     levy = DEFINITION.validate_python(world.definitions[mosaic]).levy
     if levy is not None:
@@ -201,17 +270,15 @@ def _levy(world: World, *, payer: Address, mosaic: str) -> None:
         _pay(world, (payer, paid_in), (levy.recipient, paid_in), units=levy.fee)
 
 
-def _change(part: TransactionFields, *, told: Json, world: World) -> None:
+def _change(part: TransactionFields, *, told: Json, world: NextWorld) -> None:
     match part:
         case MultisigModification():
-            known = world.multisigs.get(part.signed_by, Multisig((), 0))
+            known = world.multisigs[part.signed_by] or Multisig((), 0)
             grown = part.min_cosignatories.relative_change if part.min_cosignatories else 0
             world.multisigs[part.signed_by] = Multisig((*known.cosignatories, *part.named()), known.minimum + grown)
         case ImportanceTransfer():
             (remote,) = part.named()
-            world.remotes.pop(remote, None)
-            if part.mode == 1:
-                world.remotes[remote] = part.signed_by
+            world.remotes[remote] = part.signed_by if part.mode == 1 else None
         case MosaicCreation():
             definition, json = part.mosaic_definition, told["mosaicDefinition"]
             if isinstance(json, dict):
@@ -222,17 +289,17 @@ def _change(part: TransactionFields, *, told: Json, world: World) -> None:
             _issue(world, part.signed_by, part.mosaic_id.contract, whole=part.delta)
 
 
-def _issue(world: World, creator: Address, mosaic: str, *, whole: int) -> None:
+def _issue(world: NextWorld, creator: Address, mosaic: str, *, whole: int) -> None:
     divisibility = DEFINITION.validate_python(world.definitions[mosaic]).divisibility or 0
     _pay(world, None, (creator, mosaic), units=whole * 10**divisibility)
 
 
-def _pay(world: World, payer: Purse | None, payee: Purse | None, *, units: int) -> None:
+def _pay(world: NextWorld, payer: Purse | None, payee: Purse | None, *, units: int) -> None:
     """None: out of nothing, into nothing."""
     if payer is not None:
-        have = world.units.get(payer, 0)
+        have = world.units[payer]
         if have < units:
             raise Overspent(f"{payer[0]} has {have} of {payer[1] or 'XEM'}, not {units}")
         world.units[payer] = have - units
     if payee is not None:
-        world.units[payee] = world.units.get(payee, 0) + units
+        world.units[payee] = world.units[payee] + units

@@ -10,9 +10,10 @@ import aiohttp
 import pytest
 
 from connectors.nem.networks import NETWORKS
-from daemon.replay.nem_ledger import Ledger, Overspent, hash_of
-from daemon.replay.nem_node import NemNode
-from daemon.replay.nem_transactions import Notary
+from daemon.replay.nem.ledger import Ledger, Purse, hash_of
+from daemon.replay.nem.node import NemNode
+from daemon.replay.nem.transactions import Notary
+from daemon.replay.played import Overspent
 
 NOTARY = Notary(NETWORKS["mainnet"])
 ALICE, BOB, CAROL, MINER = (NOTARY.person(name) for name in ("alice", "bob", "carol", "miner"))
@@ -21,7 +22,7 @@ EACH = 10**12
 
 
 def ledger() -> Ledger:
-    balances = {person.address: EACH for person in EVERYBODY}
+    balances: dict[Purse, int] = {(person.address, None): EACH for person in EVERYBODY}
     return Ledger(NOTARY, balances=balances, time=datetime(2020, 1, 1, tzinfo=UTC))
 
 

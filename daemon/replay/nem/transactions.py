@@ -20,8 +20,14 @@ Json = dict[str, object]
 TRANSFER, IMPORTANCE, MODIFICATION, COSIGNATURE = 0x101, 0x801, 0x1001, 0x1002
 MULTISIG, NAMESPACE, MOSAIC, SUPPLY = 0x1004, 0x2001, 0x4001, 0x4002
 
+PLAIN = 1
+"""The type of a message that is not encrypted."""
+
 LIFETIME = 3600
 """Seconds from a transaction's time stamp to its deadline, as wallets set it."""
+
+LONGEST_LIFETIME = 24 * 3600
+"""NIS takes no transaction whose deadline is further away (nem-core, Transaction.java: FAILURE_FUTURE_DEADLINE)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +65,11 @@ class Notary:
         mosaics: Mapping[str, int] | None = None,
         fee: int = 50_000,
         lifetime: int = LIFETIME,
+        message: bytes = b"",
     ) -> Json:
         """`units` in micro XEM. With `mosaics` it multiplies their quantities in whole XEM (version 2)."""
-        body: Json = {"recipient": to, "amount": units, "message": {}}
+        told = {"type": PLAIN, "payload": message.hex()} if message else {}
+        body: Json = {"recipient": to, "amount": units, "message": told}
         if mosaics is not None:
             body["mosaics"] = [{"mosaicId": mosaic(name), "quantity": quantity} for name, quantity in mosaics.items()]
         form = 1 if mosaics is None else 2
@@ -100,22 +108,28 @@ class Notary:
         self, creator: Person, *, name: str, divisibility: int, supply: int, time: int, levy: Json | None = None
     ) -> Json:
         """`supply` in whole mosaics."""
+        definition = self.definition(creator, name=name, divisibility=divisibility, supply=supply, levy=levy)
+        sink = self.person("the sink of creation fees").address
+        body: Json = {"mosaicDefinition": definition, "creationFeeSink": sink, "creationFee": 10_000_000}
+        return self._signed(MOSAIC, creator, body=body, time=time, fee=150_000)
+
+    def definition(
+        self, creator: Person, *, name: str, divisibility: int, supply: int, levy: Json | None = None
+    ) -> Json:
+        """What a mosaic is. `supply` in whole mosaics."""
         properties = {
             "divisibility": divisibility,
             "initialSupply": supply,
             "supplyMutable": "true",
             "transferable": "true",
         }
-        definition = {
+        return {
             "creator": creator.key.hex(),
             "description": "a mosaic",
             "id": mosaic(name),
             "properties": [{"name": key, "value": str(value)} for key, value in properties.items()],
             "levy": levy or {},
         }
-        sink = self.person("the sink of creation fees").address
-        body: Json = {"mosaicDefinition": definition, "creationFeeSink": sink, "creationFee": 10_000_000}
-        return self._signed(MOSAIC, creator, body=body, time=time, fee=150_000)
 
     def namespace(self, owner: Person, *, part: str, time: int, parent: str | None = None) -> Json:
         """The rental of a namespace."""

@@ -1,0 +1,1 @@
+"""The played NEM chain."""
