@@ -8,7 +8,7 @@ import pytest
 
 from connectors.base import Address, Token
 from connectors.errors import Reason
-from daemon.replay.symbol_ledger import Person, transfer
+from daemon.replay.symbol.ledger import Person, transfer
 from tests.integration.symbol_chain import (
     ALICE,
     BOB,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.base import Movement, Party, Stage
-from daemon.replay.symbol_ledger import Alias, aggregate, payment, secret_lock, transfer
+from daemon.replay.symbol.ledger import Alias, aggregate, payment, secret_lock, transfer
 from tests.integration.symbol_chain import (
     ALICE,
     BOB,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.symbol.address import raw_of
-from daemon.replay.symbol_ledger import (
+from daemon.replay.symbol.ledger import (
     EPOCH,
     HARVESTER,
     INFLATION,
@@ -28,7 +28,7 @@ from daemon.replay.symbol_ledger import (
     payment,
     transfer,
 )
-from daemon.replay.symbol_node import SymbolNode
+from daemon.replay.symbol.node import SymbolNode
 
 ALICE, BOB, CAROL = (Person(name) for name in ("Alice", "Bob", "Carol"))
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -13,8 +13,8 @@ from typing import Self
 from aiohttp import web
 
 from connectors.symbol.networks import NETWORKS, Network
-from daemon.replay.symbol_ledger import Ledger
-from daemon.replay.symbol_rest import Answer, Behaviour, RestError, SymbolRest
+from daemon.replay.symbol.ledger import Ledger
+from daemon.replay.symbol.rest import Answer, Behaviour, RestError, SymbolRest
 
 LARGEST_REQUEST = 2**20
 

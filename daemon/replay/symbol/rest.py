@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from connectors.base import Address
 from connectors.symbol.address import raw_of
 from connectors.symbol.networks import Network
-from daemon.replay.symbol_ledger import (
+from daemon.replay.symbol.ledger import (
     EPOCH,
     FEE_MULTIPLIER,
     HARVESTER,

@@ -1,0 +1,1 @@
+"""The scripted EVM chain and its small nodes."""
