@@ -6,33 +6,42 @@ import asyncio
 import json
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
 
 from connectors.symbol.networks import NETWORKS, Network
+from daemon.replay.faults import Answering, Door, Faults
 from daemon.replay.symbol.ledger import Ledger
-from daemon.replay.symbol.rest import Answer, Behaviour, RestError, SymbolRest
+from daemon.replay.symbol.rest import Behaviour, SymbolRest
+from daemon.replay.symbol.routes import RestError, Routes
 
-LARGEST_REQUEST = 2**20
+REFUSALS = {
+    Answering.FAILING: (503, "Internal", {}),
+    Answering.TOO_MANY: (429, "TooManyRequests", {"Retry-After": "1"}),  # what `Faults.per_second` counts is over then
+}
+"""Status, code and headers of a request that is not answered well."""
 
 
 class SymbolNode:
     """Serves catapult-rest's interface at `url` while entered. It sees what is mined on `ledger` at once.
 
-    While it is dark its port refuses connections and stays reserved. `asked` counts requests by route.
+    Requests come in through `door`, whose faults it has; without one it has none. While it is dark its port refuses
+    connections and stays reserved. `asked` counts requests by route.
     """
 
-    def __init__(self, ledger: Ledger, *, network: Network = NETWORKS["mainnet"]) -> None:
+    def __init__(self, ledger: Ledger, *, network: Network = NETWORKS["mainnet"], door: Door | None = None) -> None:
         self.ledger = ledger
         self.behaviour = Behaviour()
-        self._rest = SymbolRest(ledger, network=network, behaviour=self.behaviour)
+        faults = Faults() if door is None else door.faults
+        self._routes = Routes(SymbolRest(ledger, network=network, behaviour=self.behaviour, faults=faults).routes())
+        self._door = door
         self.asked: Counter[str] = Counter()
         self._port = 0
         self._reserved: socket.socket | None = None
-        self._runner: web.AppRunner | None = None
+        self._runner: web.ServerRunner | None = None
 
     async def __aenter__(self) -> Self:
         self._reserve()
@@ -62,10 +71,7 @@ class SymbolNode:
         """Answers again, at the same URL. Does nothing when it is not dark."""
         if self._runner is not None or self._reserved is None:
             return
-        application = web.Application(client_max_size=LARGEST_REQUEST)
-        for method, route, answer in self._rest.routes():
-            application.router.add_route(method, route, self._handler(route, answer))
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.1)
         await runner.setup()
         await web.SockSite(runner, self._reserved).start()
         self._runner, self._reserved = runner, None
@@ -77,23 +83,35 @@ class SymbolNode:
         self._reserved.bind(("127.0.0.1", self._port))
         self._port = self._reserved.getsockname()[1]
 
-    def _handler(self, route: str, answer: Answer) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def handle(request: web.Request) -> web.Response:
-            self.asked[route] += 1
-            behaviour = self.behaviour
-            behaviour.before(route)
-            await asyncio.sleep(behaviour.slow.get(route, behaviour.seconds))
-            try:
-                self._refuse(route, path=request.path)
-                arguments = dict(request.match_info) | dict(request.query)
-                body = json.loads(await request.read()) if request.method == "POST" else {}
-                told = behaviour.twist(route, answer({**arguments, **body}))
-            except RestError as error:
-                return web.json_response({"code": error.code, "message": str(error)}, status=error.status)
-            content = told if isinstance(told, bytes) else json.dumps(told).encode()
-            return web.Response(body=content, content_type="application/json")
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
+        body = await request.read()
+        if self._door is None:
+            return await self._answered(request, body=body)
+        answering = await self._door.enter()
+        try:
+            if answering is Answering.WELL:
+                return await self._answered(request, body=body)
+            status, code, headers = REFUSALS[answering]
+            return _refusal(RestError(status, code, "not now"), headers=headers)
+        finally:
+            self._door.leave()
 
-        return handle
+    async def _answered(self, request: web.BaseRequest, *, body: bytes) -> web.Response:
+        behaviour = self.behaviour
+        try:
+            found = self._routes.find(request.method, path=request.path)
+            self.asked[found.route] += 1
+            behaviour.before(found.route)
+            seconds = behaviour.slow.get(found.route, behaviour.seconds)
+            if seconds:
+                await asyncio.sleep(seconds)
+            self._refuse(found.route, path=request.path)
+            arguments = found.arguments | dict(request.query)
+            told = behaviour.twist(found.route, found.answer(arguments | (json.loads(body) if body else {})))
+        except RestError as error:
+            return _refusal(error)
+        content = told if isinstance(told, bytes) else json.dumps(told).encode()
+        return web.Response(body=content, content_type="application/json")
 
     def _refuse(self, route: str, *, path: str) -> None:
         if self.behaviour.throttled:
@@ -103,3 +121,8 @@ class SymbolNode:
         status = self.behaviour.failing.get(route)
         if status is not None:
             raise RestError(status, "Internal", "error retrieving data")
+
+
+def _refusal(error: RestError, *, headers: Mapping[str, str] | None = None) -> web.Response:
+    content = {"code": error.code, "message": str(error)}
+    return web.json_response(content, status=error.status, headers=headers)
