@@ -18,8 +18,8 @@ from connectors.nem.node import AT_ONCE
 from connectors.symbol.config import SymbolConfig
 from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
 from daemon.replay.nem.node import NemNode
-from daemon.replay.symbol_ledger import Ledger, Person, transfer
-from daemon.replay.symbol_node import SymbolNode
+from daemon.replay.symbol.ledger import Ledger, Person, transfer
+from daemon.replay.symbol.node import SymbolNode
 from tests.integration import nem_chain
 from tests.integration.anvil import AnvilNode
 from tests.integration.bitcoin_chain import COIN, balances, connected_to, watching

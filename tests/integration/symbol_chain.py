@@ -13,8 +13,8 @@ from connectors.symbol.config import SymbolConfig
 from connectors.symbol.networks import NETWORKS
 from connectors.symbol.node import Asked
 from connectors.symbol.node import SymbolNode as Witness
-from daemon.replay.symbol_ledger import Alias, Ledger, Person
-from daemon.replay.symbol_node import SymbolNode
+from daemon.replay.symbol.ledger import Alias, Ledger, Person
+from daemon.replay.symbol.node import SymbolNode
 from tests.unit.connectors.server import FakeTime, transport_to
 
 ALICE, BOB, CAROL, DAVE = (Person(name) for name in ("Alice", "Bob", "Carol", "Dave"))

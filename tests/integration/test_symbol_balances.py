@@ -8,7 +8,7 @@ import pytest
 
 from connectors.base import Address, Token
 from connectors.errors import Reason
-from daemon.replay.symbol_ledger import Person, transfer
+from daemon.replay.symbol.ledger import Person, transfer
 from tests.integration.symbol_chain import (
     ALICE,
     BOB,
@@ -122,8 +122,7 @@ async def test_a_block_in_the_middle_of_a_reading_is_never_mixed_with_the_one_be
                     ledger.mine()
                     continue
                 known |= coins(update)
-                block = ledger.blocks[update.tip.height - 1]
-                assert known == {one: block.world.units[one, "6BED913FA20223F8"] for one in known}
+                assert known == {one: ledger.held(one, height=update.tip.height) for one in known}
                 seen += 1
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from connectors.base import Stage
 from connectors.symbol.mined import GIVE_UP
-from daemon.replay.symbol_ledger import Alias, Person, transfer
+from daemon.replay.symbol.ledger import Alias, Person, transfer
 from tests.integration.symbol_chain import (
     ALICE,
     BOB,

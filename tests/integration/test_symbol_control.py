@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.base import Control
-from daemon.replay.symbol_ledger import Person, aggregate, modification
+from daemon.replay.symbol.ledger import Person, aggregate, modification
 from tests.integration.symbol_chain import (
     ALICE,
     BOB,

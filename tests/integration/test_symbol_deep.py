@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.base import Stage
-from daemon.replay.symbol_ledger import transfer
+from daemon.replay.symbol.ledger import transfer
 from tests.integration.symbol_chain import ALICE, CAROL, coins, connected, following, scripted, serving, until, watching
 
 

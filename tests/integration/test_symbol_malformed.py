@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from connectors.base import Address, Token, Update
 from connectors.errors import BadAnswer, Reason
 from connectors.symbol.rest import Rest
-from daemon.replay.symbol_ledger import Alias, Ledger, aggregate, modification, payment, transfer
+from daemon.replay.symbol.ledger import Alias, Ledger, aggregate, modification, payment, transfer
 from tests.integration.symbol_chain import (
     ALICE,
     BOB,

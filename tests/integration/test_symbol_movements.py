@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.base import Movement, Party, Stage
-from daemon.replay.symbol_ledger import Alias, aggregate, payment, secret_lock, transfer
+from daemon.replay.symbol.ledger import Alias, aggregate, payment, secret_lock, transfer
 from tests.integration.symbol_chain import (
     ALICE,
     BOB,
@@ -120,11 +120,11 @@ async def test_an_aggregate_is_one_movement_of_all_that_is_within_it() -> None:
     (movement,) = update.movements
     assert movement.transaction == sent.hash
     assert dict(movement.changes) == {
-        ALICE.address: -100 + 40 - 1 - sent.fee,
+        ALICE.address: -100 + 40 - 1 - ledger.fee(sent),
         BOB.address: -40,
         CAROL.address: 1,
     }
-    assert (movement.destinations, movement.fee) == ((Party(DAVE.address, 100),), sent.fee)
+    assert (movement.destinations, movement.fee) == ((Party(DAVE.address, 100),), ledger.fee(sent))
 
 
 async def test_an_aggregate_bonded_is_pending_while_it_waits_for_cosignatures_and_when_it_has_them() -> None:
@@ -177,7 +177,7 @@ async def test_a_secret_lock_takes_from_its_signer_and_names_who_is_to_have_it_w
         ledger.mine(sent, secret_lock(BOB, DAVE.address, units=50))
         update = await until(updates, moving)
     first, second = update.movements
-    assert dict(first.changes) == {ALICE.address: -500 - sent.fee}
+    assert dict(first.changes) == {ALICE.address: -500 - ledger.fee(sent)}
     assert second.destinations == (Party(DAVE.address, 50),)
 
 

@@ -11,8 +11,8 @@ from connectors.follow import Keys, UnknownBlock
 from connectors.symbol.networks import NETWORKS
 from connectors.symbol.node import Block
 from connectors.symbol.reader import read_balances
-from daemon.replay.symbol_ledger import EPOCH, XYM, transfer
-from daemon.replay.symbol_node import SymbolNode
+from daemon.replay.symbol.ledger import EPOCH, XYM, transfer
+from daemon.replay.symbol.node import SymbolNode
 from tests.integration.symbol_chain import ALICE, BOB, RICH, scripted, serving, watching, witness
 from tests.unit.connectors.server import FakeTime
 

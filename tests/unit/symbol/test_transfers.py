@@ -21,7 +21,7 @@ from connectors.symbol.transfers import (
     aliased_mosaics,
     wholes,
 )
-from daemon.replay.symbol_ledger import XYM, Person
+from daemon.replay.symbol.ledger import XYM, Person
 
 ALICE, BOB, CAROL = (Person(name) for name in ("Alice", "Bob", "Carol"))
 MAINNET = NETWORKS["mainnet"]

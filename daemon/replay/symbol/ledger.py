@@ -6,14 +6,17 @@ when it is put into a block.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha3_256
 
 from connectors.base import Address
 from connectors.symbol.address import of_public_key, raw_of
 from connectors.symbol.networks import NETWORKS, Network
+from daemon.replay.evm.history import History
+from daemon.replay.played import Overspent
 
 Json = dict[str, object]
 Purse = tuple[Address, str]
@@ -32,12 +35,11 @@ INFLATION = 73_000_000
 
 FEE_MULTIPLIER = 100
 
+ITSELF = ""
+"""In the place of a mosaic: the account as such."""
+
 TRANSFER, SECRET_LOCK, MULTISIG_MODIFICATION = 0x4154, 0x4152, 0x4155
 AGGREGATE_COMPLETE, AGGREGATE_BONDED = 0x4141, 0x4241
-
-
-class Overspent(ValueError):
-    """A transaction wants more than its payer has at that point of its block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,21 @@ class Person:
 
     @property
     def key(self) -> bytes:
-        return sha3_256(f"person {self.name}".encode()).digest()
+        return _key(self.name)
 
     @property
     def address(self) -> Address:
-        return of_public_key(self.key, network=self.network)
+        return _address(self.key, network=self.network)
+
+
+@lru_cache(maxsize=10_000)
+def _key(name: str) -> bytes:
+    return sha3_256(f"person {name}".encode()).digest()
+
+
+@lru_cache(maxsize=10_000)
+def _address(key: bytes, *, network: Network) -> Address:
+    return of_public_key(key, network=network)
 
 
 HARVESTER = Person("harvester")
@@ -97,71 +109,77 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A step of its own, or an aggregate of them."""
+    """A step of its own, or an aggregate of them. `size` in bytes decides on the fee; None for roughly Symbol's."""
 
     signer: Person
     steps: tuple[Step, ...]
     aggregate: int | None = None
     nonce: int = 0
+    given_size: int | None = None
+    hash: str = field(init=False, compare=False)
 
-    @property
-    def hash(self) -> str:
+    def __post_init__(self) -> None:
         content = [repr((step.type, step.signer.name, sorted(step.told.items(), key=str))) for step in self.steps]
-        return digest("transaction", self.signer.name, str(self.aggregate), str(self.nonce), *content)
+        name = digest("transaction", self.signer.name, str(self.aggregate), str(self.nonce), *content)
+        object.__setattr__(self, "hash", name)
 
     @property
     def size(self) -> int:
-        """Bytes, roughly as on Symbol."""
+        """Bytes."""
+        if self.given_size is not None:
+            return self.given_size
         return 176 if self.aggregate is None else 168 + 96 * len(self.steps)
-
-    @property
-    def fee(self) -> int:
-        return self.size * FEE_MULTIPLIER
-
-
-@dataclass(slots=True)
-class World:
-    """Everything that blocks change. `appeared`: accounts that have been named on the chain, with the height."""
-
-    units: dict[Purse, int] = field(default_factory=dict)
-    appeared: dict[Address, int] = field(default_factory=dict)
-    multisigs: dict[Address, Multisig] = field(default_factory=dict)
-
-    def copy(self) -> World:
-        return World(dict(self.units), dict(self.appeared), dict(self.multisigs))
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block, the world after it, and the score of the chain up to it."""
+    """A block, and the score of the chain up to it."""
 
     height: int
     hash: str
     parent: str
     time: datetime
     transactions: tuple[Transaction, ...]
-    world: World
     score: int
     difficulty: int
 
 
 class Ledger:
-    """`blocks[0]` is the block at height 1. `unconfirmed` and `partial` hold what waits, by hash."""
+    """`blocks[0]` is the block at height 1. `unconfirmed` and `partial` hold what waits, by hash.
+
+    Only what changes is kept of each block, so that a quiet year costs little. `multisigs` tells who moves an account
+    together; `mined` the height of each transaction that is in a block.
+    """
 
     def __init__(
-        self, balances: Mapping[Address, int], *, time: datetime, mosaics: Mapping[str, int] | None = None
+        self,
+        balances: Mapping[Address, int],
+        *,
+        time: datetime,
+        mosaics: Mapping[str, int] | None = None,
+        fee_multiplier: int = FEE_MULTIPLIER,
     ) -> None:
         """`mosaics` are the divisibilities of those that exist beside the currency."""
         self.mosaics = {XYM: 6, **(mosaics or {})}
+        self.fee_multiplier = fee_multiplier
         self.aliases: dict[str, Alias] = {}
         self.unconfirmed: dict[str, Transaction] = {}
         self.partial: dict[str, Transaction] = {}
         self.failed: set[str] = set()
         self.final = 1
+        self.multisigs: History[Address, Multisig | None] = History(None)
+        self.mined: dict[str, int] = {}
+        self._units: History[Purse, int] = History(0)
+        self._mosaics: dict[Address, dict[str, None]] = {}
+        self._appeared: dict[Address, int] = {}
+        self._changed: list[set[Purse]] = []
+        """By block, the purses that it changed; ITSELF stands for who appeared or came under other control."""
         self._branch = 0
-        world = World({(account, XYM): units for account, units in balances.items()}, dict.fromkeys(balances, 1))
-        world.appeared[HARVESTER.address] = 1
-        self.blocks = [Block(1, digest("nemesis"), "0" * 64, time, (), world, DIFFICULTY, DIFFICULTY)]
+        self.blocks = [Block(1, digest("nemesis"), "0" * 64, time, (), DIFFICULTY, DIFFICULTY)]
+        self._changed.append(set())
+        for account, units in balances.items():
+            self.grant(account, mosaic=XYM, units=units)
+        self._appear(HARVESTER.address, height=1)
 
     @property
     def tip(self) -> Block:
@@ -170,14 +188,30 @@ class Ledger:
     def block(self, height: int) -> Block | None:
         return self.blocks[height - 1] if 1 <= height <= len(self.blocks) else None
 
-    def held(self, account: Address, *, mosaic: str = XYM) -> int:
-        """Units at the newest block."""
-        return self.tip.world.units.get((account, mosaic), 0)
+    def held(self, account: Address, *, mosaic: str = XYM, height: int | None = None) -> int:
+        """Units at the end of that block, the newest by default."""
+        return self._units.at((account, mosaic), height=height)
+
+    def purses(self, account: Address, *, height: int) -> Mapping[str, int]:
+        """Units by mosaic, of those that the account has something of at that block."""
+        found = (
+            (mosaic, self.held(account, mosaic=mosaic, height=height)) for mosaic in self._mosaics.get(account, ())
+        )
+        return {mosaic: units for mosaic, units in found if units}
+
+    def all_purses(self) -> Iterator[Purse]:
+        """Those that ever had anything in them."""
+        return iter(self._units)
+
+    def appeared(self, account: Address, *, height: int) -> int | None:
+        """The block in which the account was first named, None where that was not up to this height."""
+        first = self._appeared.get(account)
+        return first if first is not None and first <= height else None
 
     def grant(self, account: Address, *, mosaic: str, units: int) -> None:
         """Puts units on an account as of the newest block."""
-        self.tip.world.units[account, mosaic] = units
-        self.tip.world.appeared.setdefault(account, self.tip.height)
+        self._put(account, mosaic, units, height=self.tip.height)
+        self._appear(account, height=self.tip.height)
 
     def announce(self, transaction: Transaction) -> Transaction:
         """Into the pool that it belongs in: an aggregate bonded waits for cosignatures."""
@@ -196,35 +230,90 @@ class Ledger:
         if failed:
             self.failed.add(transaction.hash)
 
+    def fee(self, transaction: Transaction) -> int:
+        """Units of the currency that its signer pays for it."""
+        return transaction.size * self.fee_multiplier
+
     def mine(self, *transactions: Transaction, time: datetime | None = None) -> Block:
         """The next block. Everything in it happens, in its order, or nothing: Overspent leaves the chain as it was."""
         parent = self.tip
-        world = parent.world.copy()
-        height, fees = parent.height + 1, 0
-        for transaction in transactions:
-            fees += transaction.fee
-            _pay(world, transaction.signer.address, XYM, -transaction.fee)
-            for step in transaction.steps:
-                _take(world, step=step, height=height)
-        _pay(world, HARVESTER.address, XYM, fees + INFLATION)
+        height = parent.height + 1
+        self._changed.append(set())
+        try:
+            for transaction in transactions:
+                self._happen(transaction, height=height)
+        except Overspent:
+            self._undo(self._changed.pop(), above=parent.height)
+            raise
+        fees = sum(self.fee(transaction) for transaction in transactions)
+        self._pay(HARVESTER.address, XYM, fees + INFLATION, height=height)
         when = parent.time + BLOCK_TIME if time is None else time
         name = digest("block", parent.hash, str(self._branch), *(transaction.hash for transaction in transactions))
         difficulty = DIFFICULTY + int(name[:8], 16)
         score = parent.score + difficulty - (milliseconds(when) - milliseconds(parent.time)) // 1000
-        self.blocks.append(Block(height, name, parent.hash, when, tuple(transactions), world, score, difficulty))
+        self.blocks.append(Block(height, name, parent.hash, when, tuple(transactions), score, difficulty))
         for transaction in transactions:
+            self.mined[transaction.hash] = height
             self.unconfirmed.pop(transaction.hash, None)
             self.partial.pop(transaction.hash, None)
         return self.tip
 
+    def undo(self, depth: int) -> Sequence[Block]:
+        """The newest blocks are gone, which are given back; blocks that come now have other hashes than they had."""
+        undone, self.blocks = self.blocks[-depth:], self.blocks[:-depth]
+        changed, self._changed = self._changed[-depth:], self._changed[:-depth]
+        self._branch += 1
+        for purses in changed:
+            self._undo(purses, above=self.tip.height)
+        for transaction in (transaction for block in undone for transaction in block.transactions):
+            del self.mined[transaction.hash]
+        self.final = min(self.final, self.tip.height)
+        return undone
+
     def reorganise(self, *, depth: int, length: int | None = None) -> None:
         """The newest blocks are undone and others come, empty ones; what was in the old ones is unconfirmed again."""
-        undone, self.blocks = self.blocks[-depth:], self.blocks[:-depth]
-        self._branch += 1
-        for block in undone:
+        final = self.final
+        for block in self.undo(depth):
             self.unconfirmed |= {transaction.hash: transaction for transaction in block.transactions}
         for _ in range(depth if length is None else length):
             self.mine()
+        self.final = final
+
+    def _happen(self, transaction: Transaction, *, height: int) -> None:
+        self._pay(transaction.signer.address, XYM, -self.fee(transaction), height=height)
+        for step in transaction.steps:
+            for mosaic, units in step.units.items():
+                self._pay(step.signer.address, mosaic, -units, height=height)
+                if step.target is not None:
+                    self._pay(step.target, mosaic, units, height=height)
+            for account in (step.signer.address, step.target):
+                if account is not None:
+                    self._appear(account, height=height)
+            if step.multisig is not None:
+                self.multisigs.put(step.signer.address, value=step.multisig, height=height)
+
+    def _pay(self, account: Address, mosaic: str, units: int, *, height: int) -> None:
+        have = self.held(account, mosaic=mosaic)
+        if have + units < 0:
+            raise Overspent(f"{account} has {have} of {mosaic}, not {-units}")
+        self._put(account, mosaic, have + units, height=height)
+
+    def _put(self, account: Address, mosaic: str, units: int, *, height: int) -> None:
+        self._units.put((account, mosaic), value=units, height=height)
+        self._mosaics.setdefault(account, {})[mosaic] = None
+        self._changed[height - 1].add((account, mosaic))
+
+    def _appear(self, account: Address, *, height: int) -> None:
+        self._appeared.setdefault(account, height)
+        self._changed[height - 1].add((account, ITSELF))
+
+    def _undo(self, purses: Collection[Purse], *, above: int) -> None:
+        accounts = {account for account, mosaic in purses if mosaic == ITSELF}
+        self._units.undo(purses, above=above)
+        self.multisigs.undo(accounts, above=above)
+        for account in accounts:
+            if self._appeared.get(account, 0) > above:
+                del self._appeared[account]
 
 
 def milliseconds(time: datetime) -> int:
@@ -292,25 +381,6 @@ def aggregate(signer: Person, *steps: Step, bonded: bool = False) -> Transaction
 def again(transaction: Transaction) -> Transaction:
     """The same once more, as another transaction."""
     return replace(transaction, nonce=transaction.nonce + 1)
-
-
-def _take(world: World, *, step: Step, height: int) -> None:
-    for mosaic, units in step.units.items():
-        _pay(world, step.signer.address, mosaic, -units)
-        if step.target is not None:
-            _pay(world, step.target, mosaic, units)
-    for account in (step.signer.address, step.target):
-        if account is not None:
-            world.appeared.setdefault(account, height)
-    if step.multisig is not None:
-        world.multisigs[step.signer.address] = step.multisig
-
-
-def _pay(world: World, account: Address, mosaic: str, units: int) -> None:
-    have = world.units.get((account, mosaic), 0)
-    if have + units < 0:
-        raise Overspent(f"{account} has {have} of {mosaic}, not {-units}")
-    world.units[account, mosaic] = have + units
 
 
 def _amount(mosaic: str, units: int) -> Json:

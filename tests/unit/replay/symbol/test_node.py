@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.symbol.address import raw_of
-from daemon.replay.symbol_ledger import (
+from daemon.replay.played import Overspent
+from daemon.replay.symbol.ledger import (
     EPOCH,
     HARVESTER,
     INFLATION,
     XYM,
     Alias,
     Ledger,
-    Overspent,
     Person,
     again,
     aggregate,
@@ -28,7 +28,7 @@ from daemon.replay.symbol_ledger import (
     payment,
     transfer,
 )
-from daemon.replay.symbol_node import SymbolNode
+from daemon.replay.symbol.node import SymbolNode
 
 ALICE, BOB, CAROL = (Person(name) for name in ("Alice", "Bob", "Carol"))
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -50,9 +50,9 @@ def test_nothing_is_lost_and_each_block_makes_what_it_is_said_to(moves: list[tup
             chain.mine(transfer(people[a], people[b].address, units=units, nonce=nonce))
         except Overspent:
             chain.mine()
-        total = sum(units for (_, mosaic), units in chain.tip.world.units.items() if mosaic == XYM)
-        assert total == 2 * RICH + INFLATION * (chain.tip.height - 1)
-        assert min(chain.tip.world.units.values()) >= 0
+        everything = [chain.held(account, mosaic=mosaic) for account, mosaic in chain.all_purses() if mosaic == XYM]
+        assert sum(everything) == 2 * RICH + INFLATION * (chain.tip.height - 1)
+        assert min(everything) >= 0
 
 
 def test_a_block_that_would_overspend_leaves_the_chain_as_it_was() -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from connectors.base import Address
 from connectors.symbol.address import raw_of
 from connectors.symbol.networks import Network
-from daemon.replay.symbol_ledger import (
+from daemon.replay.faults import Faults
+from daemon.replay.symbol.ledger import (
     EPOCH,
-    FEE_MULTIPLIER,
     HARVESTER,
     XYM,
     Block,
@@ -26,20 +27,14 @@ from daemon.replay.symbol_ledger import (
     digest,
     milliseconds,
 )
+from daemon.replay.symbol.routes import Answer, RestError
 
 PAGE_SIZES = (10, 100)
 """The least and the most entries of a page (rest/resources/rest.json)."""
 
 SCORE = 2**64
 
-
-class RestError(Exception):
-    """A ModelError, and its HTTP status."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -72,16 +67,14 @@ class Behaviour:
     twist: Callable[[str, object], object] = lambda _route, answer: answer
 
 
-Answer = Callable[[Json], object]
-
-
 class SymbolRest:
     """The answers, by route: each takes the arguments of path, query and body together, as catapult-rest does."""
 
-    def __init__(self, ledger: Ledger, *, network: Network, behaviour: Behaviour) -> None:
+    def __init__(self, ledger: Ledger, *, network: Network, behaviour: Behaviour, faults: Faults) -> None:
         self.ledger = ledger
         self.behaviour = behaviour
         self._network = network
+        self._faults = faults
 
     def routes(self) -> Iterator[tuple[str, str, Answer]]:
         """(method, path, answer) of each."""
@@ -102,7 +95,7 @@ class SymbolRest:
 
     @property
     def _newest(self) -> Block:
-        return self.ledger.blocks[max(0, len(self.ledger.blocks) - 1 - self.behaviour.lag)]
+        return self.ledger.blocks[max(0, len(self.ledger.blocks) - 1 - self.behaviour.lag - self._faults.behind)]
 
     @property
     def _states(self) -> Block:
@@ -160,8 +153,7 @@ class SymbolRest:
 
     def _blocks(self, asked: Json) -> object:
         above = _number(asked.get("offset", "0"), name="offset")
-        blocks = [block for block in self.ledger.blocks[: self._newest.height] if block.height > above]
-        return _page([self._block_info(block) for block in blocks], asked=asked)
+        return _page(self.ledger.blocks[above : self._newest.height], told=self._block_info, asked=asked)
 
     def _block_info(self, block: Block) -> Json:
         count = len(block.transactions)
@@ -169,7 +161,7 @@ class SymbolRest:
         meta = {
             "hash": block.hash,
             "generationHash": digest(block.hash, "generation"),
-            "totalFee": str(sum(one.fee for one in block.transactions)),
+            "totalFee": str(sum(map(self.ledger.fee, block.transactions))),
             "totalTransactionsCount": count + embedded,
             "stateHashSubCacheMerkleRoots": [],
             "transactionsCount": count,
@@ -193,29 +185,30 @@ class SymbolRest:
             "receiptsHash": digest(block.hash, "receipts"),
             "stateHash": digest(block.hash, "state"),
             "beneficiaryAddress": self._address(HARVESTER.address),
-            "feeMultiplier": FEE_MULTIPLIER,
+            "feeMultiplier": self.ledger.fee_multiplier,
         }
 
     # ── accounts and mosaics ────────────────────────────────────────────────────────────────────────────────────────
 
     def _accounts(self, asked: Json) -> object:
-        world = self._states.world
+        at = self._states.height
         told: list[Json] = []
         for text in dict.fromkeys(_list(asked, "addresses")):
             account = Address(text)
             if len(account) != 39:
                 raise RestError(409, "InvalidArgument", "element in array addresses has an invalid format")
-            if account in world.appeared and not self.behaviour.lost_states:
-                told.append(self._account(account, block=self._states))
+            first = self.ledger.appeared(account, height=at)
+            if first is not None and not self.behaviour.lost_states:
+                told.append(self._account(account, first=first, at=at))
         return told[::-1]  # the database keeps no order
 
-    def _account(self, account: Address, *, block: Block) -> Json:
-        purses = {mosaic: units for (owner, mosaic), units in block.world.units.items() if owner == account and units}
+    def _account(self, account: Address, *, first: int, at: int) -> Json:
+        purses = dict(self._purses(account, at=at))
         purses |= {mosaic: units for (owner, mosaic), units in self.behaviour.lies.items() if owner == account}
         body = {
             "version": 1,
             "address": self._address(account),
-            "addressHeight": str(block.world.appeared[account]),
+            "addressHeight": str(first),
             "publicKey": "0" * 64,
             "publicKeyHeight": "0",
             "accountType": 0,
@@ -226,6 +219,15 @@ class SymbolRest:
             "importanceHeight": "0",
         }
         return {"account": body, "id": digest(account)[:24]}
+
+    def _purses(self, account: Address, *, at: int) -> Mapping[str, int]:
+        """A liar makes accounts a bit richer, and one that is empty now it tells as full as it was in the beginning."""
+        purses = self.ledger.purses(account, height=at)
+        if not self._faults.lying:
+            return purses
+        return {mosaic: units + units // 100 + 1 for mosaic, units in purses.items()} or self.ledger.purses(
+            account, height=1
+        )
 
     def _mosaics(self, asked: Json) -> object:
         ids = dict.fromkeys(_list(asked, "mosaicIds"))
@@ -247,9 +249,10 @@ class SymbolRest:
 
     def _multisig(self, asked: Json) -> object:
         address = Address(str(asked["address"]))
-        multisigs = self._states.world.multisigs
-        found = multisigs.get(address)
-        cosigned = [account for account, one in multisigs.items() if address in one.cosignatories]
+        at, multisigs = self._states.height, self.ledger.multisigs
+        found = multisigs.at(address, height=at)
+        known = ((account, multisigs.at(account, height=at)) for account in multisigs)
+        cosigned = [account for account, one in known if one is not None and address in one.cosignatories]
         if found is None and not cosigned:
             raise _not_found(address)
         body = {
@@ -269,7 +272,7 @@ class SymbolRest:
         pools = {"unconfirmed": self.ledger.unconfirmed, "partial": self.ledger.partial}
         height = _number(asked.get("height", "0"), name="height")
         if group in pools:
-            found = list(pools[group].values())
+            found = [] if self._faults.behind else list(pools[group].values())
         elif group == "confirmed":
             block = self.ledger.block(height) if height <= self._newest.height else None
             found = list(block.transactions) if block else []
@@ -281,7 +284,7 @@ class SymbolRest:
             for place, transaction in enumerate(found)
             for one in self._told(transaction, height=height, place=place, embedded=embedded)
         ]
-        return _page(documents, asked=asked)
+        return _page(documents, told=_as_it_is, asked=asked)
 
     def _told(self, transaction: Transaction, *, height: int, place: int, embedded: bool) -> Iterator[Json]:
         """The transaction's document, and with `embedded` one for each step of an aggregate."""
@@ -292,7 +295,7 @@ class SymbolRest:
             "version": 1,
             "network": self._network.identifier,
             "type": transaction.aggregate or transaction.steps[0].type,
-            "maxFee": str(transaction.fee * 2),
+            "maxFee": str(self.ledger.fee(transaction) * 2),
             "deadline": "173168162072",
         }
         meta: Json = {"height": str(height), "hash": transaction.hash, "merkleComponentHash": transaction.hash}
@@ -313,25 +316,28 @@ class SymbolRest:
             }
 
     def _statuses(self, asked: Json) -> object:
-        blocks = self.ledger.blocks[: self._newest.height]
-        mined = {one.hash: block.height for block in blocks for one in block.transactions}
-        groups = {
-            **dict.fromkeys(self.ledger.failed, "failed"),
-            **dict.fromkeys(self.ledger.partial, "partial"),
-            **dict.fromkeys(self.ledger.unconfirmed, "unconfirmed"),
-            **dict.fromkeys(mined, "confirmed"),
-        }
+        groups = ((one, self._group(one)) for one in _list(asked, "hashes"))
         return [
             {
-                "group": groups[one],
-                "code": "Failure_Core_Past_Deadline" if groups[one] == "failed" else "Success",
+                "group": group,
+                "code": "Failure_Core_Past_Deadline" if group == "failed" else "Success",
                 "hash": one,
                 "deadline": "173168162072",
-                "height": str(mined.get(one, 0)),
+                "height": str(self.ledger.mined[one] if group == "confirmed" else 0),
             }
-            for one in _list(asked, "hashes")
-            if one in groups
+            for one, group in groups
+            if group is not None
         ]
+
+    def _group(self, transaction: str) -> str | None:
+        ledger = self.ledger
+        told = {
+            "confirmed": ledger.mined.get(transaction, self._newest.height + 1) <= self._newest.height,
+            "unconfirmed": transaction in ledger.unconfirmed and not self._faults.behind,
+            "partial": transaction in ledger.partial and not self._faults.behind,
+            "failed": transaction in ledger.failed,
+        }
+        return next((group for group, is_so in told.items() if is_so), None)
 
     def _resolutions(self, asked: Json) -> object:
         block = self.ledger.block(_number(asked["height"], name="height"))
@@ -345,7 +351,7 @@ class SymbolRest:
                 unresolved = alias.id if asked["kind"] == "mosaic" else alias.raw.hex().upper()
                 statement = {"height": str(block.height), "unresolved": unresolved, "resolutionEntries": [entry]}
                 found.append({"statement": statement, "id": digest(transaction.hash, alias.id)[:24], "meta": {}})
-        return _page(found, asked=asked)
+        return _page(found, told=_as_it_is, asked=asked)
 
     def _namespace(self, asked: Json) -> object:
         alias = self.ledger.aliases.get(str(asked["id"]))
@@ -359,13 +365,18 @@ class SymbolRest:
         return account if self.behaviour.base32 else raw_of(account).hex().upper()
 
 
-def _page(entries: Sequence[Json], *, asked: Mapping[str, object]) -> Json:
+def _as_it_is(entry: Json) -> Json:
+    return entry
+
+
+def _page(entries: Sequence[T], *, told: Callable[[T], Json], asked: Mapping[str, object]) -> Json:
     """The entries that belong on the page that is asked for; the size is bounded, as routeUtils.js does."""
     least, most = PAGE_SIZES
     size = max(least, min(most, _number(asked.get("pageSize", str(least)), name="pageSize")))
     number = max(1, _number(asked.get("pageNumber", "1"), name="pageNumber"))
     start = (number - 1) * size
-    return {"data": list(entries[start : start + size]), "pagination": {"pageNumber": number, "pageSize": size}}
+    data = [told(entry) for entry in entries[start : start + size]]
+    return {"data": data, "pagination": {"pageNumber": number, "pageSize": size}}
 
 
 def _number(value: object, *, name: str) -> int:

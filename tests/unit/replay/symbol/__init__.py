@@ -1,0 +1,1 @@
+"""The player and its small nodes, without a network."""
