@@ -14,7 +14,7 @@ from typing import Protocol
 from connectors import CONNECTORS
 from connectors.base import Address, Connector, Token, Watch
 from connectors.evm.config import EvmConfig
-from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
+from daemon.replay.bitcoin.wrapped import BitcoinNode, UtxoSet
 from tests.integration.anvil import AnvilNode
 from tests.integration.bitcoin_chain import COIN, balances, connected_to, watching
 from tests.integration.purse import Lock, Money
