@@ -11,9 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors import CONNECTORS
-from connectors.base import Address, Connector, Movement, Stage, Token, Update, Watch
+from connectors.base import Address, Connector, Disagreement, Movement, Stage, Token, Update, Watch
 from connectors.bitcoin.config import BitcoinConfig
-from connectors.follow import Disagreement
 from daemon.replay.bitcoin.played import PlayedBitcoin
 from daemon.replay.played import Opening, Purse
 from daemon.replay.simulation import Simulation
@@ -74,11 +73,11 @@ class Known:
                 raise AssertionError(f"it never came to be; failures: {self.failures[-3:]}") from None
 
     def _take_values(self, update: Update) -> None:
-        read = {one.account: one.units for one in update.held}
-        unread = {one.account for one in update.unread}
+        read: dict[str, int] = {one.account: one.units for one in update.held}
+        unread: set[str] = {one.account for one in update.unread}
         if update.complete:
             self.units, self.unread = {}, set()
-        self.units = {account: units for account, units in {**self.units, **read}.items() if account not in unread}
+        self.units = {account: units for account, units in (self.units | read).items() if account not in unread}
         self.unread = (self.unread - read.keys()) | unread
         self.tip = update.tip.hash if update.tip is not None else None
         if update.reorg_depth:
@@ -97,9 +96,8 @@ async def connected(
     offered = played.settings()
     unwanted = {"node", "electrum"} - set(sources)
     wanted = {key: value for key, value in offered.items() if key not in unwanted}
-    config = BitcoinConfig.model_validate(
-        {**wanted, "max_tip_age": "300000d" if simulation is None else "3h", **settings}
-    )
+    defaults: dict[str, object] = {"max_tip_age": "30000d" if simulation is None else "3h"}
+    config = BitcoinConfig.model_validate(defaults | wanted | settings)
     chance = random.Random(5)
     clocks: dict[str, Any] = {"now": lambda: datetime.now(UTC)}
     if simulation is not None:
@@ -156,9 +154,12 @@ async def drill(
     """`settings` of the connector beside the nodes."""
     simulation = Simulation(BEGIN)
     played = PlayedBitcoin(opening(balances, simulation=simulation, nodes=nodes))
-    async with played, connected(played, simulation=simulation, sources=sources, **settings) as connector:
-        async with following(connector, watching(*(watched or balances))) as known:
-            yield Drill(simulation, played=played, known=known)
+    async with (
+        played,
+        connected(played, simulation=simulation, sources=sources, **settings) as connector,
+        following(connector, watching(*(watched or balances))) as known,
+    ):
+        yield Drill(simulation, played=played, known=known)
 
 
 async def _nothing() -> None:

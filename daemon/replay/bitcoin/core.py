@@ -5,6 +5,7 @@ Source: Bitcoin Core's RPC documentation (bitcoincore.org/en/doc). What the conn
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
@@ -171,6 +172,7 @@ class CoreNode:
         self.url = ""
         self._rpc = CoreRpc(view)
         self._door = door
+        self._answering: set[asyncio.Task[object]] = set()
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -185,12 +187,24 @@ class CoreNode:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Whoever still waits for an answer gets none: simulated time may never go on."""
+        for task in tuple(self._answering):
+            task.cancel()
         if self._runner is not None:
             await self._runner.cleanup()
 
     async def _post(self, request: web.Request) -> web.Response:
-        """Bitcoin Core says 503 when its work queue is full (httpserver.cpp); 429 is what a proxy before it says."""
         body = await request.read()
+        task = asyncio.current_task()
+        assert task is not None, "requests are served by tasks"
+        self._answering.add(task)
+        try:
+            return await self._let_in(body)
+        finally:
+            self._answering.discard(task)
+
+    async def _let_in(self, body: bytes) -> web.Response:
+        """Bitcoin Core says 503 when its work queue is full (httpserver.cpp); 429 is what a proxy before it says."""
         how = await self._door.enter()
         try:
             if how is Answering.TOO_MANY:
