@@ -142,6 +142,8 @@ class Ledger:
             gone = coin.outpoint in self._taken
             if gone or (coin.outpoint not in self.records.coins and coin.outpoint not in self._pending):
                 raise Overspent(f"{_name(coin.script)} has no coin {coin.outpoint[0]}:{coin.outpoint[1]} to spend")
+        if len({coin.outpoint for coin in inputs}) != len(inputs):
+            raise Overspent("a transaction spends a coin twice")
         worth, wanted = sum(coin.units for coin in inputs), sum(units for _, units in outputs)
         if not inputs or worth < wanted:
             names = ", ".join(sorted({_name(coin.script) for coin in inputs})) or "nobody"
