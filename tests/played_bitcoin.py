@@ -59,7 +59,8 @@ class Known:
         self.news.set()
 
     def stages(self, transaction: str) -> list[Stage]:
-        return [one.stage for one in self.movements if one.transaction == transaction]
+        """In their order; two sources that tell one stage differently (a lie, a fee) count once."""
+        return list(dict.fromkeys(one.stage for one in self.movements if one.transaction == transaction))
 
     async def until(self, question: Callable[[], bool]) -> None:
         """Waits until it is so; AssertionError when that takes too long."""
