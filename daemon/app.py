@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from connectors.base import Update
+from connectors.transport import Timing
 from daemon import notices, version
 from daemon.api.auth import Gatekeeper
 from daemon.api.routes import Sources, application
@@ -54,11 +55,19 @@ class App:
     """One daemon. Made by `opened`; `run` lasts until `stop` is set, and leaves nothing running."""
 
     def __init__(
-        self, loaded: Loaded, *, env: Mapping[str, str], now: Now, store: Store, session: aiohttp.ClientSession
+        self,
+        loaded: Loaded,
+        *,
+        env: Mapping[str, str],
+        now: Now,
+        store: Store,
+        session: aiohttp.ClientSession,
+        timing: Timing | None = None,
     ) -> None:
         self._loaded = loaded
         self._env = env
         self._now = now
+        self._timing = timing
         self._store = store
         self._started = now()
         self._reloaded = Reload(loaded.sha256, now(), success=True)
@@ -208,6 +217,7 @@ class App:
                 watch=self._loaded.setup.inventory.watches[chain],
                 take=self._take,
                 now=self._now,
+                timing=self._timing,
             )
             self._workers[chain] = worker
             self._keep(f"chain {chain}", worker.follow)
@@ -334,11 +344,16 @@ class App:
 
 
 @asynccontextmanager
-async def opened(loaded: Loaded, *, env: Mapping[str, str], now: Now = utc_now) -> AsyncIterator[App]:
-    """An App with its store and its HTTP client open. ConfigError when the store's URL can't be used."""
+async def opened(
+    loaded: Loaded, *, env: Mapping[str, str], now: Now = utc_now, timing: Timing | None = None
+) -> AsyncIterator[App]:
+    """An App with its store and its HTTP client open. ConfigError when the store's URL can't be used.
+
+    `now` is the time that it judges by, `timing` what its connectors wait by: a replay has clocks of its own.
+    """
     for warning in loaded.settings.warnings():
         log.warning(warning)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(loaded.settings.store_url))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield App(loaded, env=env, now=now, store=store, session=session)
+        yield App(loaded, env=env, now=now, store=store, session=session, timing=timing)

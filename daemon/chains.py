@@ -7,11 +7,13 @@ from typing import Any, cast
 
 from connectors import CONNECTORS, AnyChainConfig
 from connectors.base import Connector, ProviderStats, Update, Watch
+from connectors.transport import Timing
 
 
 class ChainWorker:
     """Follows one chain. `take` receives each update; what it raises ends the step, and the supervisor begins anew,
-    which makes the connector start with a complete update."""
+    which makes the connector start with a complete update. `timing` is what the connector waits by, the real one by
+    default."""
 
     def __init__(
         self,
@@ -21,17 +23,23 @@ class ChainWorker:
         watch: Watch,
         take: Callable[[Update], None],
         now: Callable[[], datetime],
+        timing: Timing | None = None,
     ) -> None:
         self.chain = chain
         self.config = config
         self.watch = watch
         self._take = take
         self._now = now
+        self._timing = timing or Timing()
         self._connector: Connector | None = None
 
     async def follow(self) -> None:
         """A step for the supervisor: lasts until something breaks."""
-        async with CONNECTORS[self.config.kind].connect(self.config, chain=self.chain, now=self._now) as connector:
+        timing = self._timing
+        connecting = CONNECTORS[self.config.kind].connect(
+            self.config, chain=self.chain, now=self._now, sleep=timing.sleep, clock=timing.clock, rng=timing.rng
+        )
+        async with connecting as connector:
             self._connector = connector
             updates = cast(Any, connector.updates(self.watch))
             async with aclosing(updates):

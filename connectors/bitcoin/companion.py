@@ -118,7 +118,8 @@ class BitcoinCompanion:
         ways = self._books.ways(self._watch, tip=tip, above=stretch.above)
         if ways and ways[0].whole:
             return ways[0].traced
-        for name, histories in self._histories.items():
+        able = ((name, histories) for name, histories in self._histories.items() if histories.can_tell(tip))
+        for name, histories in able:
             try:
                 return await histories.mined(previous=stretch.previous, tip=tip, ancestor=stretch.ancestor)
             except ConnectorError as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from connectors.base import Tip
 from connectors.bitcoin.coins import Coin
 from connectors.bitcoin.forms import BlockForm
 from connectors.bitcoin.movements import Describer, Traced
+from connectors.bitcoin.parts import shorten
 from connectors.bitcoin.snapshot_book import SnapshotBook
 from connectors.bitcoin.sources.base import HistorySource
 from connectors.bitcoin.traffic import REMEMBERED
@@ -28,9 +29,19 @@ class Histories:
         self._recent: dict[bytes, int] = {}
         """Scripts of what was told, and the height of the newest of it: after a reorg their histories may look the same
         and be in other blocks."""
+        self._made: dict[bytes, Coin] = {}
+        """Coins that told transactions made. The book never had those that were spent before it was read again, and a
+        reorg may bring another spend of them."""
+
+    def can_tell(self, tip: Tip) -> bool:
+        """Whether what has changed up to this block is known: the source may have been away when it was read."""
+        return self._book.has_read(tip.hash)
 
     async def mined(self, *, previous: Tip | None, tip: Tip, ancestor: int | None) -> tuple[Traced, ...]:
-        """What was mined above `previous`, or above `ancestor` after a reorg, up to `tip`. Raises ConnectorError."""
+        """What was mined above `previous`, or above `ancestor` after a reorg, up to `tip`. Raises ConnectorError.
+
+        Only where `can_tell`.
+        """
         if previous is None:
             self._book.touched.clear()
             return ()
@@ -44,6 +55,7 @@ class Histories:
         told = tuple(self._described(transactions, heights=heights, tips=tips))
         self._book.touched.difference_update(touched)
         self._owed = None
+        shorten(self._made)
         self._recent |= dict.fromkeys(touched, tip.height)
         self._recent = {one: height for one, height in self._recent.items() if height > tip.height - REMEMBERED}
         return told
@@ -63,16 +75,16 @@ class Histories:
         return [transaction for transaction in read if transaction is not None]
 
     def _described(
-        self, transactions: Iterable[Transaction], *, heights: Mapping[bytes, int], tips: Mapping[int, Tip]
+        self, transactions: Sequence[Transaction], *, heights: Mapping[bytes, int], tips: Mapping[int, Tip]
     ) -> Iterable[Traced]:
-        transactions = list(transactions)
-        made = {outpoint: coin for one in transactions for outpoint, coin in self._describer.paid(one).items()}
         for transaction in transactions:
-            taken = {outpoint: coin for outpoint in transaction.inputs() if (coin := self._coin(outpoint, made))}
+            self._made |= self._describer.paid(transaction)
+        for transaction in transactions:
+            taken = {outpoint: coin for outpoint in transaction.inputs() if (coin := self._coin(outpoint))}
             yield self._describer.describe(transaction, taken=taken, tip=tips[heights[transaction.txid]])
 
-    def _coin(self, outpoint: bytes, made: Mapping[bytes, Coin]) -> Coin | None:
-        return made.get(outpoint) or self._book.coin(outpoint)
+    def _coin(self, outpoint: bytes) -> Coin | None:
+        return self._made.get(outpoint) or self._book.coin(outpoint)
 
     async def _tip_at(self, height: int) -> Tip:
         header = await self._source.header_at(height)

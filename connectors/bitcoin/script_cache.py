@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -20,27 +21,35 @@ create table if not exists scripts (
 
 
 class ScriptCache:
-    """Scripts by descriptor and index. For one thread at a time; `close` it in the end.
+    """Scripts by descriptor and index. `close` it in the end.
 
+    Each source of a chain asks from a thread of its own. One has its turn, and the others find what it has derived.
     What it holds can be derived again, so nothing that is wrong with the file is an error: a row whose digest does not
     fit is derived anew, and where the file can't be used at all, scripts are kept until the process ends.
     """
 
     def __init__(self, path: Path, *, patience: float = 1.0) -> None:
         """`patience`: seconds to wait for another process that holds the file."""
+        self._turn = threading.Lock()
+        self._closing = False
         try:
             self._database = _opened(path, patience=patience)
         except sqlite3.Error:
             self._database = _opened(":memory:", patience=patience)
 
     def close(self) -> None:
-        self._database.close()
+        """Waits at most for the one row that a thread may be deriving; what it needs beyond that is not kept."""
+        self._closing = True
+        with self._turn:
+            self._database.close()
 
     def scripts(self, descriptor: Descriptor, start: int, stop: int) -> list[bytes]:
         """`Descriptor.scripts` of a ranged descriptor without multipath, derived at most once."""
         found: list[bytes] = []
-        with suppress(sqlite3.Error), self._database:
+        with self._turn, suppress(sqlite3.Error), self._database:
             for chunk in range(start // CHUNK, -(-stop // CHUNK)):
+                if self._closing:
+                    break
                 found += self._chunk(descriptor, chunk, upto=min(stop - chunk * CHUNK, CHUNK))
         missing = descriptor.scripts(start // CHUNK * CHUNK + len(found), stop)
         return (found + missing)[start % CHUNK :]

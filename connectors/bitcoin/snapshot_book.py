@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 
 from connectors.base import Tip
@@ -27,6 +27,7 @@ class SnapshotBook:
         self._derivation = Derivation(accounts)
         self._source = source
         self._read: dict[str, Sequence[Value]] = {}
+        self._compared: deque[str] = deque(maxlen=REMEMBERED)
         self.touched: set[bytes] = set()
         """Scripts whose history has changed since somebody took them from here."""
         self._statuses: Mapping[bytes, str] = {}
@@ -55,6 +56,10 @@ class SnapshotBook:
     def coin(self, outpoint: bytes) -> Coin | None:
         """See Book."""
         return self._coins.get(outpoint) or self._gone.get(outpoint)
+
+    def has_read(self, block: str) -> bool:
+        """Whether what had changed as of this block, one of the last that were asked for, was put to `touched`."""
+        return block in self._compared
 
     async def at(self, block: str) -> Sequence[Value]:
         """See Book."""
@@ -91,6 +96,7 @@ class SnapshotBook:
         self.touched.update(one for one, status in part.statuses.items() if self._statuses.get(one) != status)
         self._coins, self._statuses = coins, part.statuses
         self._refused, self._whole, self._tip = part.refused.keys(), True, part.header.tip
+        self._compared.append(part.header.hash)
 
     def _valued(self, part: Snapshot) -> Sequence[Value]:
         values: list[Value] = [0] * len(self.accounts.names)

@@ -49,8 +49,10 @@ class PlayedChain(Protocol):
     faults: Sequence[Faults]
     """One a node, in the order of `settings`."""
 
-    requests: int
-    """That all nodes have answered so far."""
+    @property
+    def requests(self) -> int:
+        """That all nodes have answered so far."""
+        ...
 
     async def __aenter__(self) -> Self: ...
 
@@ -71,7 +73,7 @@ class PlayedChain(Protocol):
         ...
 
     def pay(self, payer: str, payee: str, *, units: int, token: str | None = None, fee: int = 0) -> str:
-        """The name of a transaction that now waits for a block. The payer pays the fee too, in units of the native coin.
+        """The name of a transaction that now waits for a block. `fee` is in units of the native coin, of the payer too.
 
         Raises Overspent, also for what waiting transactions already spend.
         """

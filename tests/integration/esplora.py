@@ -7,6 +7,8 @@ Source: Esplora's API.md; electrs' src/rest.rs for refusals, and its src/new_ind
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -47,7 +49,7 @@ class Index:
 
 @dataclass(slots=True)
 class EsploraServer:
-    """Serves at `url`. `most_utxos` and `listed` are electrs' limits.
+    """Serves at `url`. `most_utxos` and `listed` are electrs' limits. It looks at the node every `lag` seconds at most.
 
     `calls` counts by kind of path, `scripts` how often each script's totals were asked for. Servers before one real
     node may share `blocks`, one after the other, to save reading the chain again.
@@ -57,9 +59,13 @@ class EsploraServer:
     url: str = ""
     most_utxos: int = 500
     listed: int = LISTED
+    lag: float = 0.0
     calls: Counter[str] = field(default_factory=Counter)
     scripts: Counter[str] = field(default_factory=Counter)
     blocks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _looked: float = -math.inf
+    _listed: float = -math.inf
+    _pending: dict[str, dict[str, Any]] = field(default_factory=dict)
     _index: Index = field(default_factory=Index)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -182,25 +188,36 @@ class EsploraServer:
     # ── the index ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _indexed(self) -> Index:
-        """Made anew, as naively as can be, for each new block."""
+        """Made anew, as naively as can be, for another branch."""
         async with self._lock:
+            if time.monotonic() < self._looked + self.lag:
+                return self._index
             tip = await self.node.rpc("getbestblockhash")
-            if tip != self._index.tip:
-                index, block = Index(tip), tip
+            self._looked = time.monotonic()
+            if tip != self._index.tip and (await self._read(tip))["previousblockhash"] == self._index.tip:
+                _add(await self._read(tip), index=self._index)
+            elif tip != self._index.tip:
+                index, block = Index(), tip
                 while block is not None:
                     found = await self._read(block)
                     _add(found, index=index)
                     block = found["previousblockhash"]
                 self._index = index
+            self._index.tip = tip
             return self._index
 
     async def _pool(self) -> dict[str, dict[str, Any]]:
+        """What is pending, decoded."""
+        if time.monotonic() < self._listed + self.lag:
+            return self._pending
         pool: dict[str, dict[str, Any]] = {}
+        self._listed = time.monotonic()
         for txid in sorted(await self.node.mempool()):
             try:
-                pool[txid] = await self.node.rpc("getrawtransaction", txid, True)
+                pool[txid] = self._pending.get(txid) or await self.node.rpc("getrawtransaction", txid, True)
             except BcoinError:
                 continue
+        self._pending = pool
         return pool
 
     async def _read(self, block: str) -> dict[str, Any]:

@@ -58,17 +58,23 @@ class Block:
 
 
 class Blocks:
-    """Every block that was learned, also those that the node has forgotten since."""
+    """Every block that was learned, also those that the node has forgotten since.
 
-    def __init__(self, node: BcoinNode) -> None:
+    `told` are blocks as the node decodes them, which others may share.
+    """
+
+    def __init__(self, node: BcoinNode, *, told: dict[str, dict[str, Any]]) -> None:
         self._node = node
+        self._told = told
         self._known: dict[str, Block] = {}
         self._pending: dict[str, Transaction] = {}
 
     async def learn(self, block: str | None) -> None:
         """The block and all below it."""
         while block is not None and block not in self._known:
-            told = await self._node.rpc("getblock", block, True, True)
+            if block not in self._told:
+                self._told[block] = await self._node.rpc("getblock", block, True, True)
+            told = self._told[block]
             transactions = tuple(Transaction.decoded(one) for one in told["tx"])
             self._known[block] = Block(block, told["previousblockhash"], told["height"], transactions)
             block = self._known[block].parent

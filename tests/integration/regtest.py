@@ -137,7 +137,7 @@ async def connected(chain: Regtest) -> AsyncIterator[Regtest]:
         yield chain
 
 
-async def eventually(question: Callable[[], Awaitable[bool]], *, within: float = 10.0) -> None:
+async def eventually(question: Callable[[], Awaitable[bool]], *, within: float = 30.0) -> None:
     """Waits until it is so; AssertionError after `within` seconds."""
     deadline = time.monotonic() + within
     while not await question():

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from connectors.base import Address, Drift, Stage, Update
+from daemon.replay.bitcoin.answers import Outpoint
 from daemon.replay.bitcoin.wrapped import BitcoinNode, UtxoSet
-from tests.integration.bitcoin_chain import COIN, address, connected_to, following, watching
+from tests.integration.bitcoin_chain import COIN, address, connected_to, following, held, watching
 from tests.integration.electrumx import ElectrumX
 from tests.integration.esplora import EsploraServer
 from tests.integration.purse import Lock, Money
@@ -65,10 +65,11 @@ class Following:
         self.units: dict[Address, int] = {}
         self.failures: list[str] = []
         self.tip = ""
+        self.last: Update | None = None
         self._updates = updates
 
     async def take(self) -> Update:
-        update = await anext(self._updates)
+        self.last = update = await anext(self._updates)
         self.drift += [update.drift] if update.drift is not None else []
         self.failures += [update.failure.detail] if update.failure is not None else []
         self.units |= {one.account: one.units for one in update.held}
@@ -77,10 +78,18 @@ class Following:
             self.stages.setdefault(movement.transaction, []).append(movement.stage)
         return update
 
-    async def drifts(self, number: int) -> None:
-        """Until so many sweeps were told."""
+    async def sweeps(self, more: int = 1) -> None:
+        """Until so many more sweeps were told."""
+        until = len(self.drift) + more
         async with asyncio.timeout(30):
-            while len(self.drift) < number:
+            while len(self.drift) < until:
+                await self.take()
+
+    async def scan(self, node: BitcoinNode) -> None:
+        """Until another scan is asked for, or asked after."""
+        asked = node.calls["scantxoutset"]
+        async with asyncio.timeout(30):
+            while node.calls["scantxoutset"] == asked:
                 await self.take()
 
     async def reads(self, tip: str) -> None:
@@ -108,78 +117,88 @@ async def mined(chain: Regtest) -> str:
     return tip
 
 
+def told_place(money: Money) -> Outpoint:
+    return money.txid[::-1].hex(), money.vout
+
+
 # ── drift ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def damage(state: Path, change: str) -> None:
-    with sqlite3.connect(state) as database:
-        assert database.execute(change).rowcount == 1
-    database.close()
-
-
 @pytest.mark.parametrize("source", ["node", "esplora"])
-async def test_a_sweep_that_finds_nothing_else_says_so(source: str, chain: Regtest, node: BitcoinNode) -> None:
-    cold = chain.locks("p2wpkh")[0]
-    await funded(chain, cold, 500_000)
+async def test_a_sweep_of_what_was_followed_rightly_finds_nothing_and_says_so(
+    source: str, chain: Regtest, node: BitcoinNode
+) -> None:
+    locks = chain.locks("p2wpkh", "p2pkh")
+    for lock in locks:
+        await funded(chain, lock, 500_000)
     async with (
         EsploraServer(chain.node).running() as esplora,
         connected_to(**({"node": node.url} if source == "node" else {"esplora": [esplora.url]}), rescan="50ms") as one,
-        following(one, watching([cold])) as updates,
+        following(one, watching(locks)) as updates,
     ):
         told = Following(updates)
-        await told.drifts(3)
-        assert told.drift == [(), (), ()]
+        await told.take()
+        for _ in range(3):
+            await told.sweeps()
+            assert told.last is not None
+            assert (told.last.drift, told.last.complete, told.last.held) == ((), False, ())
+            await chain.node.mine()
 
 
-async def test_a_coin_that_was_lost_is_found_told_once_and_held_from_the_next_block_on(
+async def test_coins_that_a_scan_lacked_are_found_told_once_and_held_at_once_and_from_then_on(
     chain: Regtest, node: BitcoinNode, tmp_path: Path
 ) -> None:
-    cold, other = chain.locks("p2wpkh", "p2wpkh")
-    await funded(chain, cold, 500_000)
-    await funded(chain, other, 300_000)
-    watch, state = watching([cold, other]), tmp_path / "state"
-    async with connected_to(node=node.url, state=state) as one:
-        await one.read(watch)
-    damage(state, "delete from coins where outpoint = (select min(outpoint) from coins)")
+    """Also after a restart."""
+    locks = chain.locks("p2wpkh", "p2pkh", "p2wpkh")
+    money = [await funded(chain, lock, 500_000 + number) for number, lock in enumerate(locks)]
+    right = {address(one.lock.script): one.value for one in money}
+    watch, state = watching(locks), tmp_path / "state"
+    node.behaviour.misplaced = {told_place(one): None for one in money[1:]}
     async with (
         connected_to(node=node.url, state=state, rescan="300ms") as one,
         following(one, watch) as updates,
     ):
         told = Following(updates)
         await told.take()
-        right = {address(cold.script): 500_000, address(other.script): 300_000}
-        (wrong,) = [account for account, units in told.units.items() if units != right[account]]
-        await told.drifts(3)
-        assert [len(drift) for drift in told.drift] == [1, 0, 0]
-        assert told.drift[0] == (Drift(wrong, COIN, 0, right[wrong]),)
+        assert list(told.units.values()) == [500_000, 0, 0]
+        node.behaviour.misplaced.clear()
+        while not any(told.drift):  # a sweep may have begun before
+            await told.sweeps()
+        assert told.last is not None
+        assert told.last.drift == tuple(Drift(account, COIN, 0, right[account]) for account in watch.accounts[1:])
+        assert told.last.complete
+        assert held(told.last) == right
+        await told.sweeps(2)
+        assert told.drift[-2:] == [(), ()]
         await told.reads(await mined(chain))
         assert told.units == right
+    scans = node.calls["scantxoutset"]
     async with connected_to(node=node.url, state=state) as one:
-        again = await one.read(watch)
-        assert {held.account: held.units for held in again.held} == right
+        assert held(await one.read(watch)) == right
+    assert node.calls["scantxoutset"] == scans
 
 
 async def test_a_coin_that_stands_in_another_place_is_healed_though_no_balance_differs(
-    chain: Regtest, node: BitcoinNode, tmp_path: Path
+    chain: Regtest, node: BitcoinNode
 ) -> None:
     """Its spend would go unnoticed."""
     cold, other = chain.locks("p2wpkh", "p2wpkh")
     money = await funded(chain, cold, 500_000)
-    watch, state = watching([cold]), tmp_path / "state"
-    async with connected_to(node=node.url, state=state) as one:
-        await one.read(watch)
-    damage(state, f"update coins set outpoint = x'{'07' * 36}'")
+    node.behaviour.misplaced = {told_place(money): ("07" * 32, 7)}
     async with (
-        connected_to(node=node.url, state=state, rescan="300ms") as one,
-        following(one, watch) as updates,
+        connected_to(node=node.url, rescan="300ms") as one,
+        following(one, watching([cold])) as updates,
     ):
         told = Following(updates)
-        await told.drifts(1)
+        await told.take()
+        assert told.units == {address(cold.script): 500_000}
+        node.behaviour.misplaced.clear()
+        await told.sweeps(2)  # the first may have begun before
         theft = await chain.spend([money], [(other.script, 480_000)])
         await told.stage(theft, Stage.PENDING)
         await told.reads(await mined(chain))
         assert told.units == {address(cold.script): 0}
-        await told.drifts(3)
+        await told.sweeps(2)
         assert not any(told.drift)
 
 
@@ -193,17 +212,18 @@ async def test_a_sweep_survives_a_reorganisation_and_a_source_that_is_away_meanw
         following(one, watching([cold])) as updates,
     ):
         told = Following(updates)
-        await told.drifts(1)
+        await told.sweeps()
         node.behaviour.scan_seconds = 0.3
         for _ in range(3):
-            await told.take()
+            await told.scan(node)
             await chain.node.reorganise(depth=1, length=2)
+        await told.scan(node)
         node.behaviour.warming_up = True
-        for _ in range(10):
+        while not told.failures:
             await told.take()
         node.behaviour.warming_up = False
         node.behaviour.scan_seconds = 0.0
-        await told.drifts(len(told.drift) + 2)
+        await told.sweeps(2)
         assert not any(told.drift)
         await told.reads(await mined(chain))
         _, coins = await chain.truth({cold.script})
@@ -219,11 +239,38 @@ async def test_a_sweep_is_over_when_its_consumer_is(chain: Regtest, node: Bitcoi
             told = Following(updates)
             await told.take()
             node.behaviour.scan_seconds = 30
-            for _ in range(10):
-                await told.take()
-        node.behaviour.scan_seconds = 0
-    await asyncio.sleep(0)
-    assert {task.get_name() for task in asyncio.all_tasks() - before if "connectors/" in repr(task)} == set()
+            await told.scan(node)
+        await asyncio.sleep(0)
+        assert {task.get_name() for task in asyncio.all_tasks() - before if "connectors/" in repr(task)} == set()
+
+
+# ── scans that take long ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_scan_that_lasts_longer_than_anybody_waits_comes_to_its_end(
+    chain: Regtest, node: BitcoinNode, electrumx: ElectrumX
+) -> None:
+    """Two of three have to agree, and two are quick: the third is given up at each poll, and its scan goes on."""
+    locks = chain.locks("p2wpkh", "p2pkh")
+    for number, lock in enumerate(locks):
+        await funded(chain, lock, 500_000 + number)
+    node.behaviour.scan_seconds = 3
+    async with (
+        EsploraServer(chain.node).running() as esplora,
+        connected_to(
+            node=node.url, electrum=[f"tcp://127.0.0.1:{electrumx.port}"], esplora=[esplora.url], agree=2
+        ) as one,
+        following(one, watching(locks)) as updates,
+    ):
+        told = Following(updates)
+        await told.take()
+        assert told.units == {address(lock.script): 500_000 + number for number, lock in enumerate(locks)}
+        assert node.calls["getblock"] == 0, "the scan was waited for"
+        async with asyncio.timeout(60):
+            while node.calls["getblock"] == 0:
+                await told.reads(await mined(chain))
+        assert not told.failures
+        assert node.calls["scantxoutset"] < 20
 
 
 # ── one source in place of another ──────────────────────────────────────────────────────────────────────────────────
@@ -257,31 +304,6 @@ async def test_what_is_mined_while_another_source_takes_over_is_mined_and_not_ev
             await told.take()
         assert told.of(spend) == [Stage.PENDING, Stage.MINED]
         assert told.of(second) == [Stage.PENDING, Stage.MINED]
-
-
-async def test_a_scan_that_lasts_longer_than_others_are_waited_for_ends_in_agreement(
-    chain: Regtest, node: BitcoinNode, electrumx: ElectrumX
-) -> None:
-    """Two of three must agree: the node's long scan goes on beside, until it counts."""
-    cold = chain.locks("p2wpkh")[0]
-    await funded(chain, cold, 500_000)
-    node.behaviour.scan_seconds = 3
-    async with (
-        EsploraServer(chain.node).running() as esplora,
-        connected_to(
-            node=node.url, electrum=[f"tcp://127.0.0.1:{electrumx.port}"], esplora=[esplora.url], agree=2
-        ) as one,
-        following(one, watching([cold])) as updates,
-    ):
-        told = Following(updates)
-        await told.take()
-        assert told.units == {address(cold.script): 500_000}
-        assert node.calls["getblock"] == 0
-        await told.reads(await mined(chain))
-        async with asyncio.timeout(60):
-            while node.calls["getblock"] == 0:
-                await told.reads(await mined(chain))
-        assert node.calls["scantxoutset"] < 20
 
 
 @pytest.mark.parametrize("first", ["mempool", "chain"])

@@ -1,24 +1,32 @@
 """The Bitcoin connector in a process of its own, for tests that kill it: JSON lines in, JSON lines out.
 
-The first line in says what to follow: {"settings": …, "accounts": […], "die_in": n or null}. Later ones, {"die_in": n}:
-it kills itself at the n-th statement from then on that any of its SQLite files is given. The end of the input ends it
-in good order. A line out is a Report or {"failure": …}, whenever what is known has changed.
+Run as a program it is the ancestor of such processes: it has imported everything, and forks one for each socket that it
+is sent over its standard input. The process says {"pid": n}. The first line in says what to follow: {"settings": …,
+"accounts": […], "die_in": n or null}. Later ones, {"die_in": n}: it kills itself at the n-th statement from then on
+that any of its SQLite files is given. A line out is a Report or {"failure": …}, whenever what is known has changed.
+The end of the input ends it in good order: it says {"ended": true}. SIGTERM ends it with a word on where it stands.
 """
 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import os
 import signal
+import socket
 import sqlite3
 import sys
-from typing import Any
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any, cast
 
 import structlog
 
-from connectors.base import Address, Update, Watch
-from tests.integration.bitcoin_chain import COIN, connected_to, following
+from connectors.base import Address, Token, Update, Watch
+from connectors.bitcoin.client import connect
+from connectors.bitcoin.config import BitcoinConfig
 
 
 class Death:
@@ -43,19 +51,56 @@ class Death:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def follow(settings: dict[str, object], accounts: list[str]) -> None:
-    watch = Watch("btc", tuple(Address(account) for account in accounts), (COIN,))
-    said: object = None
-    held: dict[str, int] = {}
-    async with connected_to(**settings) as connector, following(connector, watch) as updates:
-        async for update in updates:
-            report = report_of(update, held=held)
-            if report != said:
-                said = report
-                print(json.dumps(report), flush=True)  # noqa: T201 - this is its interface
+class Life:
+    """One process, from its first line to its last."""
+
+    def __init__(self, orders: asyncio.StreamReader, words: asyncio.StreamWriter) -> None:
+        self._orders = orders
+        self._words = words
+        self._death = Death()
+
+    async def live(self) -> None:
+        self._say({"pid": os.getpid()})
+        first = json.loads(await self._orders.readline())
+        self._death.come_in(first["die_in"])
+        tasks = {
+            asyncio.create_task(self._follow(first["settings"], first["accounts"]), name="following"),
+            asyncio.create_task(self._obey(), name="obeying"),
+        }
+        ended, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        for task in ended:
+            task.result()
+        self._say({"ended": True})
+        await self._words.drain()
+
+    async def _obey(self) -> None:
+        """Until the input ends."""
+        while line := await self._orders.readline():
+            self._death.come_in(json.loads(line)["die_in"])
+
+    async def _follow(self, settings: dict[str, object], accounts: list[str]) -> None:
+        config = BitcoinConfig.model_validate(settings)
+        watch = Watch("btc", tuple(Address(account) for account in accounts), (Token("btc", None, 8),))
+        said: object = None
+        held: dict[str, int] = {}
+        async with (
+            connect(config, chain="btc", now=lambda: datetime.now(UTC)) as connector,
+            aclosing(cast(AsyncGenerator[Update, None], connector.updates(watch))) as updates,
+        ):
+            async for update in updates:
+                report = _report(update, held=held)
+                if report != said:
+                    said = report
+                    self._say(report)
+
+    def _say(self, word: dict[str, object]) -> None:
+        self._words.write(json.dumps(word).encode() + b"\n")
 
 
-def report_of(update: Update, *, held: dict[str, int]) -> dict[str, object]:
+def _report(update: Update, *, held: dict[str, int]) -> dict[str, object]:
     """What a consumer knows after the update, given what it `held` before, which is brought up to date."""
     if update.failure is not None:
         return {"failure": f"{update.failure.reason.value}: {update.failure.detail}"}
@@ -67,31 +112,30 @@ def report_of(update: Update, *, held: dict[str, int]) -> dict[str, object]:
     return {"tip": update.tip and update.tip.hash, "held": dict(held), "doubts": doubts}
 
 
-async def obey(orders: asyncio.StreamReader, death: Death) -> None:
-    """Until the input ends."""
-    while line := await orders.readline():
-        death.come_in(json.loads(line)["die_in"])
+async def live(place: int) -> None:
+    orders, words = await asyncio.open_connection(sock=socket.socket(fileno=place))
+    try:
+        await Life(orders, words).live()
+    finally:
+        words.close()
 
 
-async def main() -> None:
+def main() -> None:
+    """Forks until the input ends. Who died is taken note of only then: until the next birth no number is used twice."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    orders = asyncio.StreamReader()
-    protocol = asyncio.StreamReaderProtocol(orders)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
-    first = json.loads(await orders.readline())
-    death = Death()
-    death.come_in(first["die_in"])
-    tasks = {
-        asyncio.create_task(follow(first["settings"], first["accounts"]), name="following"),
-        asyncio.create_task(obey(orders, death), name="obeying"),
-    }
-    ended, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in others:
-        task.cancel()
-    await asyncio.wait(others)
-    for task in ended:
-        task.result()
+    faulthandler.register(signal.SIGTERM, chain=True)
+    child = 0
+    with socket.socket(fileno=sys.stdin.fileno()) as control:
+        while places := socket.recv_fds(control, 1, 1)[1]:
+            if child:
+                os.waitpid(child, 0)
+            child = os.fork()
+            if not child:
+                control.close()
+                asyncio.run(live(places[0]))
+                return
+            os.close(places[0])
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connectors.bitcoin.sources.base import Change, Coin, Pending, Pruned, Snapshot, parse_header
 from connectors.circuit import Circuit
@@ -44,6 +44,10 @@ class MemoryChain:
     def __init__(self) -> None:
         self.branch: list[Mined] = []
         self.known: dict[str, Mined] = {}
+        self.txs: dict[bytes, Tx] = {}
+        """Every transaction that was ever mined or sent, by its id."""
+        self.pool: list[bytes] = []
+        """What was sent; mempools hold what of it is in no block of the branch."""
         self._mined = 0
         self.mine()
 
@@ -60,15 +64,35 @@ class MemoryChain:
         mined = Mined(parse_header(raw, height=len(self.branch)), raw, plainly(raw))
         self.branch.append(mined)
         self.known[mined.header.hash] = mined
+        self.txs |= {tx.txid(): tx for tx in (first, *txs)}
         return mined.header
 
     def pay(self, *outputs: tuple[bytes, int]) -> Header:
         """A block whose coinbase pays these, the one way to pay without a coin."""
         return self.mine(first=coinbase(self._mined + 1, *outputs))
 
-    def drop(self, depth: int) -> None:
+    def send(self, tx: Tx) -> Tx:
+        """Into the mempools."""
+        self.txs[tx.txid()] = tx
+        self.pool.append(tx.txid())
+        return tx
+
+    @property
+    def pending(self) -> Sequence[bytes]:
+        mined = {tx.txid for mined in self.branch for tx in mined.txs}
+        return [txid for txid in self.pool if txid not in mined]
+
+    def drop(self, depth: int) -> Sequence[Mined]:
         """Takes the newest blocks off the branch; the first stays."""
-        del self.branch[max(1, len(self.branch) - depth) :]
+        start = max(1, len(self.branch) - depth)
+        dropped = self.branch[start:]
+        del self.branch[start:]
+        return dropped
+
+    def mine_again(self, dropped: Mined) -> Header:
+        """Another block of the same transactions on the newest one."""
+        first, *txs = (self.txs[tx.txid] for tx in dropped.txs)
+        return self.mine(*txs, first=first)
 
     def ledger(self, height: int | None = None) -> Ledger:
         """As of the block at this height, or the newest."""
@@ -84,9 +108,25 @@ class MemoryChain:
                     paid.add(code)
         return Ledger(coins, paid)
 
+    def history(self, code: bytes) -> dict[bytes, int]:
+        """The transactions of the branch that pay this script or spend its coins, and the heights of their blocks."""
+        heights: dict[bytes, int] = {}
+        made: set[bytes] = set()
+        for mined in self.branch:
+            for tx in mined.txs:
+                paid = {tx.txid + at.to_bytes(4, "little") for at, (to, _) in enumerate(tx.outputs) if to == code}
+                if paid or not made.isdisjoint(tx.inputs):
+                    heights[tx.txid] = mined.header.height
+                made |= paid
+        return heights
+
 
 async def _nothing(what: str) -> None:
     """Happens before a question is answered."""
+
+
+def _rightly(coin: Coin) -> Coin | None:
+    return coin
 
 
 @dataclass
@@ -94,7 +134,8 @@ class CoinSource:
     """A Source. `before` is awaited before each answer, and told the question.
 
     The coins come in `parts`, each as of what is the newest block when its turn comes. With `tells_used` it says which
-    scripts were ever paid; `refused` are those whose coins it does not tell.
+    scripts were ever paid; `refused` are those whose coins it does not tell. What it tells of a coin has gone through
+    `told`, which gives None for one that it lacks.
     """
 
     chain: MemoryChain
@@ -103,6 +144,7 @@ class CoinSource:
     tells_used: bool = True
     refused: dict[bytes, NodeError] = field(default_factory=dict)
     before: Callable[[str], Awaitable[None]] = _nothing
+    told: Callable[[Coin], Coin | None] = _rightly
     calls: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -131,10 +173,12 @@ class CoinSource:
         return found
 
     async def pending(self, scripts: Collection[bytes]) -> Pending:
-        return Pending({})
+        await self._asked("pending")
+        return Pending(dict.fromkeys(self.chain.pending))
 
     async def transactions(self, txids: Collection[bytes]) -> Mapping[bytes, bytes]:
-        return {}
+        await self._asked("transactions")
+        return {txid: self.chain.txs[txid].raw() for txid in txids if txid in self.chain.pending}
 
     async def fees(self, txids: Collection[bytes]) -> Mapping[bytes, int]:
         return {}
@@ -145,7 +189,8 @@ class CoinSource:
     def _snapshot(self, scripts: Sequence[bytes]) -> Snapshot:
         ledger = self.chain.ledger()
         told = {one for one in scripts if one not in self.refused}
-        coins = tuple(coin for coin in ledger.coins.values() if coin.script in told)
+        all_coins = (self.told(coin) for coin in ledger.coins.values() if coin.script in told)
+        coins = tuple(coin for coin in all_coins if coin is not None)
         refused = {one: self.refused[one] for one in scripts if one in self.refused}
         used = [one for one in told if one in ledger.paid] if self.tells_used else ()
         return Snapshot(self.chain.tip, tuple(scripts), coins, refused, used)
@@ -174,3 +219,24 @@ class ChainSource(CoinSource):
         if mined.header.height < self.pruned_below:
             raise Pruned(f"{self.name}: block {block} is pruned", code=-1)
         return self.spoil(mined.raw)
+
+
+@dataclass
+class HistoryChain(CoinSource):
+    """A HistorySource. The status of a script is that of Electrum: of its transactions and their heights, no hashes."""
+
+    async def confirmed(self, script: bytes) -> Mapping[bytes, int]:
+        await self._asked("confirmed")
+        return self.chain.history(script)
+
+    async def transactions(self, txids: Collection[bytes]) -> Mapping[bytes, bytes]:
+        if not txids:
+            return {}
+        await self._asked("transactions")
+        here = {tx.txid for mined in self.chain.branch for tx in mined.txs}.union(self.chain.pending)
+        return {txid: self.chain.txs[txid].raw() for txid in txids if txid in here}
+
+    def _snapshot(self, scripts: Sequence[bytes]) -> Snapshot:
+        histories = {one: self.chain.history(one) for one in scripts}
+        statuses = {one: repr(sorted(history.items())) for one, history in histories.items() if history}
+        return replace(super()._snapshot(scripts), statuses=statuses)

@@ -1,5 +1,7 @@
 """A funded chain, a source that tells of it, and a book of two people and a wallet on that source."""
 
+from pathlib import Path
+
 import pytest
 
 from connectors.bitcoin.book import BlockBook
@@ -20,3 +22,9 @@ def source(chain: MemoryChain) -> ChainSource:
 @pytest.fixture
 def book(source: ChainSource) -> BlockBook:
     return book_on(source)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a book is kept."""
+    return tmp_path / "state"

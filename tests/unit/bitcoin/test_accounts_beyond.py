@@ -257,18 +257,6 @@ async def test_a_restart_with_a_raised_gap_limit_counts_it(tmp_path: Path) -> No
         assert await book.at(chain.tip.hash) == [319]
 
 
-async def test_a_state_file_with_indices_that_are_none_is_not_used(tmp_path: Path) -> None:
-    chain = Chain()
-    with kept(tmp_path / "state", chain) as book:
-        await book.at(chain.paid(0))
-    with closing(StateFile(tmp_path / "state")) as file, file._database as database:
-        database.execute("update branches set beyond = '7 x'")
-    chain.asked.clear()
-    with kept(tmp_path / "state", chain) as book:
-        assert await book.at(chain.tip.hash) == [100]
-    assert chain.asked
-
-
 async def test_coins_that_could_not_be_had_when_the_window_moved_are_asked_for_again() -> None:
     """Otherwise what newly counts would be missing from the value until the next block."""
     chain = Chain()

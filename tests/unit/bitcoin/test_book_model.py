@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from connectors.bitcoin.book import BlockBook
 from connectors.bitcoin.coins import DEPTH
@@ -18,12 +20,12 @@ from connectors.bitcoin.forms import BITCOIN
 from connectors.bitcoin.state import StateFile
 from connectors.errors import ConnectorError, Unavailable
 from connectors.follow import UnknownBlock
-from connectors.quorum import Value
+from connectors.quorum import Header, Value
 from tests.unit.bitcoin.building import Tx
 from tests.unit.bitcoin.chain import STRANGER, ChainSource, MemoryChain
-from tests.unit.bitcoin.wallets import ALICE, BOB, GAP, RECEIVE, accounts
+from tests.unit.bitcoin.wallets import ALICE, BOB, GAP, RECEIVE, accounts, expected, spend_of_alice, values_at
 
-PATIENCE = 5
+PATIENCE = 6
 """Readings that a source which is well may take: another block may come while coins are looked up."""
 
 
@@ -50,147 +52,159 @@ class Trouble:
             self.chain.pay((ALICE, 1), (BOB, 2))
 
 
-class Reading(RuleBasedStateMachine):
+class Walk:
     """A chain of payments among watched and unwatched scripts, and one book after the other on the same state file."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.runner = asyncio.Runner()
+    def __init__(self, folder: Path, *, runner: asyncio.Runner) -> None:
+        self.folder = folder
+        self.runner = runner
         self.chain = MemoryChain()
+        for _ in range(4):
+            self.chain.pay((ALICE, 100), (RECEIVE[0], 10))
         self.trouble = Trouble(self.chain)
         self.source = ChainSource(self.chain, before=self.trouble)
         self.seen = 0
         """The wallet's addresses below this were looked at when they had been used."""
-        self.open()
+        self.state = StateFile(folder / "state")
+        self.book = self._begun()
 
-    def open(self) -> None:
-        self.state = StateFile(Path(self.folder.name) / "state")
+    def restart(self, chance: random.Random) -> None:
+        self.state.close()
+        self.state = StateFile(self.folder / "state")
+        self.book = self._begun()
+
+    def _begun(self) -> BlockBook:
         watched = accounts()
         shelf = self.state.shelf("memory", accounts=watched)
-        self.book = BlockBook(
+        return BlockBook(
             self.source, accounts=watched, form=BITCOIN, verify=True, listeners=[shelf], resume=shelf.resume
         )
 
-    def teardown(self) -> None:
-        self.state.close()
-        self.runner.close()
-        self.folder.cleanup()
-
     # ── the chain ──
 
-    @rule(data=st.data(), payments=st.integers(0, 4))
-    def mine(self, data: st.DataObject, payments: int) -> None:
+    def pay(self, chance: random.Random) -> None:
         """A block of payments; each may spend what is older or what the block itself has made."""
         unspent = {outpoint: coin.value for outpoint, coin in self.chain.ledger().coins.items()}
         txs: list[Tx] = []
-        for _ in range(payments):
-            chosen = data.draw(st.lists(st.sampled_from(sorted(unspent)), min_size=1, max_size=3, unique=True))
+        for number in range(chance.randint(1, 4)):
+            chosen = chance.sample(sorted(unspent), k=min(len(unspent), chance.randint(1, 3)))
             worth = sum(unspent.pop(outpoint) for outpoint in chosen)
-            codes = data.draw(st.lists(self._anybody(), min_size=1, max_size=3))
-            tx = Tx(
-                [(outpoint, b"") for outpoint in chosen],
-                [(code, worth // len(codes)) for code in codes],
-                [[b"signature"]] * len(chosen),
-                locktime=len(txs),
-            )
-            unspent |= {tx.outpoint(index): value for index, (_, value) in enumerate(tx.outputs)}
+            codes = chance.choices([ALICE, BOB, STRANGER, *RECEIVE[: self.seen + GAP]], k=chance.randint(1, 3))
+            inputs, outputs = [(outpoint, b"") for outpoint in chosen], [(code, worth // len(codes)) for code in codes]
+            tx = Tx(inputs, outputs, [[b"signature"]] * len(chosen), locktime=number)
+            unspent |= {tx.outpoint(index): value for index, (_, value) in enumerate(outputs)}
             txs.append(tx)
-            if not unspent:
-                break
         self.chain.mine(*txs)
 
-    @rule(data=st.data(), length=st.sampled_from([1, 5, DEPTH + 5]))
-    def mine_a_stretch(self, data: st.DataObject, length: int) -> None:
-        code = data.draw(self._anybody())
-        for _ in range(length):
-            self.chain.pay((code, 7))
-
-    @rule(leaps=st.integers(1, 4))
-    def use_the_wallet(self, leaps: int) -> None:
+    def use_the_wallet(self, chance: random.Random) -> None:
         """As far ahead as the gap limit allows, several times over in one block."""
-        ahead = range(self.seen + GAP - 1, len(RECEIVE), GAP)
-        if ahead:
-            self.chain.pay(*((RECEIVE[at], at) for at in ahead[:leaps]))
+        ahead = range(self.seen + GAP - 1, len(RECEIVE), GAP)[: chance.randint(1, 4)]
+        self.chain.pay((BOB, 1), *((RECEIVE[at], at) for at in ahead))
 
-    @rule(depth=st.one_of(st.integers(1, 12), st.sampled_from([DEPTH, DEPTH + 1, DEPTH + 3])))
-    def reorganise(self, depth: int) -> None:
+    def move_on(self, chance: random.Random) -> None:
+        """Some blocks that are read one by one, or many that are not."""
+        if chance.random() < 0.1:
+            for _ in range(DEPTH + 5):
+                self.chain.pay((BOB, 7))
+        for _ in range(chance.randint(2, 8)):
+            spend_of_alice(self.chain, chance.choice([ALICE, BOB, STRANGER, RECEIVE[0]]))
+            self.read()
+
+    def reorganise(self, chance: random.Random) -> None:
+        """To a branch that is about as long, of what was dropped or of other blocks."""
+        depth = chance.choice([1, 2, 3, 4, 6, 9, DEPTH, DEPTH + 1])
         self.chain.drop(depth)
+        for _ in range(min(depth, 10) + chance.randint(-1, 1)):
+            chance.choice([self.pay, self.use_the_wallet])(chance)
         self.chain.mine()
 
     # ── the book ──
 
-    @rule()
     def read(self) -> None:
         """At the newest block, by a source that is well."""
         for _ in range(PATIENCE):
             try:
-                values = self._read_at(self.chain.tip.hash)
+                values = self._read_at(self.chain.tip)
             except UnknownBlock:
                 continue
-            assert values == self._expected()
+            assert values == expected(self.chain)
             return
         raise AssertionError("the source is well, and the book can't be read")
 
-    @rule(at=st.integers(1, 8), kind=st.sampled_from(["cancelled", "away", "another block"]))
-    def read_in_trouble(self, at: int, kind: str) -> None:
+    def read_in_trouble(self, chance: random.Random) -> None:
         """Whatever happens on the way: there is the right reading or none, and the next is right again."""
-        self.trouble.at, self.trouble.kind = at, kind
+        if chance.random() < 0.5:
+            self.use_the_wallet(chance)
+        self.trouble.at, self.trouble.kind = chance.randint(1, 8), chance.choice(["cancelled", "away", "another block"])
         asked = self.chain.tip
-        try:
-            values = self._read_at(asked.hash)
-            assert values == self._expected(asked.height)
-        except (ConnectorError, asyncio.CancelledError):
-            pass
+        with suppress(ConnectorError, asyncio.CancelledError):
+            assert self._read_at(asked) == expected(self.chain, asked.height)
         self.trouble.at = 0
 
-    @precondition(lambda self: len(self.chain.branch) > 3)
-    @rule(data=st.data())
-    def read_an_earlier_block(self, data: st.DataObject) -> None:
-        """If the book can still go back to it."""
-        height = data.draw(st.integers(max(0, len(self.chain.branch) - 10), len(self.chain.branch) - 1))
+    def read_an_earlier_block(self, chance: random.Random) -> None:
+        """If the book can still go back to it. The wallet then counts what only a later use brought into it."""
+        height = chance.randint(max(0, self.chain.tip.height - 10), self.chain.tip.height)
         try:
-            values = self._read_at(self.chain.branch[height].header.hash)
+            values = self._read_at(self.chain.branch[height].header)
         except UnknownBlock:
             return
-        assert values[:2] == self._expected(height)[:2]
+        assert values == expected(self.chain, height)
 
-    @rule()
-    def restart(self) -> None:
-        self.state.close()
-        self.open()
+    def trouble_the_source(self, chance: random.Random) -> None:
+        self.source.parts = chance.choice([1, 1, 2, 5])
+        self.source.pruned_below = chance.choice([0, 0, 0, self.chain.tip.height])
 
-    @rule(parts=st.sampled_from([1, 1, 2, 5]), pruned=st.sampled_from([0, 0, 0, 3, 10**6]))
-    def source_changes(self, parts: int, pruned: int) -> None:
-        self.source.parts, self.source.pruned_below = parts, pruned
-
-    # ── the oracle ──
-
-    def _read_at(self, block: str) -> list[Value]:
+    def _read_at(self, header: Header) -> list[Value]:
         async def reading() -> list[Value]:
-            return list(await asyncio.create_task(self._values(block)))
+            return await asyncio.create_task(values_at(self.book, header))
 
         values = self.runner.run(reading())
-        self._look()
+        self._look(header.height)
         return values
 
-    async def _values(self, block: str) -> list[Value]:
-        return list(await self.book.at(block))
-
-    def _look(self) -> None:
-        """The book may have seen what is used now; the window follows use as far as it leads."""
-        paid = self.chain.ledger().paid
+    def _look(self, height: int) -> None:
+        """The book has seen what was used up to this block; the window follows use as far as it leads."""
+        paid = self.chain.ledger(height).paid
         while used := [at for at, code in enumerate(RECEIVE[: self.seen + GAP]) if at >= self.seen and code in paid]:
             self.seen = used[-1] + 1
 
-    def _expected(self, height: int | None = None) -> list[Value]:
-        ledger = self.chain.ledger(height)
-        return [ledger.of(scripts) for scripts in ({ALICE}, {BOB}, set(RECEIVE))]
 
-    def _anybody(self) -> st.SearchStrategy[bytes]:
-        """Watched people, strangers, and the wallet within what it watches for sure."""
-        return st.sampled_from([ALICE, BOB, STRANGER, *RECEIVE[: self.seen + GAP]])
+@contextmanager
+def walking() -> Iterator[Walk]:
+    with TemporaryDirectory() as folder, asyncio.Runner() as runner:
+        walk = Walk(Path(folder), runner=runner)
+        try:
+            yield walk
+        finally:
+            walk.state.close()
 
 
-Reading.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
-TestReading = pytest.mark.timeout(180)(Reading.TestCase)
+Step = Callable[[Walk, random.Random], None]
+STEPS: tuple[Step, ...] = (
+    Walk.pay,
+    Walk.use_the_wallet,
+    Walk.move_on,
+    Walk.reorganise,
+    Walk.read_in_trouble,
+    Walk.read_an_earlier_block,
+    Walk.trouble_the_source,
+    Walk.restart,
+)
+
+
+@pytest.mark.timeout(180)
+@settings(
+    max_examples=40, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+)  # shrinking takes minutes
+@given(
+    steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 2**32), st.booleans()), min_size=15, max_size=40)
+)
+def test_every_reading_equals_a_recomputation_from_all_blocks(steps: list[tuple[Step, int, bool]]) -> None:
+    """Each step is given its own chance, and read after or not."""
+    with walking() as walk:
+        walk.read()
+        for step, seed, read in steps:
+            step(walk, random.Random(seed))
+            if read:
+                walk.read()
+        walk.read()

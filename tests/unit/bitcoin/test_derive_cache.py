@@ -1,7 +1,10 @@
 """The script cache: the same scripts as derived, whatever became of its file, and nothing derived twice."""
 
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,3 +124,37 @@ def test_a_file_that_another_process_holds_is_no_error(tmp_path: Path) -> None:
     assert cache.scripts(of(Counted()), 0, 5) == numbers(0, 5)
     holder.close()
     cache.close()
+
+
+class Slow(Counted):
+    """Takes so long that others catch up with it."""
+
+    def __init__(self) -> None:
+        super().__init__("slow")
+        self.begun = threading.Event()
+
+    def scripts(self, start: int, stop: int) -> list[bytes]:
+        self.begun.set()
+        time.sleep(0.2)
+        return super().scripts(start, stop)
+
+
+def test_threads_that_ask_at_once_derive_everything_once(cache: ScriptCache) -> None:
+    slow = Slow()
+    with ThreadPoolExecutor(3) as threads:
+        for scripts in threads.map(lambda _: cache.scripts(of(slow), 0, CHUNK + 5), range(3)):
+            assert scripts == numbers(0, CHUNK + 5)
+    assert slow.derived == list(range(CHUNK + 5))
+
+
+def test_what_is_being_derived_is_kept_when_the_cache_is_closed_meanwhile(tmp_path: Path) -> None:
+    cache, slow = ScriptCache(tmp_path / "scripts.db"), Slow()
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(cache.scripts, of(slow), 0, 2 * CHUNK)
+        assert slow.begun.wait(10)
+        cache.close()
+        assert asked.result() == numbers(0, 2 * CHUNK)
+    after, again = ScriptCache(tmp_path / "scripts.db"), Counted("slow")
+    assert after.scripts(of(again), 0, CHUNK) == numbers(0, CHUNK)
+    assert not again.derived
+    after.close()

@@ -60,7 +60,10 @@ def funded() -> MemoryChain:
     return chain
 
 
-def spend_of_alice(chain: MemoryChain) -> Header:
-    """Mines a block in which Alice's oldest coin goes to Bob, with change."""
-    outpoint, coin = next((at, coin) for at, coin in chain.ledger().coins.items() if coin.script == ALICE)
-    return chain.mine(pay(outpoint, (BOB, coin.value // 2), (ALICE, coin.value // 4)))
+def spend_of_alice(chain: MemoryChain, to: bytes = BOB) -> Header:
+    """Mines a block in which Alice's oldest coin goes to somebody, with change; without a coin she gets one."""
+    spent = next(((at, coin) for at, coin in chain.ledger().coins.items() if coin.script == ALICE), None)
+    if spent is None:
+        return chain.pay((ALICE, 100))
+    outpoint, coin = spent
+    return chain.mine(pay(outpoint, (to, coin.value // 2), (ALICE, coin.value // 4)))

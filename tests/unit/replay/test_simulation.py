@@ -1,0 +1,106 @@
+"""Simulated time: stands still while anybody works, leaps to the next moment that somebody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from daemon.replay.simulation import IDLE_TURNS, Simulation
+
+START = datetime(2018, 1, 26, tzinfo=UTC)
+
+
+async def nothing() -> None:
+    """Nobody minds that all are idle."""
+
+
+def later(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+async def test_whoever_sleeps_wakes_when_simulated_time_has_come_that_far_and_in_that_order() -> None:
+    simulation, woken = Simulation(START), list[tuple[str, datetime]]()
+
+    async def sleeper(name: str, seconds: float) -> None:
+        await simulation.sleep(seconds)
+        woken.append((name, simulation.now()))
+
+    tasks = [
+        asyncio.create_task(sleeper(name, seconds)) for name, seconds in (("c", 30), ("a", 1), ("b", 1), ("d", 99))
+    ]
+    await simulation.run_until(later(60), settled=nothing)
+    assert woken == [("a", later(1)), ("b", later(1)), ("c", later(30))]
+    assert simulation.now() == later(60)
+    assert simulation.clock() == 60
+    tasks[-1].cancel()
+    await asyncio.wait(tasks)
+
+
+async def test_time_stands_still_while_somebody_works() -> None:
+    simulation, moments = Simulation(START), list[datetime]()
+
+    async def worker() -> None:
+        for _ in range(3):
+            for _ in range(IDLE_TURNS // 2):
+                await asyncio.sleep(0)
+            simulation.busy()
+        moments.append(simulation.now())
+
+    tasks = [asyncio.create_task(worker()), asyncio.create_task(simulation.sleep(1))]
+    await simulation.run_until(later(10), settled=nothing)
+    assert moments == [START]
+    await asyncio.wait(tasks)
+
+
+async def test_settled_is_told_at_every_moment_before_time_goes_on() -> None:
+    simulation, moments = Simulation(START), list[datetime]()
+
+    async def settled() -> None:
+        moments.append(simulation.now())
+
+    async def sleeper() -> None:
+        await simulation.sleep(1)
+        await simulation.sleep(2)
+
+    task = asyncio.create_task(sleeper())
+    await simulation.run_until(later(10), settled=settled)
+    assert moments == [START, later(1), later(3)]
+    await task
+
+
+async def test_what_settled_does_is_done_before_time_goes_on() -> None:
+    simulation, order = Simulation(START), list[str]()
+
+    async def settled() -> None:
+        await asyncio.sleep(0.01)
+        order.append(f"settled at {simulation.clock():g}")
+
+    async def sleeper() -> None:
+        await simulation.sleep(1)
+        order.append("woken")
+
+    task = asyncio.create_task(sleeper())
+    await simulation.run_until(later(2), settled=settled)
+    assert order == ["settled at 0", "woken", "settled at 1"]
+    await task
+
+
+async def test_who_was_cancelled_keeps_nobody_waiting() -> None:
+    simulation = Simulation(START)
+    task = asyncio.create_task(simulation.sleep(1))
+    await asyncio.sleep(0)
+    task.cancel()
+    await simulation.run_until(later(5), settled=nothing)
+    assert task.cancelled()
+    assert simulation.now() == later(5)
+
+
+async def test_a_moment_that_has_passed_is_not_waited_for() -> None:
+    simulation = Simulation(START)
+    await simulation.run_until(later(5), settled=nothing)
+    async with asyncio.timeout(5):
+        await simulation.until(later(3))
+        await simulation.sleep(0)
+    assert simulation.now() == later(5)
+    await simulation.run_until(later(4), settled=nothing)
+    assert simulation.now() == later(5)
