@@ -9,11 +9,25 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 IDLE_TURNS = 50
 """Turns of the event loop without a sign of work after which everybody waits. On the loopback what one side has sent
 the other can read in the next turn, so that no request is under way for longer than its own steps take."""
+
+
+class _Awaited(ThreadPoolExecutor):
+    """Threads that the loop waits for: while one works, nobody may take everybody for idle."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future = super().submit(fn, *args, **kwargs)
+        wait([future])
+        return future
 
 
 class Simulation:
@@ -28,6 +42,8 @@ class Simulation:
         self._order = itertools.count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._signs = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Whose threads are awaited."""
 
     def now(self) -> datetime:
         """The simulated time, UTC."""
@@ -57,7 +73,11 @@ class Simulation:
         await self.sleep((moment - self.now()).total_seconds())
 
     async def run_until(self, moment: datetime, *, settled: Callable[[], Awaitable[None]]) -> None:
-        """Lets simulated time pass up to the moment. `settled` is awaited whenever nobody works any more."""
+        """Lets simulated time pass up to the moment. `settled` is awaited whenever nobody works any more.
+
+        From the first time on, what the loop gives to threads (asyncio.to_thread) is done before the loop goes on.
+        """
+        self._await_threads()
         end = (moment - self._start).total_seconds()
         while True:
             await self._idle()
@@ -68,6 +88,12 @@ class Simulation:
             self._seconds = max(self._seconds, due)
             self._wake()
         self._seconds = max(self._seconds, end)
+
+    def _await_threads(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop = loop
+            loop.set_default_executor(_Awaited(max_workers=1))
 
     def _next_due(self) -> float | None:
         while self._sleepers and self._sleepers[0][2].done():  # who was cancelled waits no more

@@ -16,7 +16,7 @@ from connectors.base import Address, Connector, Token, Update, Watch
 from connectors.evm.config import EvmConfig
 from connectors.nem.node import AT_ONCE
 from connectors.symbol.config import SymbolConfig
-from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
+from daemon.replay.bitcoin.wrapped import BitcoinNode, UtxoSet
 from daemon.replay.nem.node import NemNode
 from daemon.replay.symbol.ledger import Ledger, Person, transfer
 from daemon.replay.symbol.node import SymbolNode

@@ -9,7 +9,7 @@ import pytest
 from connectors.base import Stage
 from connectors.bitcoin.derive import ExtendedKey
 from connectors.bitcoin.descriptors import parse
-from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
+from daemon.replay.bitcoin.wrapped import BitcoinNode, UtxoSet
 from tests.integration.bitcoin_chain import REGTEST, Known, address, balances, connected_to, following, held, watching
 from tests.integration.electrumx import ElectrumX
 from tests.integration.purse import KINDS, Lock

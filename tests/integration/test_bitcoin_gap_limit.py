@@ -17,7 +17,7 @@ from connectors.bitcoin.descriptors import Descriptor, parse
 from connectors.errors import Reason
 from daemon.once import look
 from daemon.reload import Loaded, load_whole
-from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
+from daemon.replay.bitcoin.wrapped import BitcoinNode, UtxoSet
 from tests.integration.bitcoin_chain import COIN, REGTEST, connected_to, held, watching
 from tests.integration.electrumx import ElectrumX
 from tests.integration.esplora import EsploraServer

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.base import Connector, Movement, Stage, Update
-from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
+from daemon.replay.bitcoin.wrapped import BitcoinNode, UtxoSet
 from tests.integration.bitcoin_chain import address, connected_to, following, watching
 from tests.integration.electrumx import ElectrumX
 from tests.integration.esplora import EsploraServer

@@ -17,7 +17,7 @@ from connectors.bitcoin.sources.node import NodeSource
 from connectors.config import EndpointConfig
 from connectors.heads import Heads
 from connectors.transport import Timing, Transport
-from daemon.replay.bitcoin_node import BitcoinNode
+from daemon.replay.bitcoin.wrapped import BitcoinNode
 from tests.integration.electrumx import ElectrumX
 from tests.integration.esplora import EsploraServer
 from tests.integration.purse import SPENDABLE, Lock, Money, transaction

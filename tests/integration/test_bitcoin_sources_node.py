@@ -18,7 +18,7 @@ from connectors.config import EndpointConfig
 from connectors.errors import Misconfigured, Reason, Unavailable
 from connectors.follow import UnknownBlock
 from connectors.transport import Timing, Transport
-from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
+from daemon.replay.bitcoin.wrapped import BitcoinNode, UtxoSet
 from tests.integration.purse import KINDS, Lock, parse
 from tests.integration.regtest import ASKED, Regtest, connected, eventually, now, prepared
 

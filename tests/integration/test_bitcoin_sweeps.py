@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from connectors.base import Address, Drift, Stage, Update
-from daemon.replay.bitcoin_node import BitcoinNode, Outpoint, UtxoSet
+from daemon.replay.bitcoin.answers import Outpoint
+from daemon.replay.bitcoin.wrapped import BitcoinNode, UtxoSet
 from tests.integration.bitcoin_chain import COIN, address, connected_to, following, held, watching
 from tests.integration.electrumx import ElectrumX
 from tests.integration.esplora import EsploraServer

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
+from daemon.replay.bitcoin.wrapped import BitcoinNode, UtxoSet
 from tests.integration.electrumx import ElectrumX
 from tests.integration.esplora import EsploraServer
 from tests.integration.recomputed import Blocks

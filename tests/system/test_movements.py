@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from daemon.replay.bitcoin_node import BitcoinNode
+from daemon.replay.bitcoin.wrapped import BitcoinNode
 from tests.integration.bitcoin_chain import address
 from tests.integration.purse import Lock
 from tests.integration.regtest import Regtest, connected, prepared

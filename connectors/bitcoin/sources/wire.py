@@ -11,7 +11,7 @@ import json
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self
@@ -21,10 +21,11 @@ from connectors.circuit import Circuit
 from connectors.errors import BadAnswer, ConnectorError, Misconfigured, NodeError, RateLimited, Reason, Unavailable
 from connectors.standing import Standing
 from connectors.together import together
-from connectors.transport import Pace, Timing
+from connectors.transport import Pace, Retry, Timing
 
 EXCESSIVE_USE = -101  # aiorpcX, jsonrpc.py, EXCESSIVE_RESOURCE_USAGE: the server closes the connection
 SERVER_BUSY = -102  # as above, SERVER_BUSY
+INTERNAL_ERROR = -32603  # JSON-RPC 2.0, section 5.1; what aiorpcX makes of any trouble of the server's own
 REST = 30.0
 """Seconds that a server gets that says it had too much of us."""
 
@@ -44,12 +45,20 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class WireLimits:
-    """`deadline` is for one request, answer included; `line` in bytes, of an answer or notice."""
+    """`deadline` is for one attempt at a request, answer included; `line` in bytes, of an answer or notice.
+
+    `retry` is for what the server says it could not answer this time; a connection that fails is left to fail-over.
+    """
 
     deadline: timedelta = timedelta(seconds=10)
     in_flight: int = 50
+    retry: Retry = field(default_factory=Retry)
     requests_per_second: float | None = None
     line: int = 16 * 1024 * 1024
+
+
+class _NotThisTime(Unavailable):
+    """The server is there, and had a trouble of its own with this request."""
 
 
 class Ask(Protocol):
@@ -108,16 +117,28 @@ class Wire(Standing):
     async def request(self, method: str, *params: object) -> object:
         """The result of one call. Raises NodeError for the server's refusal, else another ConnectorError."""
         async with self._places:
-            await self._pace.turn()
-            self.asked()
-            try:
-                return await self._ask_in_time(method, params)
-            except ConnectorError as error:
-                raise self.blame(error) from None
+            for attempt in range(self._limits.retry.attempts - 1):
+                try:
+                    return await self._attempt(method, params)
+                except _NotThisTime:
+                    await self.timing.sleep(self._pause(attempt))
+            return await self._attempt(method, params)
 
     async def requests(self, calls: Sequence[tuple[str, Sequence[object]]]) -> list[object]:
         """A result or NodeError for each call, in order. Raises the first other ConnectorError."""
         return await together(self._answer(method, params) for method, params in calls)
+
+    async def _attempt(self, method: str, params: Sequence[object]) -> object:
+        await self._pace.turn()
+        self.asked()
+        try:
+            return await self._ask_in_time(method, params)
+        except ConnectorError as error:
+            raise self.blame(error) from None
+
+    def _pause(self, attempt: int) -> float:
+        retry = self._limits.retry
+        return self.timing.rng() * min(retry.cap, retry.base * 2.0**attempt)
 
     async def _ask_in_time(self, method: str, params: Sequence[object]) -> object:
         deadline = self._limits.deadline.total_seconds()
@@ -277,8 +298,8 @@ class _Connection:
             return NodeError(text, code=0)
         if code == EXCESSIVE_USE:
             return RateLimited(f"{text} ({code})", retry_after=REST)
-        if code == SERVER_BUSY:
-            return Unavailable(f"{text} ({code})")
+        if code in (SERVER_BUSY, INTERNAL_ERROR):
+            return _NotThisTime(f"{text} ({code})")
         return NodeError(f"{text} ({code})", code=code)
 
     def end(self, error: ConnectorError) -> None:

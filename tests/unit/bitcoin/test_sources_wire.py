@@ -121,7 +121,6 @@ async def test_no_more_requests_are_under_way_than_allowed() -> None:
         ({"message": "no code"}, NodeError, "no code"),
         ("mere text", NodeError, "mere text"),
         ({"code": -101, "message": "excessive resource usage"}, RateLimited, "excessive"),
-        ({"code": -102, "message": "server busy - request timed out"}, Unavailable, "busy"),
     ],
 )
 async def test_refusals_say_whether_to_ask_again(error: object, kind: type[ConnectorError], words: str) -> None:
@@ -130,6 +129,29 @@ async def test_refusals_say_whether_to_ask_again(error: object, kind: type[Conne
             await wire.request("anything")
         assert type(raised.value) is kind
         assert sum(wire.stats().errors.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "message"), [(-102, "server busy - request timed out"), (-32603, "internal server error")]
+)
+async def test_what_the_server_could_not_answer_this_time_is_asked_again(code: int, message: str) -> None:
+    troubles = [{"code": code, "message": message}] * 2
+
+    def answer(request: Request) -> bytes:
+        return refusal(request, troubles.pop()) if troubles else echo(request)
+
+    async with wire_to(sending(*[answer] * 3)) as (wire, server):
+        assert await wire.request("say", 1) == [1]
+        assert server.connections == 1
+        assert wire.stats().requests == 3
+        assert wire.stats().errors == {Reason.UNAVAILABLE: 2}
+
+
+async def test_a_server_that_can_never_answer_is_unavailable_after_three_attempts() -> None:
+    async with wire_to(sending(lambda request: refusal(request, {"code": -102, "message": "busy"}))) as (wire, _):
+        with pytest.raises(Unavailable, match="busy"):
+            await wire.request("anything")
+        assert wire.stats().requests == 3
 
 
 async def test_a_refusal_among_many_requests_stands_in_its_place() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import TracebackType
@@ -20,31 +20,21 @@ import zmq
 import zmq.asyncio
 from aiohttp import web
 
+from daemon.replay.bitcoin.answers import (
+    MISCELLANEOUS,
+    WARMING_UP,
+    Found,
+    Outpoint,
+    Output,
+    RpcError,
+    answered,
+    dump,
+)
+from daemon.replay.bitcoin.scans import Scans
+
 LARGEST_REQUEST = 32 * 2**20  # bytes: httpserver.cpp, MAX_SIZE
 
-WARMING_UP, MISCELLANEOUS, INVALID_ADDRESS, INVALID_PARAMETER = -28, -1, -5, -8  # src/rpc/protocol.h
-
 VERBOSE = (True, True)  # bcoin's form of Bitcoin Core's verbosity 2
-
-Outpoint = tuple[str, int]
-
-
-class RpcError(Exception):
-    """A JSON-RPC error object."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """`amount` in coins, exact."""
-
-    script: str
-    amount: Decimal
-    height: int
-    coinbase: bool
 
 
 @dataclass(slots=True)
@@ -120,7 +110,7 @@ class BitcoinNode:
         self._poll = poll
         self._utxos = utxos if utxos is not None else UtxoSet()
         self._following = asyncio.Lock()
-        self._scan: _Scan | None = None
+        self._scans = Scans(find=self._find, script_of=self._script_of)
         self._sequences: Counter[str] = Counter()
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
@@ -218,27 +208,15 @@ class BitcoinNode:
     # ── JSON-RPC ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _post(self, request: web.Request) -> web.Response:
-        asked = json.loads(await request.read())
-        if isinstance(asked, list):
-            return web.json_response([(await self._answer(one))[1] for one in asked], dumps=_dump)
-        status, answer = await self._answer(asked)
-        return web.json_response(answer, status=status, dumps=_dump)
-
-    async def _answer(self, request: Mapping[str, Any]) -> tuple[int, dict[str, object]]:
-        """HTTP status and body: refusals come under 500, as in httprpc.cpp."""
-        method, params = request["method"], request.get("params", [])
-        self.calls[method] += 1
-        try:
-            return 200, {"result": await self._dispatch(method, params), "error": None, "id": request.get("id")}
-        except RpcError as error:
-            refusal = {"code": error.code, "message": str(error)}
-            return 500, {"result": None, "error": refusal, "id": request.get("id")}
+        status, answer = await answered(json.loads(await request.read()), self._dispatch)
+        return web.json_response(answer, status=status, dumps=dump)
 
     async def _dispatch(self, method: str, params: Sequence[Any]) -> object:
+        self.calls[method] += 1
         if self.behaviour.warming_up:
             raise RpcError(WARMING_UP, "Loading block index…")
         if method == "scantxoutset":
-            return await self._scantxoutset(*params)
+            return await self._scans.answer(*params, seconds=self.behaviour.scan_seconds)
         if method == "getblock" and self.behaviour.pruned_below:
             block = await self._block(params[0])
             if block["height"] < self.behaviour.pruned_below:
@@ -248,52 +226,17 @@ class BitcoinNode:
             result | {"initialblockdownload": self.behaviour.downloading} if method == "getblockchaininfo" else result
         )
 
-    async def _scantxoutset(self, action: str, objects: Sequence[object] = ()) -> object:
-        if action == "status":
-            return None if self._scan is None else {"progress": self._scan.progress}
-        if action == "abort":
-            if self._scan is not None:
-                self._scan.aborted = True
-            return self._scan is not None
-        if action != "start":
-            raise RpcError(INVALID_PARAMETER, f"Invalid action '{action}'")
-        if self._scan is not None:
-            raise RpcError(INVALID_PARAMETER, 'Scan already in progress, use action "abort" or "status"')
-        self._scan = scan = _Scan()
-        try:
-            scripts = {await self._script(one) for one in objects}
-            await self._catch_up()
-            found = self._found(scripts)
-            height, block, count = len(self._utxos.blocks) - 1, self._utxos.blocks[-1].hash, len(self._utxos.outputs)
-            await scan.run(self.behaviour.scan_seconds)
-        finally:
-            self._scan = None
-        return {
-            "success": not scan.aborted,
-            "txouts": count,
-            "height": height,
-            "bestblock": block,
-            "unspents": [_unspent(place, one, tip=height) for place, one in found.items()],
-            "total_amount": sum((one.amount for one in found.values()), Decimal(0)),
-        }
-
-    def _found(self, scripts: Container[str]) -> dict[Outpoint, Output]:
+    async def _find(self, scripts: Collection[str]) -> Found:
+        await self._catch_up()
         right = {place: one for place, one in self._utxos.outputs.items() if one.script in scripts}
         told = {self.behaviour.misplaced.get(place, place): one for place, one in right.items()}
-        return {place: one for place, one in told.items() if place is not None}
+        outputs = {place: one for place, one in told.items() if place is not None}
+        blocks = self._utxos.blocks
+        return Found(len(blocks) - 1, blocks[-1].hash, len(self._utxos.outputs), outputs)
 
-    async def _script(self, scan_object: object) -> str:
-        """Of the descriptors those that name one script: raw(HEX) and addr(ADDRESS), with or without a checksum."""
-        text = scan_object["desc"] if isinstance(scan_object, dict) else scan_object
-        kind, _, rest = str(text).partition("#")[0].partition("(")
-        if not rest.endswith(")") or kind not in ("raw", "addr"):
-            raise RpcError(INVALID_ADDRESS, f"'{text}' is not a valid descriptor function")
-        if kind == "raw":
-            return rest[:-1]
-        known = await self._ask("validateaddress", rest[:-1])
-        if not known["isvalid"]:
-            raise RpcError(INVALID_ADDRESS, "Address is not valid")
-        return str(known["scriptPubKey"])
+    async def _script_of(self, address: str) -> str | None:
+        known = await self._ask("validateaddress", address)
+        return str(known["scriptPubKey"]) if known["isvalid"] else None
 
     async def _catch_up(self) -> None:
         """Brings the UTXO set to the real node's newest block."""
@@ -324,40 +267,3 @@ class BitcoinNode:
         if answer["error"] is not None:
             raise RpcError(answer["error"]["code"], answer["error"]["message"])
         return answer["result"]
-
-
-@dataclass(slots=True)
-class _Scan:
-    progress: int = 0
-    aborted: bool = False
-
-    async def run(self, seconds: float) -> None:
-        for percent in range(0, 100, 5):
-            self.progress = percent
-            if self.aborted:
-                return
-            await asyncio.sleep(seconds / 20)
-
-
-def _unspent(place: Outpoint, output: Output, *, tip: int) -> dict[str, object]:
-    return {
-        "txid": place[0],
-        "vout": place[1],
-        "scriptPubKey": output.script,
-        "desc": f"raw({output.script})",
-        "amount": output.amount,
-        "coinbase": output.coinbase,
-        "height": output.height,
-        "confirmations": tip - output.height + 1,
-    }
-
-
-def _dump(answer: object) -> str:
-    """A float holds amounts exactly to the satoshi, up to 90 million coins."""
-    return json.dumps(answer, default=_number)
-
-
-def _number(amount: object) -> float:
-    if not isinstance(amount, Decimal):
-        raise TypeError(f"{type(amount).__name__} has no form in JSON")
-    return float(amount)

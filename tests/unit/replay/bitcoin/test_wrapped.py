@@ -8,7 +8,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from daemon.replay.bitcoin_node import BitcoinNode
+from daemon.replay.bitcoin.wrapped import BitcoinNode
 
 
 class Impatient:

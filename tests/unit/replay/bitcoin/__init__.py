@@ -1,0 +1,1 @@
+"""The played Bitcoin chain: its ledger and its nodes."""
