@@ -11,6 +11,7 @@ from daemon.model import Owner
 from daemon.replay.cast import Account, Cast, Coin, Purse
 from daemon.replay.played import Overspent
 from daemon.replay.scenario import Approval, ControlChange, Pay, Scenario, Step
+from daemon.replay.written import parse_instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +124,23 @@ class Purses:
             self._units[account.name, coin.asset] = self.units(account, coin) + units
 
 
-def moments(scenario: Scenario) -> tuple[tuple[datetime, ...], ...]:
+def moments(scenario: Scenario) -> Iterator[tuple[datetime, ...]]:
     """When each step happens, each time that it does."""
-    found: list[tuple[datetime, ...]] = []
     last = scenario.starts
     for step in scenario.timeline:
         first = step.at or last + (step.after or timedelta(0))
         times, every = (step.repeat.times, step.repeat.every) if step.repeat else (1, timedelta(0))
-        found.append(tuple(first + number * every for number in range(times)))
-        last = found[-1][-1]
-    return tuple(found)
+        happens = tuple(first + number * every for number in range(times))
+        yield happens
+        last = happens[-1]
+
+
+def when(reference: str, *, scenario: Scenario) -> datetime:
+    """The (first) moment of a step by its name, or an instant; ValueError when it is neither."""
+    for step, times in zip(scenario.timeline, moments(scenario), strict=True):
+        if step.name == reference:
+            return times[0]
+    return parse_instant(reference)
 
 
 def timeline(scenario: Scenario) -> Iterator[tuple[datetime, int, Step]]:

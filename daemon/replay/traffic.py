@@ -15,8 +15,7 @@ from itertools import count, islice
 
 from daemon.replay.cast import Account, Cast, Coin, Purse, wallets_like
 from daemon.replay.scenario import Flow, Scenario, TrafficConfig
-from daemon.replay.script import Happening, Payment, Purses, moments, owes, realised, timeline
-from daemon.replay.written import parse_instant
+from daemon.replay.script import Happening, Payment, Purses, owes, realised, timeline, when
 
 HOUR = timedelta(hours=1)
 SATURDAY = 5
@@ -28,7 +27,7 @@ SPREAD = 0.8
 """Of an ordinary payment's size: the standard deviation of its logarithm."""
 
 FINENESS = 10_000
-LOW, HIGH = 60, 140
+LOW, HIGH = 70, 130
 """Per cent of what a hot wallet held at the start, below which it is refilled and above which it is relieved."""
 
 KEEP = 4
@@ -46,14 +45,6 @@ def happenings(scenario: Scenario) -> Iterator[Happening]:
     The same scenario gives the same stream. Every payment in it can be paid when its turn comes.
     """
     return _Stream(scenario).run()
-
-
-def moment_of(scenario: Scenario, reference: str) -> datetime:
-    """The (first) moment of a step by its name, or an instant; ValueError when it is neither."""
-    for step, times in zip(scenario.timeline, moments(scenario), strict=True):
-        if step.name == reference:
-            return times[0]
-    return parse_instant(reference)
 
 
 class _Kept:
@@ -116,7 +107,7 @@ class _Stream:
         config = self._scenario.traffic
         if config is None:
             return
-        end = self._scenario.end if config.until is None else moment_of(self._scenario, config.until)
+        end = self._scenario.end if config.until is None else when(config.until, scenario=self._scenario)
         chance = random.Random(config.variant)  # noqa: S311 - a replay must repeat, not resist guessing
         flows = [
             _Business(flow, cast=self._cast, purses=self._purses, kept=self._kept, chance=chance)
