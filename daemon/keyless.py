@@ -33,7 +33,7 @@ VERSIONS = frozenset((0x80, 0xEF, 0xB0, 0x9E, 0xF1))  # Bitcoin, its test networ
 BETWEEN_WORDS = re.compile(r"[\s,;.:|/\\\-_\d()\[\]\"'+=#]+")
 PHRASE_LENGTHS = (12, 15, 18, 21, 24)  # BIP-39; a longer run of such words holds one
 
-PROSE = frozenset(("the", "and", "for", "from", "are", "was", "were", "not", "has", "had", "his", "its"))
+PROSE = frozenset(("the", "and", "for", "from", "are", "were", "not", "has", "had", "his", "its"))
 """Words of three letters and more that no list of seed words has: they tell sentences from phrases."""
 
 SECRET_NAMES = frozenset(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
@@ -18,6 +19,19 @@ from daemon.replay.script import Purses
 from daemon.replay.written import format_instant
 
 MAINNET = {"kind": "bitcoin", "network": "bitcoin", "node": "http://127.0.0.1:1"}
+BEGAN = {
+    "bitcoin": datetime(2009, 1, 3, 18, 15, 5, tzinfo=UTC),  # chainparams.cpp of Bitcoin Core
+    "nem": datetime(2015, 3, 29, 0, 6, 25, tzinfo=UTC),  # NEM technical reference 1.2.1, section 5.1
+    "symbol": datetime(2021, 3, 16, 0, 6, 25, tzinfo=UTC),  # epochAdjustment of Symbol's mainnet
+}
+"""Times of these chains count from here; no block can be older."""
+
+INVENTABLE = ("evm", "nem", "symbol")
+"""Kinds whose played chains make tokens up."""
+
+MOST_DECIMALS = {"nem": 6, "symbol": 6}
+"""Of a mosaic: NEM technical reference 1.2.1, chapter 4, and maxMosaicDivisibility of Symbol's network."""
+
 MOST_BLOCKS = 200_000
 """Of one chain that a scenario may take; more of them come from a slip of the pen in its block time."""
 
@@ -49,6 +63,8 @@ def _time(scenario: Scenario) -> Iterator[Problem]:
         yield ("ends",), f"expected an end after the start, {format_instant(scenario.starts)}"
         return
     for name, setup in scenario.chains.items():
+        if scenario.starts < BEGAN.get(setup.kind, scenario.starts):
+            yield ("starts",), f"{setup.kind} began on {BEGAN[setup.kind]:%Y-%m-%d} ({name}); expected no earlier start"
         if (scenario.end - scenario.starts) / setup.block_time > MOST_BLOCKS:
             yield ("chains", name, "block_time"), f"would take more than {MOST_BLOCKS:,} blocks; expected longer"
 
@@ -73,7 +89,11 @@ def _assets(scenario: Scenario) -> Iterator[Problem]:
             owner = owners.setdefault((token.chain, named), asset)
             if owner != asset:
                 yield here, f"this token belongs to {owner} already"
-            if token.contract not in (None, INVENTED):
+            kind = scenario.chains[token.chain].kind
+            most = MOST_DECIMALS.get(kind)
+            if most is not None and (token.decimals or 0) > most:
+                yield (*here, "decimals"), f"a mosaic has at most {most} decimals"
+            if token.contract is not None and (token.contract != INVENTED or kind not in INVENTABLE):
                 yield from _refused(
                     str(token.contract),
                     keys=(*here, "contract"),
@@ -93,6 +113,7 @@ def _refused(
 
 def _groups(scenario: Scenario) -> Iterator[Problem]:
     """Names, chains and addresses of wallets and of everybody outside."""
+    living = {token.chain for asset in scenario.assets.values() for token in asset.tokens}
     names: dict[str, str] = {}
     addresses: dict[tuple[str, str], str] = {}
     for section, groups in _sections(scenario).items():
@@ -104,6 +125,8 @@ def _groups(scenario: Scenario) -> Iterator[Problem]:
             if group.chain not in scenario.chains:
                 yield (*keys, "chain"), nothing("chain", group.chain, scenario.chains)
                 continue
+            if section == "wallets" and group.chain not in living:
+                yield (*keys, "chain"), "no asset has a token on this chain, so there is nothing to read"
             yield from _addresses(group, scenario, keys=keys, known=addresses)
             yield from _historical(group, scenario, keys=keys)
 
@@ -212,11 +235,12 @@ def _flow(flow: Flow, scenario: Scenario, cast: Cast, *, keys: Keys) -> Iterator
             yield (*keys, *role), f"{astray} is not on {chain}, where {flow.customers} are"
     if found:
         return
-    for key, amount in (("typical", flow.typical), ("largest", flow.largest)):
-        yield from unless(
-            lambda amount=amount: cast.coin(flow.asset, chain).units(amount),  # type: ignore[misc]
-            keys=(*keys, "asset" if (flow.asset, chain) not in cast.coins else key),
-        )
+    if (flow.asset, chain) not in cast.coins:
+        yield from unless(lambda: cast.coin(flow.asset, chain), keys=(*keys, "asset"))
+        return
+    coin = cast.coin(flow.asset, chain)
+    yield from unless(lambda: coin.units(flow.typical), keys=(*keys, "typical"))
+    yield from unless(lambda: coin.units(flow.largest), keys=(*keys, "largest"))
     if flow.fee:
         yield from unless(lambda: Purses(cast).native(chain).units(flow.fee), keys=(*keys, "fee"))
 

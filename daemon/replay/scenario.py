@@ -55,13 +55,16 @@ class ChainSetup(Strict):
         {}, description="more of the chain's section of a configuration, such as poll or max_age"
     )
 
-    @model_validator(mode="after")
-    def _not_the_players(self) -> ChainSetup:
-        taken = next((key for key in self.settings if key in PLAYERS), None)
+    @field_validator("settings")
+    @classmethod
+    def _not_the_players(cls, value: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+        taken = next((key for key in value if key in PLAYERS), None)
         if taken is not None:
-            raise ValueError(
-                f"settings.{taken}: is written by the player; expected it beside `settings`, or not at all"
-            )
+            raise ValueError(f"{taken} can't stand here; the player writes nodes, network and agreement")
+        return value
+
+    @model_validator(mode="after")
+    def _enough_nodes(self) -> ChainSetup:
         if self.agree > self.nodes:
             raise ValueError(f"agree: {self.agree} needs at least {self.agree} nodes, found {self.nodes}")
         return self
@@ -219,7 +222,7 @@ class Repeat(Strict):
     """A step that happens again and again."""
 
     times: int = Field(ge=2, le=10_000, description="how often in all")
-    every: Duration = Field(gt=AN_INSTANT, description="from one time to the next")
+    every: Duration = Field(gt=AN_INSTANT, le=timedelta(days=7), description="from one time to the next, 7d at most")
 
 
 ACTIONS = ("pay", "control", "liabilities", "approve")
@@ -283,7 +286,7 @@ class Expectation(Strict):
     )
     left: Mapping[str, Decimal] = Field(
         {},
-        description="share of each asset that must still be there, of what robbed wallets held before the first theft",
+        description="share of each asset not stolen yet, of what the robbed wallets held before the first theft",
     )
     needs: str = Field(pattern=r"^[a-z_]+$", description="kind of the rule that raises it; it may be still to come")
 

@@ -27,7 +27,7 @@ SPREAD = 0.8
 """Of an ordinary payment's size: the standard deviation of its logarithm."""
 
 FINENESS = 10_000
-LOW, HIGH = 60, 140
+LOW, HIGH = 70, 130
 """Per cent of what a hot wallet held at the start, below which it is refilled and above which it is relieved."""
 
 KEEP = 4

@@ -16,6 +16,9 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?Z")
 NUMBER = re.compile(r"[0-9][0-9_]*(\.[0-9]+)?")
 COINS = re.compile(rf"(?P<amount>all|{NUMBER.pattern}) +(?P<asset>[A-Za-z0-9][A-Za-z0-9._-]{{0,63}})")
 MOST_DIGITS = 40
+FIRST_YEAR, LAST_YEAR = 1970, 2080
+"""NEM counts seconds in 31 bits from 2015 on, which ends in 2083."""
+
 AN_INSTANT = "expected a UTC instant such as 2018-01-25T15:02:00Z"
 
 
@@ -27,9 +30,12 @@ def parse_instant(value: object) -> datetime:
     if not INSTANT.fullmatch(text):
         raise ValueError(AN_INSTANT)
     try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
     except ValueError:
         raise ValueError("expected an instant that the calendar knows") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"expected a year from {FIRST_YEAR} to {LAST_YEAR}")
+    return moment
 
 
 def format_instant(value: datetime) -> str:

@@ -1,12 +1,14 @@
 """What is recognised as key material, and what must not be mistaken for it."""
 
 import hashlib
+import importlib.util
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.keyless import SHORTEST, key_material, key_material_in_list, secret_name
+from daemon.keyless import PROSE, SHORTEST, key_material, key_material_in_list, secret_name
 from tests.unit import key_material as forms
 from tests.unit.key_material import WORDS
 
@@ -138,3 +140,20 @@ def test_names_that_ask_for_a_secret_are_known(name: str) -> None:
 @pytest.mark.parametrize("name", ["url", "tokens_file", "eth-hot-1", "seeds-of-growth", "key", "sha256", ""])
 def test_other_names_are_free(name: str) -> None:
     assert not secret_name(name)
+
+
+def test_words_that_tell_a_sentence_stand_in_no_list_of_seed_words() -> None:
+    spec = importlib.util.find_spec("bitcoinlib")
+    assert spec is not None
+    assert spec.origin is not None
+    lists = sorted((Path(spec.origin).parent / "wordlist").glob("*.txt"))
+    assert len(lists) >= 9
+    assert not [path.stem for path in lists if PROSE & set(path.read_text(encoding="utf-8").split())]
+
+
+def test_a_sentence_of_plain_words_is_no_phrase_but_a_phrase_inside_a_sentence_is_one() -> None:
+    assert (
+        key_material("hot wallets were filled every hour and large customers took what was theirs from the vault")
+        is None
+    )
+    assert key_material(f"the phrase was {' '.join(WORDS[:12])} and nobody knew") == "a seed phrase"
