@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 from daemon.replay.simulation import IDLE_TURNS, Simulation
@@ -104,3 +105,22 @@ async def test_a_moment_that_has_passed_is_not_waited_for() -> None:
     assert simulation.now() == later(5)
     await simulation.run_until(later(4), settled=nothing)
     assert simulation.now() == later(5)
+
+
+async def test_time_does_not_go_on_while_a_thread_works() -> None:
+    """A connector hashes and parses in threads; whoever is called idle meanwhile would be polled in vain."""
+    simulation = Simulation(START)
+    began: list[float] = []
+
+    async def work() -> None:
+        await asyncio.to_thread(time.sleep, 0.1)
+        began.append(simulation.clock())
+
+    async def wait() -> None:
+        for _ in range(10):
+            await simulation.sleep(10)
+
+    tasks = [asyncio.create_task(work()), asyncio.create_task(wait())]
+    await simulation.run_until(later(300), settled=nothing)
+    await asyncio.gather(*tasks)
+    assert began == [0.0]
