@@ -75,7 +75,7 @@ class Book:
         """All accounts as of the block. Raises UnknownBlock where they can't be told, another ConnectorError when the
         node can't be read."""
         async with self._lock:
-            await self._keep_up(known=self._knows(block))
+            await self._keep_up(block)
             if self._tip is not None and self._tip.hash == block:
                 await self._look_again(self._tip)
             return self._as_of(block) if self._knows(block) else await self._from_history(block)
@@ -134,18 +134,21 @@ class Book:
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _keep_up(self, *, known: bool) -> None:
-        """To the node's newest block, also where an older one is asked for that is `known`: the one after it will be
+    async def _keep_up(self, block: str) -> None:
+        """To the node's newest block, also where an older one is asked for that is known: the one after it will be
         asked for when there are newer ones, and then it is too late to read at it."""
+        known = self._knows(block)
         try:
-            await self._catch_up()
+            await self._catch_up(block)
         except ConnectorError:
             if not known:
                 raise
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self, block: str) -> None:
         node = self._node
-        tip = await node.newest()
+        # What it showed as its newest a moment ago it need not show again: if it has moved on since, that comes out
+        # when what was read has settled, or in the next poll where nothing had to be read.
+        tip = node.shown if node.shown is not None and node.shown.hash == block else await node.newest()
         self._plan_sweep()
         for _ in range(TRIES):
             await self._follow(tip)
@@ -204,11 +207,11 @@ class Book:
     async def _path(self, base: Block, tip: Block) -> Path | None:
         """The blocks between; None where they are too many. Raises UnknownBlock when the node changes its branch."""
         node = self._node
-        floor = node.blocks.lowest(base.hash) or base
         for _ in range(MOST_FOLLOWED):
             path = node.blocks.path(base.hash, tip.hash)
             if path is not None:
                 return path
+            floor = node.blocks.lowest(base.hash) or base
             lowest = node.blocks.lowest(tip.hash) or tip
             if lowest.height <= floor.height or tip.height - base.height > MOST_FOLLOWED:
                 return None
