@@ -53,7 +53,7 @@ class Block(Entity):
     def parent(self) -> str:
         return self.prev_block_hash.hex()
 
-    @property
+    @cached_property
     def header(self) -> Header:
         return Header(self.height, self.hash, self.parent, EPOCH + timedelta(seconds=self.time_stamp))
 

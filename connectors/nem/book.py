@@ -67,6 +67,8 @@ class Book:
         self._touched: set[int] = set()
         """Those of them that blocks gave a reason to read."""
         self._harvesters: set[int] = set()
+        self._doubtful: set[int] = set()
+        """Accounts with a value that could not be read and may be next time."""
         self._sweeping = True
         self._swept_at = 0.0
         self._drift: tuple[Drift, ...] | None = None
@@ -163,14 +165,10 @@ class Book:
 
     async def _look_again(self, tip: Block) -> None:
         """Reads flawed accounts once more, where the node still stands at the newest block that was read."""
-        doubtful = self._doubtful()
-        if doubtful:
-            fresh = await self._reader.states(doubtful)
+        if self._doubtful:
+            fresh = await self._reader.states(sorted(self._doubtful))
             if await self._settled(tip):
                 self._replace(fresh)
-
-    def _doubtful(self) -> list[int]:
-        return [number for number, state in enumerate(self._states) if _may_be_read_again(state)]
 
     async def _settled(self, tip: Block) -> bool:
         await self._node.transport.timing.sleep(self._rules.settle.total_seconds())
@@ -199,7 +197,7 @@ class Book:
                 self._need_everything()
             else:
                 self._touched |= touched
-                self._needed |= touched | set(self._doubtful())
+                self._needed |= touched | self._doubtful
                 for number in touched:
                     self._staged.pop(number, None)
         self._base = tip
@@ -266,6 +264,7 @@ class Book:
         """What was followed until now is kept as what the accounts held at the block before."""
         before = self._history[-1][1] if self._history else {}
         for number, state in fresh.items():
+            (self._doubtful.add if _may_be_read_again(state) else self._doubtful.discard)(number)
             if state != self._states[number]:
                 before.setdefault(number, self._states[number])
                 self._states[number] = state
