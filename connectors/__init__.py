@@ -15,8 +15,9 @@ from connectors.base import Address, Connector
 from connectors.bitcoin.config import BitcoinConfig
 from connectors.evm.config import EvmConfig
 from connectors.nem.config import NemConfig
+from connectors.symbol.config import SymbolConfig
 
-AnyChainConfig = Annotated[EvmConfig | BitcoinConfig | NemConfig, Field(discriminator="kind")]
+AnyChainConfig = Annotated[EvmConfig | BitcoinConfig | NemConfig | SymbolConfig, Field(discriminator="kind")]
 """What a chain can be told, by its `kind`."""
 
 
@@ -69,4 +70,5 @@ CONNECTORS: Mapping[str, Kind] = {
     "bitcoin": Kind("connectors.bitcoin", descriptors=True),
     "evm": Kind("connectors.evm"),
     "nem": Kind("connectors.nem"),
+    "symbol": Kind("connectors.symbol"),
 }

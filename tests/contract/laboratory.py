@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Protocol
+from typing import Protocol, cast
 
 from connectors import CONNECTORS
-from connectors.base import Address, Connector, Token, Watch
+from connectors.base import Address, Connector, Token, Update, Watch
 from connectors.evm.config import EvmConfig
 from connectors.nem.node import AT_ONCE
+from connectors.symbol.config import SymbolConfig
 from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
 from daemon.replay.nem.node import NemNode
+from daemon.replay.symbol_ledger import Ledger, Person, transfer
+from daemon.replay.symbol_node import SymbolNode
 from tests.integration import nem_chain
 from tests.integration.anvil import AnvilNode
 from tests.integration.bitcoin_chain import COIN, balances, connected_to, watching
@@ -246,8 +249,57 @@ async def nem_laboratory(_state: str) -> AsyncIterator[Laboratory]:
         yield laboratory
 
 
+class SymbolLaboratory:
+    """Our small Symbol node, and a mosaic that isn't there: there is no real node to be had."""
+
+    def __init__(self, node: SymbolNode, *, persons: Sequence[Person], connector: Connector, watch: Watch) -> None:
+        self.watch = watch
+        self.connector = connector
+        self._node = node
+        self._persons = persons
+        self._moves = 0
+
+    async def move(self) -> None:
+        self._moves += 1
+        first, second = self._persons[:2]
+        self._node.ledger.mine(transfer(first, second.address, units=7, nonce=self._moves))
+
+    async def block(self) -> None:
+        self._node.ledger.mine()
+
+    async def reorganise(self) -> None:
+        self._node.ledger.reorganise(depth=1)
+
+    async def outage(self) -> None:
+        await self._node.go_dark()
+
+    async def recover(self) -> None:
+        await self._node.come_back()
+
+    async def truth(self) -> dict[tuple[Address, Token], int]:
+        coin = self.watch.tokens[0]
+        return {(account, coin): self._node.ledger.held(account) for account in self.watch.accounts}
+
+
+@asynccontextmanager
+async def symbol_laboratory(state: str) -> AsyncIterator[Laboratory]:
+    persons = [Person(name) for name in ("Alice", "Bob", "Carol")]
+    balances = {person.address: 10**12 for person in persons}
+    ledger = Ledger(balances, time=datetime.now(UTC) - timedelta(hours=1))
+    ledger.mine()
+    watch = Watch("symbol", tuple(balances), (Token("symbol", None, 6), Token("symbol", "0DC67FBE1CAD29E3", 0)))
+    async with SymbolNode(ledger) as node:
+        settings = {"kind": "symbol", "network": "mainnet", "endpoints": [{"url": node.url, "name": "node"}]}
+        config = SymbolConfig.model_validate({**settings, "poll": "20ms", "settle": "20ms"})
+        async with CONNECTORS["symbol"].connect(config, chain="symbol", now=lambda: datetime.now(UTC)) as connector:
+            async with aclosing(cast(AsyncGenerator[Update, None], connector.updates(watch))) as updates:
+                await anext(updates)  # the node has a task for each connection: now they are there
+            yield SymbolLaboratory(node, persons=persons, connector=connector, watch=watch)
+
+
 LABORATORIES: Mapping[str, Callable[[str], AbstractAsyncContextManager[Laboratory]]] = {
     "bitcoin": bitcoin_laboratory,
     "evm": evm_laboratory,
     "nem": nem_laboratory,
+    "symbol": symbol_laboratory,
 }
