@@ -6,6 +6,7 @@ Source: NemProject/nem, openapi/spec (2026), which describes nis-client 0.6.
 from __future__ import annotations
 
 import binascii
+from functools import lru_cache
 from typing import Annotated, TypeVar
 
 from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -60,6 +61,11 @@ def _hash_reference(value: object) -> bytes:
 def _address(value: object) -> Address:
     if not isinstance(value, str) or len(value) != LENGTH or not CHARACTERS.fullmatch(value):
         raise ValueError("expected an address")
+    return _checked(value)
+
+
+@lru_cache(maxsize=100_000)
+def _checked(value: str) -> Address:
     network = ON_LETTER.get(value[0])
     if network is None:
         raise ValueError("expected an address of mainnet or testnet")

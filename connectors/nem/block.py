@@ -23,6 +23,12 @@ EPOCH = datetime(2015, 3, 29, 0, 6, 25, tzinfo=UTC)
 REMEMBERED = 1000
 """Blocks that are kept."""
 
+ANSWERS_KEPT = 16
+"""Answers that told blocks: of each node the newest few."""
+
+LONGEST_KEPT = 256 * 1024
+"""Bytes of an answer that is kept; longer ones are looked at again each time."""
+
 
 class Block(Entity):
     """Everything that a node says of a block is in what is hashed, except the signature."""
@@ -47,7 +53,7 @@ class Block(Entity):
     def parent(self) -> str:
         return self.prev_block_hash.hex()
 
-    @property
+    @cached_property
     def header(self) -> Header:
         return Header(self.height, self.hash, self.parent, EPOCH + timedelta(seconds=self.time_stamp))
 
@@ -95,6 +101,8 @@ class Blocks:
 
     def __init__(self) -> None:
         self._blocks: dict[str, Block] = {}
+        self._told: dict[bytes, Block] = {}
+        """By the answers that told them: most polls bring the same answer again, and all nodes bring it."""
 
     def keep(self, block: Block) -> Block:
         """The block, remembered."""
@@ -106,6 +114,18 @@ class Blocks:
 
     def get(self, block: str) -> Block | None:
         return self._blocks.get(block)
+
+    def told(self, answer: bytes) -> Block | None:
+        """The block that this very answer told before, checked and kept then."""
+        block = self._told.get(answer)
+        return None if block is None else self.keep(block)
+
+    def remember(self, answer: bytes, *, block: Block) -> None:
+        """The answer is known to be a good one."""
+        if len(answer) <= LONGEST_KEPT:
+            self._told[answer] = block
+        while len(self._told) > ANSWERS_KEPT:
+            del self._told[next(iter(self._told))]
 
     def path(self, old: str, new: str) -> Path | None:
         """None where a block on the way is not known."""

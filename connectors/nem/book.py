@@ -67,6 +67,8 @@ class Book:
         self._touched: set[int] = set()
         """Those of them that blocks gave a reason to read."""
         self._harvesters: set[int] = set()
+        self._doubtful: set[int] = set()
+        """Accounts with a value that could not be read and may be next time."""
         self._sweeping = True
         self._swept_at = 0.0
         self._drift: tuple[Drift, ...] | None = None
@@ -75,7 +77,7 @@ class Book:
         """All accounts as of the block. Raises UnknownBlock where they can't be told, another ConnectorError when the
         node can't be read."""
         async with self._lock:
-            await self._keep_up(known=self._knows(block))
+            await self._keep_up(block)
             if self._tip is not None and self._tip.hash == block:
                 await self._look_again(self._tip)
             return self._as_of(block) if self._knows(block) else await self._from_history(block)
@@ -134,18 +136,21 @@ class Book:
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _keep_up(self, *, known: bool) -> None:
-        """To the node's newest block, also where an older one is asked for that is `known`: the one after it will be
+    async def _keep_up(self, block: str) -> None:
+        """To the node's newest block, also where an older one is asked for that is known: the one after it will be
         asked for when there are newer ones, and then it is too late to read at it."""
+        known = self._knows(block)
         try:
-            await self._catch_up()
+            await self._catch_up(block)
         except ConnectorError:
             if not known:
                 raise
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self, block: str) -> None:
         node = self._node
-        tip = await node.newest()
+        # What it showed as its newest a moment ago it need not show again: if it has moved on since, that comes out
+        # when what was read has settled, or in the next poll where nothing had to be read.
+        tip = node.shown if node.shown is not None and node.shown.hash == block else await node.newest()
         self._plan_sweep()
         for _ in range(TRIES):
             await self._follow(tip)
@@ -160,14 +165,10 @@ class Book:
 
     async def _look_again(self, tip: Block) -> None:
         """Reads flawed accounts once more, where the node still stands at the newest block that was read."""
-        doubtful = self._doubtful()
-        if doubtful:
-            fresh = await self._reader.states(doubtful)
+        if self._doubtful:
+            fresh = await self._reader.states(sorted(self._doubtful))
             if await self._settled(tip):
                 self._replace(fresh)
-
-    def _doubtful(self) -> list[int]:
-        return [number for number, state in enumerate(self._states) if _may_be_read_again(state)]
 
     async def _settled(self, tip: Block) -> bool:
         await self._node.transport.timing.sleep(self._rules.settle.total_seconds())
@@ -196,7 +197,7 @@ class Book:
                 self._need_everything()
             else:
                 self._touched |= touched
-                self._needed |= touched | set(self._doubtful())
+                self._needed |= touched | self._doubtful
                 for number in touched:
                     self._staged.pop(number, None)
         self._base = tip
@@ -204,11 +205,11 @@ class Book:
     async def _path(self, base: Block, tip: Block) -> Path | None:
         """The blocks between; None where they are too many. Raises UnknownBlock when the node changes its branch."""
         node = self._node
-        floor = node.blocks.lowest(base.hash) or base
         for _ in range(MOST_FOLLOWED):
             path = node.blocks.path(base.hash, tip.hash)
             if path is not None:
                 return path
+            floor = node.blocks.lowest(base.hash) or base
             lowest = node.blocks.lowest(tip.hash) or tip
             if lowest.height <= floor.height or tip.height - base.height > MOST_FOLLOWED:
                 return None
@@ -263,6 +264,7 @@ class Book:
         """What was followed until now is kept as what the accounts held at the block before."""
         before = self._history[-1][1] if self._history else {}
         for number, state in fresh.items():
+            (self._doubtful.add if _may_be_read_again(state) else self._doubtful.discard)(number)
             if state != self._states[number]:
                 before.setdefault(number, self._states[number])
                 self._states[number] = state

@@ -53,7 +53,8 @@ class NemCompanion:
         self._controls: list[Control | None] = [None] * len(watch.accounts)
         self._last: Tip | None = None
         self._mined: dict[str, int] = {}
-        """Transactions of the newest blocks, with their heights: a list may be older than a block that we know."""
+        """Transactions of the newest blocks, lowest first, with their heights: a list may be older than a block that we
+        know."""
 
     async def tell(self, update: Update) -> Update:
         """The update with what there is to tell beside it; see Companion."""
@@ -102,7 +103,7 @@ class NemCompanion:
             yield from self._undone(block, but=self._mined)
         for block in path.applied:
             yield from self._applied(block)
-        self._mined = {name: height for name, height in self._mined.items() if height > tip.height - DEEPEST}
+        self._forget(below=tip.height - DEEPEST)
 
     def _begin(self, tip: Tip) -> None:
         """From here on, as if nothing had been told before."""
@@ -111,12 +112,19 @@ class NemCompanion:
             self._pool.waiting.clear()  # one of these blocks may hold any of them, so none is called gone
         self._mined.clear()
         block = self._blocks.get(tip.hash)
+        newest: list[Block] = []
         while block is not None and block.height > tip.height - DEEPEST:
-            self._remember([block])
+            newest.append(block)
             block = self._blocks.get(block.parent)
+        self._remember(reversed(newest))
 
     def _remember(self, blocks: Iterable[Block]) -> None:
+        """Blocks above those that are remembered, lowest first."""
         self._mined |= {one.hash(): block.height for block in blocks for one in block.transactions}
+
+    def _forget(self, *, below: int) -> None:
+        while self._mined and self._mined[lowest := next(iter(self._mined))] <= below:
+            del self._mined[lowest]
 
     def _undone(self, block: Block, *, but: Container[str]) -> Iterator[Movement]:
         for transaction in block.transactions:

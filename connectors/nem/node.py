@@ -58,6 +58,8 @@ class NisNode:
         self.historical = False
         """Whether the node tells balances as of older blocks, as far as it has said."""
         self.takes_batches = True
+        self.shown: Block | None = None
+        """The newest block as far as the node has said; None when it could not say it last time."""
         self._transport = transport
         self._now = now
         self._identified_on: int | None = None
@@ -95,10 +97,19 @@ class NisNode:
 
     async def newest(self) -> Block:
         """The last block of the node's chain. Its accounts may be ahead of it for a moment, see Book."""
-        answer = await self.get("chain/last-block", ceiling=LARGEST_BLOCK)
-        if isinstance(answer, NodeError):
-            raise Unavailable(str(answer), reason=Reason.NODE_ERROR)
-        return self._checked(answer, of="/chain/last-block")
+        self.shown = None
+        answer = await self._answer("chain/last-block", query=None, ceiling=LARGEST_BLOCK)
+        told = self.blocks.told(answer.body) if answer.status == 200 else None
+        self.shown = told or self._newest_in(answer)
+        return self.shown
+
+    def _newest_in(self, answer: Answer) -> Block:
+        value = self._parsed(answer, path="chain/last-block")
+        if isinstance(value, NodeError):
+            raise Unavailable(str(value), reason=Reason.NODE_ERROR)
+        block = self._checked(value, of="/chain/last-block")
+        self.blocks.remember(answer.body, block=block)
+        return block
 
     async def block_at(self, height: int) -> Block | None:
         """The block that the node holds at this height, None where it has none."""
@@ -198,11 +209,11 @@ class NisNode:
         self, path: str, *, query: Mapping[str, str] | None = None, ceiling: int = CEILING
     ) -> object | NodeError:
         """The JSON value; a refusal of this one question (HTTP 400, 404, 500) is a NodeError with that code."""
+        return self._parsed(await self._answer(path, query=query, ceiling=ceiling), path=path)
+
+    async def _answer(self, path: str, *, query: Mapping[str, str] | None, ceiling: int) -> Answer:
         async with self._places:
-            answer = await self._transport.request(
-                "GET", path=path, query=query, ceiling=ceiling, is_answer=_speaks_nis
-            )
-        return self._parsed(answer, path=path)
+            return await self._transport.request("GET", path=path, query=query, ceiling=ceiling, is_answer=_speaks_nis)
 
     async def post(self, path: str, *, value: object, ceiling: int = CEILING) -> object | NodeError:
         """As `get`, for questions that NIS wants posted; none of them changes anything."""

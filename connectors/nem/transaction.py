@@ -8,6 +8,7 @@ or count in 32 bits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from struct import pack
 from typing import Annotated, Literal, NamedTuple
 
@@ -85,6 +86,10 @@ class TransactionFields(Entity):
         return self.beginning() + signature + pack("<qi", self.fee, self.deadline) + self.body(signed=signed)
 
     def hash(self) -> str:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> str:
         return keccak256(self.serial(signed=False)).hex()
 
     def body(self, *, signed: bool) -> bytes:

@@ -5,6 +5,7 @@ Unlike NEM's, the first block holds no transactions: balances just begin with it
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ from connectors.nem.transaction import (
     TransactionFields,
 )
 from daemon.replay.history import Draft, History
-from daemon.replay.nem.transactions import Json, Notary, Person, digest_of
+from daemon.replay.nem.transactions import Json, Notary, Person, digest_of, number
 from daemon.replay.played import Overspent
 
 BLOCK_TIME = timedelta(seconds=60)
@@ -93,6 +94,8 @@ class Mined:
 
     block: Block
     told: Json
+    text: bytes
+    """What is told, as JSON."""
 
 
 class Ledger:
@@ -210,9 +213,7 @@ class Ledger:
         return self.notary.person(f"a harvester of branch {self._branch}" if self._branch else "a harvester")
 
     def _expire(self, seconds: int) -> None:
-        for name, told in list(self.pool.items()):
-            if TRANSACTION.validate_python(told).deadline < seconds:
-                del self.pool[name]
+        self.pool = {name: told for name, told in self.pool.items() if number(told["deadline"]) >= seconds}
 
     def _block(
         self, height: int, parent: str, transactions: Sequence[Json], *, seconds: int, harvester: Person
@@ -227,7 +228,7 @@ class Ledger:
             "height": height,
         }
         told = {**frame, "signature": digest_of(frame)}
-        return Mined(BLOCK.validate_python(told), told)
+        return Mined(BLOCK.validate_python(told), told, json.dumps(told, separators=(",", ":")).encode())
 
 
 def seconds_of(time: datetime) -> int:
@@ -251,8 +252,8 @@ def _apply(transaction: TransactionFields, *, told: Json, world: NextWorld) -> N
         if flow.mosaic is not None:
             _levy(world, payer=flow.payer, mosaic=flow.mosaic)
     _pay(world, (transaction.debtor, None), None, units=transaction.fees)
-    for part, json in zip(transaction.parts(), _parts(told), strict=False):
-        _change(part, told=json, world=world)
+    for part, fields in zip(transaction.parts(), _parts(told), strict=False):
+        _change(part, told=fields, world=world)
 
 
 def _parts(told: Json) -> Iterator[Json]:
@@ -280,9 +281,9 @@ def _change(part: TransactionFields, *, told: Json, world: NextWorld) -> None:
             (remote,) = part.named()
             world.remotes[remote] = part.signed_by if part.mode == 1 else None
         case MosaicCreation():
-            definition, json = part.mosaic_definition, told["mosaicDefinition"]
-            if isinstance(json, dict):
-                world.definitions[definition.id.contract] = json
+            definition, fields = part.mosaic_definition, told["mosaicDefinition"]
+            if isinstance(fields, dict):
+                world.definitions[definition.id.contract] = fields
             supply = next(int(one.value) for one in definition.properties if one.name == "initialSupply")
             _issue(world, part.signed_by, definition.id.contract, whole=supply)
         case SupplyChange():

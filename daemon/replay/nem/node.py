@@ -28,7 +28,7 @@ from aiohttp import web
 from connectors.base import Address
 from connectors.nem.pending import MOST_LISTED, TRANSACTION
 from daemon.replay.faults import Answering, Door, Faults
-from daemon.replay.nem.ledger import Ledger, Multisig, Purse, World
+from daemon.replay.nem.ledger import Ledger, Mined, Multisig, Purse, World
 from daemon.replay.nem.transactions import Json, mosaic
 
 REFUSALS: Mapping[Answering, tuple[int, Mapping[str, str]]] = {
@@ -73,7 +73,7 @@ class Behaviour:
     batches: bool = True
     seconds: float = 0.0
     before: Callable[[str], None] = lambda _path: None
-    twist: Callable[[str, object], object] = lambda _path, answer: answer
+    twist: Callable[[str, object], object] | None = None
 
 
 class NemNode:
@@ -94,7 +94,7 @@ class NemNode:
         self._runner: web.ServerRunner | None = None
         self._get: Mapping[str, Callable[[Mapping[str, str]], object]] = {
             "/chain/height": lambda _: {"height": self._height},
-            "/chain/last-block": lambda _: self.ledger.blocks[self._height - 1].told,
+            "/chain/last-block": lambda _: self.ledger.blocks[self._height - 1],
             "/node/info": self._info,
             "/account/get": lambda query: self._account(_address(query)),
             "/account/mosaic/owned": lambda query: {"data": self._owned(_address(query))},
@@ -175,11 +175,12 @@ class NemNode:
         if behaviour.throttled:
             return web.Response(status=429, headers={"Retry-After": "1"})
         try:
-            answer = behaviour.twist(path, self._answer(request.method, path, request.query, await request.read()))
+            answer = self._answer(request.method, path, request.query, await request.read())
+            if behaviour.twist is not None:
+                answer = behaviour.twist(path, answer.told if isinstance(answer, Mined) else answer)
         except NisError as error:
             return self._refusal(error)
-        body = answer if isinstance(answer, bytes) else json.dumps(answer, separators=(",", ":")).encode()
-        return web.Response(body=body, content_type="application/json")
+        return web.Response(body=_text(answer), content_type="application/json")
 
     def _answer(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> object:
         if path in self.behaviour.failing:
@@ -218,7 +219,7 @@ class NemNode:
             raise NisError(400, "height must be positive")
         if height > self._height:
             raise NisError(404, f"block not found in the db '{height}' (org.nem.nis.dbmodel.DbBlock)")
-        return self.ledger.blocks[height - 1].told
+        return self.ledger.blocks[height - 1]
 
     def _info(self, _query: Mapping[str, str]) -> Json:
         features = 0x3 if self.behaviour.historical else 0x1
@@ -332,6 +333,13 @@ class NemNode:
                 vested: Json = {"vestedBalance": balance, "unvestedBalance": 0, "importance": 0.0, "pageRank": 0.0}
                 told.append({"height": height, "address": account, "balance": balance, **vested})
         return told
+
+
+def _text(answer: object) -> bytes:
+    """As JSON; blocks are written already."""
+    if isinstance(answer, Mined):
+        return answer.text
+    return answer if isinstance(answer, bytes) else json.dumps(answer, separators=(",", ":")).encode()
 
 
 def _remote_status(account: Address, *, world: World) -> str:

@@ -88,7 +88,7 @@ class Notary:
 
     def multisig(self, proposer: Person, *, inner: Json, inner_hash: str, cosigners: Sequence[Person] = ()) -> Json:
         """`inner` is a transaction of the multisig account."""
-        time, debtor = _number(inner["timeStamp"]), bytes.fromhex(str(inner["signer"]))
+        time, debtor = number(inner["timeStamp"]), bytes.fromhex(str(inner["signer"]))
         account = address_of(debtor, version=self.network.version)
         signatures = [
             self._signed(
@@ -174,7 +174,8 @@ def digest_of(content: object) -> str:
     return hashlib.sha512(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _number(value: object) -> int:
+def number(value: object) -> int:
+    """A whole number in JSON of ours."""
     if not isinstance(value, int):
-        raise TypeError("a time stamp is a whole number")
+        raise TypeError("expected a whole number")
     return value

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from connectors.nem.block import BLOCK, Block, Blocks
 from connectors.nem.networks import NETWORKS
-from daemon.replay.nem.ledger import Ledger, hash_of
+from daemon.replay.nem.ledger import Ledger, Purse, hash_of
 from daemon.replay.nem.transactions import Notary
 from tests.unit.nem import published
 from tests.unit.nem.ed25519 import fits
@@ -19,7 +19,7 @@ BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def ledger() -> Ledger:
-    balances = {person.address: 10**12 for person in (ALICE, BOB, CAROL, DAVE)}
+    balances: dict[Purse, int] = {(person.address, None): 10**12 for person in (ALICE, BOB, CAROL, DAVE)}
     return Ledger(NOTARY, balances=balances, time=BEGIN)
 
 
