@@ -13,12 +13,23 @@ from connectors.errors import BadAddress
 from daemon.diagnosis import EXPECTED, nearest
 from daemon.document import Keys, shown
 from daemon.references import Problem, rule_problems
-from daemon.replay.cast import CONFIGS, Cast, connector_config, copies, wallets_like
+from daemon.replay.cast import CONFIGS, Account, Cast, connector_config, copies, wallets_like
 from daemon.replay.scenario import INVENTED, Flow, Group, Scenario
 from daemon.replay.script import Purses
 from daemon.replay.written import format_instant
 
-MAINNET = {"kind": "bitcoin", "network": "bitcoin", "node": "http://127.0.0.1:1"}
+ANYWHERE = "http://127.0.0.1:1"
+REAL: Mapping[str, Mapping[str, object]] = {
+    "bitcoin": {"kind": "bitcoin", "network": "bitcoin", "node": ANYWHERE},
+    "nem": {"kind": "nem", "endpoints": [ANYWHERE]},
+    "symbol": {"kind": "symbol", "network": "mainnet", "endpoints": [ANYWHERE]},
+}
+"""Kinds whose accounts of old can't be played: Bitcoin runs as a test network, and on NEM and Symbol a payer is told
+by a public key, which must be one of nobody."""
+
+KEYED = ("nem", "symbol")
+"""Kinds on which only made-up accounts can pay."""
+
 BEGAN = {
     "bitcoin": datetime(2009, 1, 3, 18, 15, 5, tzinfo=UTC),  # chainparams.cpp of Bitcoin Core
     "nem": datetime(2015, 3, 29, 0, 6, 25, tzinfo=UTC),  # NEM technical reference 1.2.1, section 5.1
@@ -157,15 +168,19 @@ def _addresses(group: Group, scenario: Scenario, *, keys: Keys, known: dict[tupl
 def _historical(group: Group, scenario: Scenario, *, keys: Keys) -> Iterator[Problem]:
     if not group.historical:
         return
-    if scenario.chains[group.chain].kind != "bitcoin":
-        yield (*keys, "historical"), "only Bitcoin is played as a test network; expected them under addresses"
+    kind = scenario.chains[group.chain].kind
+    if kind not in REAL:
+        yield (
+            (*keys, "historical"),
+            f"accounts of kind {kind} can be played as they were; expected them under addresses",
+        )
         return
     for place, text in enumerate(group.historical):
         yield from _refused(
             text,
             keys=(*keys, "historical", place),
             read=lambda config: CONNECTORS[config.kind].canonical(config),
-            config=CONFIGS.validate_python(MAINNET),
+            config=CONFIGS.validate_python(REAL[kind]),
         )
 
 
@@ -229,6 +244,8 @@ def _flow(flow: Flow, scenario: Scenario, cast: Cast, *, keys: Keys) -> Iterator
             found = True
             missing = "matches no wallet" if "*" in pattern else nothing("wallet", pattern, cast.wallets)
             yield (*keys, *role), missing
+        for name in wallets:
+            yield from cannot_pay(cast.groups[name][0], scenario, keys=(*keys, *role))
         astray = next((name for name in wallets if cast.wallets[name].chain != chain), None)
         if astray is not None:
             found = True
@@ -243,6 +260,16 @@ def _flow(flow: Flow, scenario: Scenario, cast: Cast, *, keys: Keys) -> Iterator
     yield from unless(lambda: coin.units(flow.largest), keys=(*keys, "largest"))
     if flow.fee:
         yield from unless(lambda: Purses(cast).native(chain).units(flow.fee), keys=(*keys, "fee"))
+
+
+def cannot_pay(account: Account, scenario: Scenario, *, keys: Keys) -> Iterator[Problem]:
+    """What is wrong with an account as a payer."""
+    kind = scenario.chains[account.chain].kind
+    if kind in KEYED and account.address is not None:
+        yield (
+            keys,
+            f"{account.name} can't pay, nobody has its key; leave its addresses out, or put them to `historical`",
+        )
 
 
 def nothing(sort: str, name: str, known: Mapping[str, object]) -> str:

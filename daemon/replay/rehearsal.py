@@ -9,7 +9,7 @@ from daemon.diagnosis import nearest
 from daemon.document import Keys, shown
 from daemon.references import Problem
 from daemon.replay.cast import Cast
-from daemon.replay.lineup import LINEUP, nothing, unless
+from daemon.replay.lineup import LINEUP, cannot_pay, nothing, unless
 from daemon.replay.played import Overspent
 from daemon.replay.scenario import ACTIONS, KNOWN_ALERTS, Approval, Pay, Scenario
 from daemon.replay.script import Payment, Purses, moments, realised, timeline
@@ -56,8 +56,8 @@ def _steps(scenario: Scenario) -> Iterator[Problem]:
         action = next((action for action in ACTIONS if getattr(step, action) is not None), None)
         keys: Keys = ("timeline", place, action or "note")
         found = [
-            *(_named(step.pay, cast, keys=keys) if step.pay else ()),
-            *(_named(step.approve, cast, keys=keys) if step.approve else ()),
+            *(_named(step.pay, scenario, cast, keys=keys) if step.pay else ()),
+            *(_named(step.approve, scenario, cast, keys=keys) if step.approve else ()),
             *(_changes(step.liabilities, scenario, keys=keys) if step.liabilities else ()),
         ]
         if step.control is not None:
@@ -75,7 +75,7 @@ def _steps(scenario: Scenario) -> Iterator[Problem]:
             return
 
 
-def _named(pay: Pay | Approval, cast: Cast, *, keys: Keys) -> list[Problem]:
+def _named(pay: Pay | Approval, scenario: Scenario, cast: Cast, *, keys: Keys) -> list[Problem]:
     """What is wrong with who pays whom, in which asset, and with how many decimals."""
     found = [
         *unless(lambda: cast.account(pay.payer), keys=(*keys, "from")),
@@ -95,6 +95,7 @@ def _named(pay: Pay | Approval, cast: Cast, *, keys: Keys) -> list[Problem]:
         ]
     fee, amount = pay.fee, pay.amount.amount or Decimal(0)
     return [
+        *cannot_pay(payer, scenario, keys=(*keys, "from")),
         *unless(lambda: cast.coin(pay.amount.asset, payer.chain).units(amount), keys=(*keys, "amount")),
         *(unless(lambda: Purses(cast).native(payer.chain).units(fee), keys=(*keys, "fee")) if fee else ()),
     ]

@@ -103,7 +103,7 @@ class Group(Strict):
     accounts: int = Field(1, ge=1, le=10_000, description="without `addresses`: how many accounts are made up")
     holds: Mapping[str, Amount] = Field({}, description="coins of each asset at the start, spread over the accounts")
     historical: tuple[str, ...] = Field(
-        (), description="addresses on the real chain, told only: on Bitcoin, where a test network is played"
+        (), description="addresses on the real chain, told only: on Bitcoin, NEM and Symbol, where payers are made up"
     )
 
     @model_validator(mode="after")

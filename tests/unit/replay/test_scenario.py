@@ -174,8 +174,10 @@ def test_holdings_are_spread_over_the_accounts_and_copies_hold_as_much_each() ->
 
 
 def test_an_account_has_its_address_or_one_that_the_played_chain_makes_up() -> None:
-    cast = Cast(good())
-    assert cast.account("xem-hot").on(lambda _: "made up") == "NC3BI3DNMR2PGEOOMP2NKXQGSAKMS7GYRKVA5CSZ"
+    thief = "outside:\n  thief: {chain: nem, addresses: [NC4C6PSUW5CLTDT5SXAGJDQJGZNESKFK5MCN77OG]}"
+    cast = Cast(load(written(GOOD.replace("outside:\n  thief: {chain: nem}", thief))))
+    assert cast.account("thief").on(lambda _: "made up") == "NC4C6PSUW5CLTDT5SXAGJDQJGZNESKFK5MCN77OG"
+    assert cast.account("xem-hot").on(lambda _: "made up") == "made up"
     assert cast.account("eth-hot/2").on(lambda name: f"of {name}") == "of eth-hot/2"
     assert cast.coin("USDC", "ethereum").on(lambda name: f"of {name}") == "of USDC"
     assert cast.coin("ETH", "ethereum").on(lambda name: f"of {name}") is None
