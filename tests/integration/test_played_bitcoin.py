@@ -30,7 +30,7 @@ from tests.played_bitcoin import (
     watching,
 )
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(240)
 
 DEPOSITS = tuple(PlayedBitcoin.account(f"deposit {number}") for number in range(30))
 MANY = {HOT: 10 * WHOLE, COLD: 90 * WHOLE, **dict.fromkeys(DEPOSITS, WHOLE)}
@@ -103,7 +103,7 @@ async def test_after_every_block_of_a_random_walk_each_balance_is_the_ledger_s(w
     async with drilled(which) as one:
         played, known = one.played, one.known
         await one.go_on(SHORTLY)
-        for _ in range(15):
+        for _ in range(8):
             for _ in range(chance.randrange(4)):
                 payer, payee = chance.choice([HOT, COLD, *DEPOSITS]), chance.choice([HOT, COLD, CUSTOMER, *DEPOSITS])
                 try:
