@@ -33,6 +33,7 @@ class Opened:
 
     made: Chain
     node: NemNode
+    nis: NisNode
     book: Book
     watch: Watch
 
@@ -69,7 +70,7 @@ async def opened(
         async with Transport(endpoint, chain="nem", timeout=timedelta(seconds=10), timing=clock) as transport:
             asked = Asked(NETWORKS["testnet"], made.ledger.nemesis)
             nis = NisNode(transport, asked=asked, blocks=Blocks(), now=now)
-            yield Opened(made, node, Book(nis, watch=watch, rules=Rules(settle=settle, sweep=sweep)), watch)
+            yield Opened(made, node, nis, Book(nis, watch=watch, rules=Rules(settle=settle, sweep=sweep)), watch)
 
 
 async def test_what_was_read_before_a_reading_was_broken_off_still_has_to_settle() -> None:
@@ -108,6 +109,45 @@ async def test_asking_for_a_block_that_is_not_known_costs_nothing_that_is() -> N
             with pytest.raises(ConnectorError, match="does not tell accounts as of block"):
                 await one.book.at("00" * 32)
         assert told(await one.book.at(shown)) == truth
+
+
+async def test_what_a_node_has_just_shown_it_is_not_asked_to_show_again() -> None:
+    """Once more when what was read has settled, and not at all where nothing had to be read."""
+    made = chain()
+    async with opened(made, XEM) as one:
+        await one.newest()
+        for touched in (True, False):
+            (made.pay("hot", "cold", 5) if touched else made.pay("maker", "other", 5))
+            await one.nis.newest()
+            before = one.node.calls["/chain/last-block"]
+            assert await one.newest() == one.truth()
+            assert one.node.calls["/chain/last-block"] - before == touched
+
+
+async def test_a_node_that_could_not_say_its_newest_block_is_asked_before_it_is_believed() -> None:
+    made = chain()
+    async with opened(made, XEM) as one:
+        await one.newest()
+        made.pay("maker", "other", 5)
+        await one.nis.newest()
+        one.node.behaviour.failing = {"/chain/last-block": 503}
+        with pytest.raises(ConnectorError):
+            await one.nis.newest()
+        with pytest.raises(ConnectorError):
+            await one.newest()
+        assert one.book.known(one.shown) is None
+
+
+async def test_what_is_read_after_the_next_block_came_is_not_told_of_the_block_shown_before() -> None:
+    made = chain()
+    async with opened(made, XEM) as one:
+        await one.newest()
+        made.pay("hot", "cold", 5)
+        shown = (await one.nis.newest()).hash
+        made.pay("cold", "deposits", 7)
+        with pytest.raises(ConnectorError, match="does not tell accounts as of block"):
+            await one.book.at(shown)
+        assert await one.newest() == one.truth()
 
 
 async def test_older_readings_are_kept_as_they_were_told() -> None:

@@ -62,6 +62,22 @@ async def test_a_reorganisation_of_depth_three_is_told_with_its_depth_and_read_e
         running.assert_exact()
 
 
+async def test_an_hour_costs_a_request_when_nothing_happened_and_three_when_an_account_moved() -> None:
+    """Of a node: its newest block; the account; the newest block again, when what was read has settled."""
+    watch = Watch("nem", ACCOUNTS, (XEM,))
+    ground = Ground("nem", watch, STRANGERS, GROUND.tokens, PlayedNem)
+    async with drill(ground, poll="1h", sweep="30d", pending_accounts=0) as running:
+        for hour, payments, cost in [(1, 0, 1), (2, 1, 3), (3, 0, 1), (4, 1, 3)]:
+            before = running.played.requests
+            await running.run_until(START + timedelta(hours=hour, minutes=-30))
+            if payments:
+                running.played.pay(STRANGERS[0], ACCOUNTS[0], units=5)
+                running.played.mine(time=running.simulation.now())
+            await running.run_until(START + timedelta(hours=hour, minutes=5))
+            assert running.played.requests - before == cost
+            running.assert_exact()
+
+
 FAULTS = {
     "slow": Faults(latency=timedelta(milliseconds=200)),
     "failing now and then": Faults(failing=0.05),

@@ -114,6 +114,8 @@ class Ledger:
     ) -> None:
         self.notary = notary
         self.pool: dict[str, Json] = {}
+        self._understood: dict[str, TransactionFields] = {}
+        """What waits, by signature, which is a digest of the content: so that no hash is reckoned twice."""
         self._branch = 0
         self._worlds = Worlds()
         self._mosaics: dict[Address, set[str | None]] = {}
@@ -156,9 +158,10 @@ class Ledger:
 
     def announce(self, transaction: Json) -> str:
         """The hash of a transaction that now waits for a block."""
-        name = hash_of(transaction)
-        self.pool[name] = transaction
-        return name
+        understood = TRANSACTION.validate_python(transaction)
+        self._understood[str(transaction["signature"])] = understood
+        self.pool[understood.hash()] = transaction
+        return understood.hash()
 
     def mine(
         self,
@@ -183,6 +186,7 @@ class Ledger:
         self._put(world)
         for one in mined.block.transactions:
             self.pool.pop(one.hash(), None)
+        self._understood = {}
         return mined
 
     def reorganise(self, depth: int, *, length: int | None = None, keep: bool = True) -> None:
@@ -228,7 +232,9 @@ class Ledger:
             "height": height,
         }
         told = {**frame, "signature": digest_of(frame)}
-        return Mined(BLOCK.validate_python(told), told, json.dumps(told, separators=(",", ":")).encode())
+        understood = [self._understood.get(str(one["signature"]), one) for one in transactions]
+        block = BLOCK.validate_python({**told, "transactions": understood})
+        return Mined(block, told, json.dumps(told, separators=(",", ":")).encode())
 
 
 def seconds_of(time: datetime) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from connectors.nem.block import BLOCK, Block, Blocks
+from connectors.nem.block import ANSWERS_KEPT, BLOCK, LONGEST_KEPT, Block, Blocks
 from connectors.nem.networks import NETWORKS
 from daemon.replay.nem.ledger import Ledger, Purse, hash_of
 from daemon.replay.nem.transactions import Notary
@@ -137,6 +137,23 @@ def test_only_so_many_blocks_are_kept() -> None:
     for height in range(4, 1100):
         blocks.keep(BLOCK.validate_python({**published.BLOCK_3, "height": height}))
     assert blocks.get(first.hash) is None
+
+
+def test_an_answer_that_told_a_block_before_tells_the_same_again_and_keeps_it() -> None:
+    blocks, block = Blocks(), BLOCK.validate_python(published.BLOCK_3)
+    blocks.remember(b"an answer", block=block)
+    assert blocks.told(b"an answer") is blocks.get(block.hash) is block
+    assert blocks.told(b"an answer ") is None
+
+
+def test_only_the_newest_and_shorter_answers_are_kept() -> None:
+    blocks, block = Blocks(), BLOCK.validate_python(published.BLOCK_3)
+    blocks.remember(bytes(LONGEST_KEPT + 1), block=block)
+    for number in range(ANSWERS_KEPT + 1):
+        blocks.remember(b"%d" % number, block=block)
+    kept = [number for number in range(ANSWERS_KEPT + 1) if blocks.told(b"%d" % number)]
+    assert kept == list(range(1, ANSWERS_KEPT + 1))
+    assert blocks.told(bytes(LONGEST_KEPT + 1)) is None
 
 
 @pytest.mark.parametrize(
