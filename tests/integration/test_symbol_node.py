@@ -176,6 +176,24 @@ async def test_the_path_to_a_block_is_proven_by_each_child() -> None:
         with pytest.raises(UnknownBlock, match="does not have block"):
             await node.path(ledger.blocks[20].hash, low=7, high=22)
 
+
+async def test_a_path_that_was_told_lately_is_not_asked_for_again() -> None:
+    ledger = scripted(blocks=130)
+    async with serving(ledger) as (server,), witness(server) as node:
+        path = await node.path(ledger.tip.hash, low=7, high=130)
+        asked = dict(server.asked)
+        assert await node.path(ledger.tip.hash, low=7, high=130) == path
+        assert await node.path(ledger.tip.hash, low=129, high=130) == path[-1:]
+        assert server.asked == asked
+        assert len(await node.path(ledger.tip.hash, low=6, high=130)) == 124
+        assert server.asked != asked
+
+
+async def test_a_branch_that_is_left_while_its_path_is_asked_for_is_unknown() -> None:
+    ledger = scripted(blocks=130)
+    async with serving(ledger) as (server,), witness(server) as node:
+        tip = ledger.tip
+
         def before(route: str) -> None:
             if route == "/blocks":
                 ledger.reorganise(depth=5)

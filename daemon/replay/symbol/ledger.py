@@ -55,17 +55,12 @@ class Person:
 
     @property
     def address(self) -> Address:
-        return _address(self.key, network=self.network)
+        return of_public_key(self.key, network=self.network)
 
 
 @lru_cache(maxsize=10_000)
 def _key(name: str) -> bytes:
     return sha3_256(f"person {name}".encode()).digest()
-
-
-@lru_cache(maxsize=10_000)
-def _address(key: bytes, *, network: Network) -> Address:
-    return of_public_key(key, network=network)
 
 
 HARVESTER = Person("harvester")

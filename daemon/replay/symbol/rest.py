@@ -75,6 +75,8 @@ class SymbolRest:
         self.behaviour = behaviour
         self._network = network
         self._faults = faults
+        self._told_accounts: dict[Address, tuple[object, Json]] = {}
+        """How an account was told last, and what that depended on."""
 
     def routes(self) -> Iterator[tuple[str, str, Answer]]:
         """(method, path, answer) of each."""
@@ -205,6 +207,13 @@ class SymbolRest:
     def _account(self, account: Address, *, first: int, at: int) -> Json:
         purses = dict(self._purses(account, at=at))
         purses |= {mosaic: units for (owner, mosaic), units in self.behaviour.lies.items() if owner == account}
+        state = (first, tuple(purses.items()), self.behaviour.base32)
+        known = self._told_accounts.get(account)
+        if known is None or known[0] != state:
+            known = self._told_accounts[account] = (state, self._account_info(account, first=first, purses=purses))
+        return known[1]
+
+    def _account_info(self, account: Address, *, first: int, purses: Mapping[str, int]) -> Json:
         body = {
             "version": 1,
             "address": self._address(account),
