@@ -49,8 +49,10 @@ class PlayedChain(Protocol):
     faults: Sequence[Faults]
     """One a node, in the order of `settings`."""
 
-    requests: int
-    """That all nodes have answered so far."""
+    @property
+    def requests(self) -> int:
+        """That all nodes have answered so far."""
+        ...
 
     async def __aenter__(self) -> Self: ...
 

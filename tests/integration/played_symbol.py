@@ -23,6 +23,8 @@ COIN, METAL = Token("symbol", None, 6), Token("symbol", GOLD, 2)
 STRANGERS = tuple(PlayedSymbol.account(f"stranger {number}") for number in range(1, 4))
 PLENTY = 10**15
 FEE = 21_000
+NODES_TELL = timedelta(seconds=1)
+"""How long after a block we ask first, so that polls as far apart as blocks come after them."""
 
 Known = dict[tuple[Address, Token], int]
 
@@ -126,11 +128,15 @@ class Drill:
         """So many blocks with traffic, each of which there is nearly the whole interval to read."""
         for _ in range(count):
             self.traffic.pay()
-            self.played.mine(time=self.played.ledger.tip.time + self.interval)
+            moment = self.played.ledger.tip.time + self.interval
+            await self.until(moment)
+            self.played.mine(time=moment)
             await self.settle()
 
     async def reorganise(self, depth: int) -> None:
-        self.played.reorganise(depth, time=self.played.ledger.tip.time + self.interval)
+        moment = self.played.ledger.tip.time + self.interval
+        await self.until(moment)
+        self.played.reorganise(depth, time=moment)
         await self.settle()
 
     async def settle(self) -> None:
@@ -161,6 +167,7 @@ async def drill(*, nodes: int = 1, watched: int = 8, **settings: object) -> Asyn
             rng=random.Random(7).random,
         )
         async with connect as connector:
+            await simulation.run_until(START + NODES_TELL, settled=_nothing)
             listener = Listener(watch)
             listening = asyncio.create_task(listener.listen(connector))
             running = Drill(played, simulation=simulation, connector=connector, listener=listener)
