@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha3_256
 from typing import Protocol
 
@@ -23,6 +24,9 @@ LENGTH = 39
 RAW = 24
 CHECKED = 21
 """Bytes that the checksum covers."""
+
+REMEMBERED = 50_000
+"""Addresses that are not reckoned again: the same ones come with every block."""
 
 ALIAS = 0x01
 """This bit of the first byte says that a namespace's id follows (openapi-symbol.yml, UnresolvedAddress)."""
@@ -77,6 +81,7 @@ def canonical(text: str, *, network: Network) -> Address:
     return Address(plain)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def of_raw(raw: bytes) -> Address:
     """The text form of 24 bytes, which are not checked."""
     return Address(base64.b32encode(raw)[:LENGTH].decode())
@@ -91,11 +96,13 @@ def raw_of(text: str) -> bytes:
     raise ValueError("expected an address of 48 hexadecimal digits or 39 characters of base32")
 
 
+@lru_cache(maxsize=REMEMBERED)
 def is_proper(raw: bytes, *, network: Network) -> bool:
     """Whether the 24 bytes are an address of the network."""
     return len(raw) == RAW and raw[0] == network.identifier and _checksum(raw) == raw[CHECKED:]
 
 
+@lru_cache(maxsize=REMEMBERED)
 def of_public_key(key: bytes, *, network: Network) -> Address:
     """The address of the account whose public key this is."""
     body = bytes([network.identifier]) + RIPEMD160.new(sha3_256(key).digest()).digest()
@@ -113,6 +120,7 @@ def mosaic_id(text: str) -> Address:
     return Address(digits)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _decoded(plain: str) -> bytes:
     return base64.b32decode(plain + "A")[:RAW]  # the last character's surplus bits end up in the 25th byte
 

@@ -10,13 +10,13 @@ the one that the block has by the scores that were seen before.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from connectors.base import Token
+from connectors.base import Address, Token
 from connectors.errors import BadAnswer, Misconfigured, Reason, Unavailable
 from connectors.follow import UnknownBlock
 from connectors.quorum import Header
@@ -88,6 +88,14 @@ class Stand:
     score: int
 
 
+class ToldPurse(NamedTuple):
+    """What a node told of an account, and what was understood: units by mosaic."""
+
+    entry: object
+    account: Address
+    units: Mapping[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class _Identity:
     """When the network began, and its currency's mosaic."""
@@ -104,10 +112,14 @@ class SymbolNode:
         self.asked = asked
         self.settled_tokens: set[Token] = set()
         """Tokens whose mosaic has the declared divisibility."""
+        self.told_purses: dict[str, ToldPurse] = {}
+        """By the address as the node writes it, what it told last of an account."""
         self._now = now
         self._identity: _Identity | None = None
         self._identified_at = -1
         self._stood: Stand | None = None
+        self._stood_over = -1
+        """How many connections there had been when it was told."""
         self._since = 0.0
         self._read: Stand | None = None
         self._blocks: dict[str, Block] = {}  # those that were told lately
@@ -141,6 +153,9 @@ class SymbolNode:
 
         Raises UnknownBlock when the node does not have that block, or leaves its branch meanwhile.
         """
+        known = self._known_path(tip, low=low, high=high)
+        if known is not None:
+            return known
         newest = await self.block_at(high)
         if newest is None or newest.hash != tip:
             raise UnknownBlock(f"{self.transport.provider}: does not have block {tip}", code=404)
@@ -148,6 +163,17 @@ class SymbolNode:
         if any(child.header.parent != block.hash for block, child in pairwise(blocks)):
             raise UnknownBlock(f"{self.transport.provider}: left the branch of block {tip}", code=404)
         return blocks
+
+    def _known_path(self, tip: str, *, low: int, high: int) -> Sequence[Block] | None:
+        """The path where all of it was told lately: blocks name their parents, so that it need not be asked again."""
+        blocks: list[Block] = []
+        block = self._blocks.get(tip)
+        while block is not None and low < block.header.height == high - len(blocks):
+            blocks.append(block)
+            if block.header.height == low + 1:
+                return blocks[::-1]
+            block = self._blocks.get(block.header.parent)
+        return None
 
     async def _between(self, low: int, high: int) -> list[Block]:
         found: list[Block] = []
@@ -251,8 +277,9 @@ class SymbolNode:
     async def _settled(self, block: str) -> Stand:
         """The stand at this block, once it has stood for a while and the account states are the block's."""
         reckoned: Collection[int] | None = None
-        for _ in range(MOST_LOOKS):
-            stand = await self._stand()
+        for look in range(MOST_LOOKS):
+            told = self._stood if look == 0 and self._is_settled(block) else None
+            stand = await self._stand() if told is None else told
             if stand.block.hash != block and (block in self._blocks or block == stand.block.header.parent):
                 await self.transport.timing.sleep(CATCHING_UP)
                 raise UnknownBlock(f"{self.transport.provider}: does not have block {block} as its newest", code=404)
@@ -267,6 +294,16 @@ class SymbolNode:
         if reckoned:
             self._scores.doubt(stand.block, scores=(stand.score, *reckoned))
         raise self._restless(block)
+
+    def _is_settled(self, block: str) -> bool:
+        """Whether it was the newest when it was looked last, and for long enough: what is told after the reading shows
+        whether it stayed so."""
+        stood, since = self._stood, self._since
+        return (
+            stood is not None
+            and stood.block.hash == block
+            and since + self.asked.settle <= self.transport.timing.clock()
+        )
 
     async def _reckoned(self, block: Block) -> Collection[int]:
         """The scores that the block can have by those at earlier ones; empty where none of the last blocks has one."""
@@ -285,7 +322,8 @@ class SymbolNode:
     async def _stand(self) -> Stand:
         for _ in range(FEW_LOOKS):
             chain = await self.rest.chain()
-            block = await self._block_at(chain.height)
+            score = chain.scoreHigh * 2**64 + chain.scoreLow
+            block = self._same(chain.height, score=score) or await self._block_at(chain.height)
             if block is not None:
                 break
             await self.transport.timing.sleep(LOOK_AGAIN)  # it was undone between the two answers
@@ -293,10 +331,21 @@ class SymbolNode:
             raise self.bad("lacks its own newest block")
         self._finals[block.hash] = chain.latestFinalizedBlock.height
         _forget_old(self._finals)
-        stand = Stand(block, chain.scoreHigh * 2**64 + chain.scoreLow)
+        stand = Stand(block, score)
+        self._stood_over = self.transport.connections
         if stand != self._stood:
             self._stood, self._since = stand, self.transport.timing.clock()
         return stand
+
+    def _same(self, height: int, *, score: int) -> Block | None:
+        """The block that was newest before, where it still is: a chain takes other blocks only for a higher score.
+
+        A block of the same height may have come whose account states have not; its score then follows.
+        """
+        stood = self._stood
+        if stood is None or self._stood_over != self.transport.connections:
+            return None
+        return stood.block if (stood.block.header.height, stood.score) == (height, score) else None
 
     def _block(self, found: wire.BlockInfo) -> Block:
         epoch = self._identified.epoch

@@ -18,11 +18,14 @@ from connectors.follow import Keys
 from connectors.quorum import STATEMENTS, Flaw, Value
 from connectors.symbol import wire
 from connectors.symbol.address import of_raw
-from connectors.symbol.node import AT_ONCE, Block, SymbolNode
+from connectors.symbol.node import AT_ONCE, Block, SymbolNode, ToldPurse
 from connectors.together import together
 
 Purse = Mapping[str, int] | Flaw
 """Units by mosaic id, or why an account could not be read."""
+
+REMEMBERED = 50_000
+"""Accounts whose entry is not understood anew when it comes word for word as before."""
 
 WHOSE = TypeAdapter(wire.AddressedAccount)
 PURSE = TypeAdapter(wire.AccountPurse)
@@ -115,14 +118,28 @@ def _sorted_out(node: SymbolNode, *, entries: Sequence[object], asked: Sequence[
     wanted = set(asked)
     purses: dict[Address, Purse] = {}
     for entry in entries:
-        account = of_raw(wire.understood(entry, WHOSE, by=node.transport, of="/accounts").account.address)
+        known = _known(node, entry=entry)
+        account = _whose(node, entry=entry) if known is None else known.account
         if account not in wanted or account in purses:
             raise node.bad("answered /accounts with an account that was not asked for, or twice with one")
-        purses[account] = _purse(node, entry=entry)
+        purses[account] = _purse(node, entry=entry, account=account) if known is None else known.units
     return purses
 
 
-def _purse(node: SymbolNode, *, entry: object) -> Purse:
+def _known(node: SymbolNode, *, entry: object) -> ToldPurse | None:
+    """What the entry means, where the node has told the very same before."""
+    match entry:
+        case {"account": {"address": str(text)}}:
+            known = node.told_purses.get(text)
+            return known if known is not None and known.entry == entry else None
+    return None
+
+
+def _whose(node: SymbolNode, *, entry: object) -> Address:
+    return of_raw(wire.understood(entry, WHOSE, by=node.transport, of="/accounts").account.address)
+
+
+def _purse(node: SymbolNode, *, entry: object, account: Address) -> Purse:
     try:
         mosaics = wire.understood(entry, PURSE, by=node.transport, of="/accounts").account.mosaics
     except BadAnswer as error:
@@ -130,4 +147,13 @@ def _purse(node: SymbolNode, *, entry: object) -> Purse:
     held = {mosaic.id: mosaic.amount for mosaic in mosaics}
     if len(held) < len(mosaics):
         return Flaw(Reason.BAD_ANSWER, str(node.bad("told of a mosaic twice on one account")))
+    _remember(node, told=ToldPurse(entry, account, held))
     return held
+
+
+def _remember(node: SymbolNode, *, told: ToldPurse) -> None:
+    match told.entry:
+        case {"account": {"address": str(text)}}:
+            if len(node.told_purses) >= REMEMBERED:
+                node.told_purses.clear()
+            node.told_purses[text] = told

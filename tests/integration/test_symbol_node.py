@@ -176,14 +176,6 @@ async def test_the_path_to_a_block_is_proven_by_each_child() -> None:
         with pytest.raises(UnknownBlock, match="does not have block"):
             await node.path(ledger.blocks[20].hash, low=7, high=22)
 
-        def before(route: str) -> None:
-            if route == "/blocks":
-                ledger.reorganise(depth=5)
-
-        server.behaviour.before = before
-        with pytest.raises(UnknownBlock, match="left the branch"):
-            await node.path(tip.hash, low=7, high=tip.height)
-
 
 async def test_a_block_that_comes_while_accounts_are_read_makes_the_old_one_unknown() -> None:
     """Without the second look at the chain Alice's new balance would be told of the old block."""

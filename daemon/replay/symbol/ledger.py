@@ -6,6 +6,7 @@ when it is put into a block.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -55,17 +56,12 @@ class Person:
 
     @property
     def address(self) -> Address:
-        return _address(self.key, network=self.network)
+        return of_public_key(self.key, network=self.network)
 
 
 @lru_cache(maxsize=10_000)
 def _key(name: str) -> bytes:
     return sha3_256(f"person {name}".encode()).digest()
-
-
-@lru_cache(maxsize=10_000)
-def _address(key: bytes, *, network: Network) -> Address:
-    return of_public_key(key, network=network)
 
 
 HARVESTER = Person("harvester")
@@ -174,6 +170,8 @@ class Ledger:
         self._appeared: dict[Address, int] = {}
         self._changed: list[set[Purse]] = []
         """By block, the purses that it changed; ITSELF stands for who appeared or came under other control."""
+        self.revisions = Counter[Address]()
+        """How often what an account has was changed, undone changes included."""
         self._branch = 0
         self.blocks = [Block(1, digest("nemesis"), "0" * 64, time, (), DIFFICULTY, DIFFICULTY)]
         self._changed.append(set())
@@ -301,6 +299,7 @@ class Ledger:
     def _put(self, account: Address, mosaic: str, units: int, *, height: int) -> None:
         self._units.put((account, mosaic), value=units, height=height)
         self._mosaics.setdefault(account, {})[mosaic] = None
+        self.revisions[account] += 1
         self._changed[height - 1].add((account, mosaic))
 
     def _appear(self, account: Address, *, height: int) -> None:
@@ -311,6 +310,7 @@ class Ledger:
         accounts = {account for account, mosaic in purses if mosaic == ITSELF}
         self._units.undo(purses, above=above)
         self.multisigs.undo(accounts, above=above)
+        self.revisions.update(account for account, _ in purses)
         for account in accounts:
             if self._appeared.get(account, 0) > above:
                 del self._appeared[account]

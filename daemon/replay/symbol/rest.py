@@ -7,14 +7,14 @@ client/rest, server/errors.js and routes/routeUtils.js. Read-only: nothing can b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from connectors.base import Address
 from connectors.symbol.address import raw_of
 from connectors.symbol.networks import Network
 from daemon.replay.faults import Faults
+from daemon.replay.symbol.asked import as_it_is, not_found, number, page, texts
 from daemon.replay.symbol.ledger import (
     EPOCH,
     HARVESTER,
@@ -29,12 +29,7 @@ from daemon.replay.symbol.ledger import (
 )
 from daemon.replay.symbol.routes import Answer, RestError
 
-PAGE_SIZES = (10, 100)
-"""The least and the most entries of a page (rest/resources/rest.json)."""
-
 SCORE = 2**64
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -75,6 +70,8 @@ class SymbolRest:
         self.behaviour = behaviour
         self._network = network
         self._faults = faults
+        self._told_accounts: dict[Address, tuple[object, Json]] = {}
+        """How an account was told last, and what that depended on."""
 
     def routes(self) -> Iterator[tuple[str, str, Answer]]:
         """(method, path, answer) of each."""
@@ -145,15 +142,15 @@ class SymbolRest:
         }
 
     def _block(self, asked: Json) -> object:
-        height = _number(asked["height"], name="height")
+        height = number(asked["height"], name="height")
         block = self.ledger.block(height) if height <= self._newest.height else None
         if block is None:
-            raise _not_found(height)
+            raise not_found(height)
         return self._block_info(block)
 
     def _blocks(self, asked: Json) -> object:
-        above = _number(asked.get("offset", "0"), name="offset")
-        return _page(self.ledger.blocks[above : self._newest.height], told=self._block_info, asked=asked)
+        above = number(asked.get("offset", "0"), name="offset")
+        return page(self.ledger.blocks[above : self._newest.height], told=self._block_info, asked=asked)
 
     def _block_info(self, block: Block) -> Json:
         count = len(block.transactions)
@@ -193,7 +190,7 @@ class SymbolRest:
     def _accounts(self, asked: Json) -> object:
         at = self._states.height
         told: list[Json] = []
-        for text in dict.fromkeys(_list(asked, "addresses")):
+        for text in dict.fromkeys(texts(asked, "addresses")):
             account = Address(text)
             if len(account) != 39:
                 raise RestError(409, "InvalidArgument", "element in array addresses has an invalid format")
@@ -203,8 +200,19 @@ class SymbolRest:
         return told[::-1]  # the database keeps no order
 
     def _account(self, account: Address, *, first: int, at: int) -> Json:
-        purses = dict(self._purses(account, at=at))
-        purses |= {mosaic: units for (owner, mosaic), units in self.behaviour.lies.items() if owner == account}
+        behaviour = self.behaviour
+        height = at if at < self.ledger.tip.height else None  # at the tip only changes of the account itself count
+        state = (self.ledger.revisions[account], height, self._faults.lying, behaviour.base32, first)
+        known = self._told_accounts.get(account)
+        if known is None or known[0] != state or behaviour.lies:
+            purses = dict(self._purses(account, at=at))
+            purses |= {mosaic: units for (owner, mosaic), units in behaviour.lies.items() if owner == account}
+            known = (state, self._account_info(account, first=first, purses=purses))
+            if not behaviour.lies:
+                self._told_accounts[account] = known
+        return known[1]
+
+    def _account_info(self, account: Address, *, first: int, purses: Mapping[str, int]) -> Json:
         body = {
             "version": 1,
             "address": self._address(account),
@@ -230,7 +238,7 @@ class SymbolRest:
         )
 
     def _mosaics(self, asked: Json) -> object:
-        ids = dict.fromkeys(_list(asked, "mosaicIds"))
+        ids = dict.fromkeys(texts(asked, "mosaicIds"))
         return [self._mosaic(one) for one in ids if one in self.ledger.mosaics]
 
     def _mosaic(self, identity: str) -> Json:
@@ -254,7 +262,7 @@ class SymbolRest:
         known = ((account, multisigs.at(account, height=at)) for account in multisigs)
         cosigned = [account for account, one in known if one is not None and address in one.cosignatories]
         if found is None and not cosigned:
-            raise _not_found(address)
+            raise not_found(address)
         body = {
             "version": 1,
             "accountAddress": self._address(address),
@@ -270,7 +278,7 @@ class SymbolRest:
     def _transactions(self, asked: Json) -> object:
         group = str(asked["group"])
         pools = {"unconfirmed": self.ledger.unconfirmed, "partial": self.ledger.partial}
-        height = _number(asked.get("height", "0"), name="height")
+        height = number(asked.get("height", "0"), name="height")
         if group in pools:
             found = [] if self._faults.behind else list(pools[group].values())
         elif group == "confirmed":
@@ -284,7 +292,7 @@ class SymbolRest:
             for place, transaction in enumerate(found)
             for one in self._told(transaction, height=height, place=place, embedded=embedded)
         ]
-        return _page(documents, told=_as_it_is, asked=asked)
+        return page(documents, told=as_it_is, asked=asked)
 
     def _told(self, transaction: Transaction, *, height: int, place: int, embedded: bool) -> Iterator[Json]:
         """The transaction's document, and with `embedded` one for each step of an aggregate."""
@@ -316,7 +324,7 @@ class SymbolRest:
             }
 
     def _statuses(self, asked: Json) -> object:
-        groups = ((one, self._group(one)) for one in _list(asked, "hashes"))
+        groups = ((one, self._group(one)) for one in texts(asked, "hashes"))
         return [
             {
                 "group": group,
@@ -340,7 +348,7 @@ class SymbolRest:
         return next((group for group, is_so in told.items() if is_so), None)
 
     def _resolutions(self, asked: Json) -> object:
-        block = self.ledger.block(_number(asked["height"], name="height"))
+        block = self.ledger.block(number(asked["height"], name="height"))
         found: list[Json] = []
         for place, transaction in enumerate(block.transactions if block else ()):
             for alias in (alias for step in transaction.steps for alias in step.aliases):
@@ -351,44 +359,15 @@ class SymbolRest:
                 unresolved = alias.id if asked["kind"] == "mosaic" else alias.raw.hex().upper()
                 statement = {"height": str(block.height), "unresolved": unresolved, "resolutionEntries": [entry]}
                 found.append({"statement": statement, "id": digest(transaction.hash, alias.id)[:24], "meta": {}})
-        return _page(found, told=_as_it_is, asked=asked)
+        return page(found, told=as_it_is, asked=asked)
 
     def _namespace(self, asked: Json) -> object:
         alias = self.ledger.aliases.get(str(asked["id"]))
         if alias is None:
-            raise _not_found(asked["id"])
+            raise not_found(asked["id"])
         told: Json = {"type": 2, "address": self._address(alias.account)} if alias.account else {}
         told |= {"type": 1, "mosaicId": alias.mosaic} if alias.mosaic else {}
         return {"meta": {"active": True, "index": 1}, "namespace": {"alias": told or {"type": 0}}, "id": "AB" * 12}
 
     def _address(self, account: Address) -> str:
         return account if self.behaviour.base32 else raw_of(account).hex().upper()
-
-
-def _as_it_is(entry: Json) -> Json:
-    return entry
-
-
-def _page(entries: Sequence[T], *, told: Callable[[T], Json], asked: Mapping[str, object]) -> Json:
-    """The entries that belong on the page that is asked for; the size is bounded, as routeUtils.js does."""
-    least, most = PAGE_SIZES
-    size = max(least, min(most, _number(asked.get("pageSize", str(least)), name="pageSize")))
-    number = max(1, _number(asked.get("pageNumber", "1"), name="pageNumber"))
-    start = (number - 1) * size
-    data = [told(entry) for entry in entries[start : start + size]]
-    return {"data": data, "pagination": {"pageNumber": number, "pageSize": size}}
-
-
-def _number(value: object, *, name: str) -> int:
-    if not isinstance(value, str) or not value.isdecimal():
-        raise RestError(409, "InvalidArgument", f"{name} has an invalid format")
-    return int(value)
-
-
-def _list(asked: Mapping[str, object], name: str) -> list[str]:
-    value = asked.get(name)
-    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
-
-
-def _not_found(identity: object) -> RestError:
-    return RestError(404, "ResourceNotFound", f"no resource exists with id '{identity}'")

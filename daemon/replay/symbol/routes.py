@@ -48,7 +48,7 @@ class Routes:
     def find(self, method: str, *, path: str) -> Found:
         """No two routes share method, first part and length. Raises RestError when there is none for the path."""
         parts = path.split("/")
-        route = self._routes.get((method, parts[1], len(parts)))
+        route = self._routes.get((method, "".join(parts[1:2]), len(parts)))
         if route is None:
             raise RestError(404, "ResourceNotFound", f"{path} does not exist")
         return Found(route.text, {name: parts[place] for place, name in route.names}, route.answer)

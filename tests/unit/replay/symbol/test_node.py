@@ -279,3 +279,52 @@ async def test_while_it_is_dark_its_port_refuses_and_stays_its_own(node: SymbolN
     await node.come_back()
     assert node.url == url
     assert (await ask(node, "/chain/info"))["height"] == "32"
+
+
+# ── what is kept ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(1, 10**9)), max_size=20), st.integers(1, 20)
+)
+def test_undone_blocks_leave_the_ledger_as_it_was_before_them(moves: list[tuple[int, int, int]], depth: int) -> None:
+    """Compared with what was written down after each block."""
+    chain, people = ledger(), (ALICE, BOB, CAROL)
+    seen = [[chain.held(person.address) for person in people]]
+    for nonce, (a, b, units) in enumerate(moves):
+        sent = transfer(people[a], people[b].address, units=units, nonce=nonce)
+        chain.mine(*([sent] if chain.held(people[a].address) >= units + chain.fee(sent) else []))
+        seen.append([chain.held(person.address) for person in people])
+    assert [[chain.held(one.address, height=height) for one in people] for height in range(1, len(seen) + 1)] == seen
+    undone = chain.undo(min(depth, len(moves))) if moves else ()
+    assert [chain.held(person.address) for person in people] == seen[len(moves) - len(undone)]
+    assert not {one.hash for block in undone for one in block.transactions} & chain.mined.keys()
+
+
+def test_an_account_that_appeared_in_an_undone_block_never_was() -> None:
+    chain = ledger()
+    step = modification(BOB, cosignatories=(CAROL.address,), min_approval=1, min_removal=1)
+    chain.mine(transfer(ALICE, CAROL.address, units=5), aggregate(ALICE, step))
+    assert (chain.appeared(CAROL.address, height=2), chain.appeared(CAROL.address, height=1)) == (2, None)
+    assert chain.multisigs.at(BOB.address) is not None
+    chain.undo(1)
+    assert chain.appeared(CAROL.address, height=2) is None
+    assert chain.multisigs.at(BOB.address) is None
+
+
+async def test_an_account_is_told_anew_after_every_change_of_it_and_its_undoing(node: SymbolNode) -> None:
+    async def alice() -> list[object]:
+        (found,) = await ask(node, "/accounts", body={"addresses": [ALICE.address]})
+        return [found["account"]["mosaics"], found["account"]["addressHeight"]]
+
+    before = await alice()
+    node.ledger.mine(transfer(ALICE, BOB.address, units=3))
+    after = await alice()
+    assert after != before
+    node.ledger.undo(1)
+    assert await alice() == before
+    node.ledger.mine(transfer(ALICE, BOB.address, units=3))
+    node.behaviour.lag = 1
+    assert await alice() == before
+    node.behaviour.lag = 0
+    assert await alice() == after
