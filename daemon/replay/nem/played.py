@@ -55,7 +55,8 @@ class PlayedNem:
         ]
         self.nodes = [NemNode(self.ledger, door=door) for door in self._doors]
         self._payments = 0
-        self._spent: Counter[Purse] = Counter()
+        self._waiting: Counter[Purse] = Counter()
+        """What waiting transactions bring and take, in units."""
         """By those that wait."""
         self._stack = AsyncExitStack()
 
@@ -121,13 +122,14 @@ class PlayedNem:
             self._check(purse, units=each)
         self._payments += 1
         name = self.ledger.announce(self._transfer(person, payee, units=units, token=token, fee=fee))
-        self._spent += wanted
+        self._waiting.subtract(wanted)
+        self._waiting[payee, token] += units
         return name
 
     def mine(self, *, time: datetime) -> None:
         """A block with all that waits."""
         self._mine(list(self.ledger.pool.values()), time=time)
-        self._spent.clear()
+        self._waiting.clear()
 
     def reorganise(self, depth: int, *, time: datetime) -> None:
         """Other blocks, one more, take the place of the newest `depth`; the last of them has this `time`.
@@ -159,7 +161,7 @@ class PlayedNem:
 
     def _check(self, purse: Purse, *, units: int) -> None:
         account, token = purse
-        left = self.units(account, token) - self._spent[purse]
+        left = self.units(account, token) + self._waiting[purse]
         if units > left:
             raise Overspent(f"{account} has {left} of {token or 'XEM'} left, not {units}")
 

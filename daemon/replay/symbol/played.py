@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -44,7 +45,8 @@ class PlayedSymbol:
         ]
         self.nodes = [SymbolNode(self.ledger, door=door) for door in self._doors]
         self._numbers = itertools.count()
-        self._spent: dict[Purse, int] = {}
+        self._waiting: Counter[Purse] = Counter()
+        """What waiting transactions bring and take, in units."""
         """What waiting transactions take."""
         self._stack = AsyncExitStack()
 
@@ -96,11 +98,11 @@ class PlayedSymbol:
         taken = {(signer.address, XYM): fee}
         taken[signer.address, mosaic] = taken.get((signer.address, mosaic), 0) + units
         for (account, what), wanted in taken.items():
-            have = self.ledger.held(account, mosaic=what) - self._spent.get((account, what), 0)
+            have = self.ledger.held(account, mosaic=what) + self._waiting[account, what]
             if wanted > have:
                 raise Overspent(f"{account} has {have} units of {token or 'the native coin'} left, not {wanted}")
-        for purse, wanted in taken.items():
-            self._spent[purse] = self._spent.get(purse, 0) + wanted
+        self._waiting.subtract(taken)
+        self._waiting[Address(payee), mosaic] += units
         sent = transfer(signer, Address(payee), units=units, mosaic=mosaic, nonce=next(self._numbers))
         return self.ledger.announce(replace(sent, given_size=fee)).hash
 
@@ -109,7 +111,7 @@ class PlayedSymbol:
         self._check(time)
         self.ledger.mine(*self.ledger.unconfirmed.values(), time=time)
         self.ledger.final = max(self.ledger.final, self.ledger.tip.height - FINAL_DEPTH)
-        self._spent.clear()
+        self._waiting.clear()
 
     def reorganise(self, depth: int, *, time: datetime) -> None:
         """Other blocks, one more, in the place of the newest `depth`; the last one has this time.
