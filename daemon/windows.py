@@ -99,6 +99,7 @@ class Track:
         self._length = length
         self._fresh: deque[_Reading] = deque()
         self._settled: deque[_Reading] = deque()  # ever fewer coins, held ever longer
+        self._horizon = START
         self._began: datetime | None = None
         self._whole: Decimal | None = None
 
@@ -123,13 +124,17 @@ class Track:
             self._began = self._began or now
         while len(self._fresh) > FRESH:
             self._settle(self._fresh.popleft())
-        self._expire(now - self._length)
+        self._horizon = now - self._length
+        while self._settled and self._settled[0].until < self._horizon:
+            self._settled.popleft()
 
     def highest(self) -> Highest | None:
         """None before the first reading."""
-        if self._began is None or not self.size:
+        newest = self._newest()
+        if self._began is None or newest is None:
             return None
-        best = max([*list(self._settled)[:1], *self._fresh], key=lambda one: (one.coins, one.until))
+        reaching = (one for one in self._fresh if one.until >= self._horizon)
+        best = max([newest, *list(self._settled)[:1], *reaching], key=lambda one: (one.coins, one.until))
         return Highest(best.coins, best.until, self._began)
 
     def _held(self, level: Level) -> Decimal:
@@ -148,6 +153,7 @@ class Track:
         return self._fresh[-1] if self._fresh else self._settled[-1] if self._settled else None
 
     def _undo(self, forks: Mapping[str, int]) -> None:
+        """A reading stands again in the place of those after it that are undone, however long it is ago."""
         stand = (one for one in self._fresh if all(one.heights.get(chain, 0) <= at for chain, at in forks.items()))
         self._fresh = deque(stand)
 
@@ -167,13 +173,6 @@ class Track:
 
     def _grain(self, moment: datetime) -> int:
         return (moment - START) // (self._length / GRAIN)
-
-    def _expire(self, horizon: datetime) -> None:
-        """Lets go what was held before the window only; never the newest reading, which says what was held at last."""
-        newest = self._newest()
-        for readings in (self._settled, self._fresh):
-            while readings and readings[0] is not newest and readings[0].until < horizon:
-                readings.popleft()
 
 
 class Windows:

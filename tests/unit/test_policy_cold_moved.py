@@ -71,7 +71,7 @@ class Watch:
         self.pipeline.ledger.apply(complete(1, {(n, token): ETHER for n in range(1, 6) for token in (ETH, USDT)}))
 
     async def see(self, *movements: Movement, seconds: float) -> Report:
-        here = replace(tip(1), time=at(0))
+        here = replace(tip(1), time=at(seconds))  # the chain goes on
         self.pipeline.ledger.books["ethereum"].tip = here
         return await self.take(told(seconds, *movements, here=here), seconds=seconds)
 
