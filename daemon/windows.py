@@ -130,11 +130,14 @@ class Track:
 
     def highest(self) -> Highest | None:
         """None before the first reading."""
-        newest = self._newest()
-        if self._began is None or newest is None:
+        best = self._newest()
+        if self._began is None or best is None:
             return None
-        reaching = (one for one in self._fresh if one.until >= self._horizon)
-        best = max([newest, *list(self._settled)[:1], *reaching], key=lambda one: (one.coins, one.until))
+        for one in reversed(self._fresh):
+            if one.coins > best.coins and one.until >= self._horizon:
+                best = one
+        if self._settled and self._settled[0].coins > best.coins:
+            best = self._settled[0]
         return Highest(best.coins, best.until, self._began)
 
     def _held(self, level: Level) -> Decimal:

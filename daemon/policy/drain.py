@@ -108,7 +108,7 @@ def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, wa
 
 def _gone(held: Interval, highest: Highest | None) -> Interval:
     """The share of the highest that is not there any more; all or none of it where nothing is known to compare with."""
-    if highest is None:
+    if highest is None or (not highest.coins and held.high is None):
         return Interval(ZERO, None, ONE)
     if not highest.coins:
         return NOTHING
@@ -133,7 +133,7 @@ def _summary(
         Of.WALLET: f"the {subject.asset} of {subject.name}",
     }[subject.of]
     length = format_duration(rule.window)
-    if highest is None:
+    if highest is None or (not highest.coins and held.high is None):
         return f"Nobody knows how much of {whose} has left within {length}: it was not read yet"
     relation = {Judgement.BREACH: "over", Judgement.OK: "within", Judgement.UNKNOWN: "unknown against"}[verdict]
     limit = percent(Interval.exactly(rule.max_share))

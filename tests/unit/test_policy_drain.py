@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from daemon.model import Finding, Inventory, Judgement, Notification, Owner, Rep
 from daemon.pipeline import Pipeline, Setup
 from daemon.policy import judge
 from daemon.policy.blind import Blind
-from daemon.policy.drain import Drain, windows_of
+from daemon.policy.drain import Drain, _gone, windows_of
 from daemon.policy.rule import Rule
 from daemon.windows import Highest, Of, Subject, Window
 from tests.build import (
@@ -148,6 +149,12 @@ def test_nothing_can_leave_where_nothing_was() -> None:
     assert (verdict.judgement, verdict.cleared) == (Judgement.OK, True)
 
 
+def test_where_nothing_but_an_unread_account_is_it_is_unknown() -> None:
+    verdict = judged(complete(99, {}, unread=[(1, ETH), (2, ETH)]), highest="0")
+    assert (verdict.judgement, verdict.cleared) == (Judgement.UNKNOWN, False)
+    assert verdict.summary.endswith("it was not read yet")
+
+
 def test_it_is_over_only_when_a_whole_window_was_watched() -> None:
     """A start in the middle of a drain knows of no higher holdings, which proves nothing."""
     assert not judged(read(20, 80), highest="100", seconds=599).cleared
@@ -162,11 +169,9 @@ def test_it_is_over_only_when_a_whole_window_was_watched() -> None:
     limit=st.integers(1, 999),
 )
 def test_a_breach_and_an_ok_hold_for_whatever_is_really_there(
-    peak: int, low: int, more: int, part: Decimal, limit: int
+    peak: int, low: int, more: int, part: Fraction, limit: int
 ) -> None:
     """Whichever number between the bounds is the true one, the verdict on it alone does not contradict."""
-    from daemon.policy.drain import _gone
-
     known = Highest(Decimal(peak), at(0), at(0))
     bounds = _gone(Interval(Decimal(low), None, Decimal(low + more)), known)
     truth = _gone(HERE(Decimal(low + int(more * part))), known)
