@@ -171,6 +171,18 @@ async def test_one_that_is_evicted_is_over_after_a_minute_and_says_so() -> None:
     assert of(report).summary.endswith("its last payment, a, left the mempool at 12:00:20 UTC, and is in no block")
 
 
+async def test_while_the_chain_is_not_read_nothing_is_over() -> None:
+    watch = Watch()
+    await watch.see(theft(), seconds=5)
+    await watch.see(theft(stage=Stage.EVICTED), seconds=20)
+    for seconds in (81, 200):
+        await watch.take(failed(seconds), seconds=seconds)
+    assert watch.told == ["firing vault"]
+    await watch.see(seconds=210)
+    await watch.see(seconds=270)
+    assert watch.told == ["firing vault", "resolved vault"]
+
+
 async def test_one_that_comes_back_within_the_minute_was_never_over() -> None:
     watch = Watch()
     await watch.see(theft(), seconds=5)

@@ -1,10 +1,12 @@
 """What was held within a window: equal to a naive recomputation, over outages, reorganisations, reloads and clocks."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,6 +104,19 @@ def test_the_highest_is_what_a_recomputation_of_all_readings_finds(steps: list[t
         assert exact <= found[0] <= later
         if len(seen) <= FRESH:
             assert found[0] == exact
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_also_over_many_more_changes_than_are_kept_in_order(seed: int) -> None:
+    chance = random.Random(seed)
+    track, seen, seconds = Track(TEN), list[Seen](), 0
+    for number in range(1500):
+        seconds += chance.choice((0, 1, 1, 2, 5))
+        seen.append(Seen(seconds, chance.randrange(1000), number))
+        track.look(held(seen[-1].coins), heights={"ethereum": number}, forks=NO_FORKS, now=at(seconds))
+        found = highest(track)
+        assert found is not None
+        assert naive(seen, length=TEN) <= found[0] <= naive(seen, length=TEN + TEN / GRAIN)
 
 
 forked = st.lists(st.tuples(st.integers(1, 200), st.integers(0, 30), st.integers(0, 5)), min_size=1, max_size=50)
@@ -353,6 +368,15 @@ def test_a_wallet_that_changes_its_tier_is_a_drain_of_neither() -> None:
     watched.see(None, seconds=2)
     found = watched.see(read(2, 40, 40, 0, 0), seconds=3)
     assert found == {"ETH": 100, "warm/ETH": 50, "cold/ETH": 50, "eth-hot/ETH": 50, "eth-cold/ETH": 50}
+
+
+def test_reorganisations_are_counted_on_over_a_reload() -> None:
+    watched = Watched.over(two_wallets())
+    watched.see(read(1, 5, 95, 0, 0), seconds=1)
+    watched.see(read(1, 5, 95, 0, 0, branch="b"), seconds=2)
+    watched.reload(two_wallets())
+    watched.see(read(2, 5, 995, 0, 0, branch="b"), seconds=3)
+    assert watched.see(read(2, 5, 95, 0, 0, branch="c"), seconds=4)["ETH"] == 100
 
 
 def test_a_reload_that_changes_nothing_of_the_inventory_loses_nothing() -> None:
