@@ -19,7 +19,7 @@ FRESH = 64
 
 GRAIN = 1000
 """What is older than those is told apart to a thousandth of the window, so that one window keeps at most 1,065 readings
-(some 200 kilobytes), however long it is and however often its holdings change."""
+(below half a megabyte), however long it is and however often its holdings change."""
 
 START = datetime(1970, 1, 1, tzinfo=UTC)
 
