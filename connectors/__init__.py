@@ -14,8 +14,10 @@ from pydantic import Field
 from connectors.base import Address, Connector
 from connectors.bitcoin.config import BitcoinConfig
 from connectors.evm.config import EvmConfig
+from connectors.nem.config import NemConfig
+from connectors.symbol.config import SymbolConfig
 
-AnyChainConfig = Annotated[EvmConfig | BitcoinConfig, Field(discriminator="kind")]
+AnyChainConfig = Annotated[EvmConfig | BitcoinConfig | NemConfig | SymbolConfig, Field(discriminator="kind")]
 """What a chain can be told, by its `kind`."""
 
 
@@ -71,4 +73,6 @@ class Kind:
 CONNECTORS: Mapping[str, Kind] = {
     "bitcoin": Kind("connectors.bitcoin", descriptors=True),
     "evm": Kind("connectors.evm", movements=False),
+    "nem": Kind("connectors.nem"),
+    "symbol": Kind("connectors.symbol"),
 }

@@ -127,6 +127,18 @@ class Movement:
     """The transaction that spends the same coins, where `stage` is REPLACED."""
 
 
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What decides who can move the account, at the update's tip.
+
+    `facts` are pairs of a name and a value; a name may stand more than once, as that of each cosignatory does.
+    """
+
+    account: Address
+    kind: str
+    facts: tuple[tuple[str, str], ...]
+
+
 class Drift(NamedTuple):
     """What a sweep found an account to hold, where following the chain had led to something else; in units."""
 
@@ -149,6 +161,7 @@ class Update:
     `reorg_depth` is how many blocks of the branch that ended in `previous` were undone.
     `movements` are the transactions that came to another stage since the update before, where the chain's sources tell
     them; one stands again whenever its stage changes, also back (a reorg makes a mined one pending again).
+    `controls` tell who can move accounts, of those accounts for which it was read anew.
     `drift` is what a scheduled sweep of everything found different from what was followed; None where none has ended.
     """
 
@@ -163,6 +176,7 @@ class Update:
     reorg_depth: int = 0
     failure: Failure | None = None
     movements: tuple[Movement, ...] = ()
+    controls: tuple[Control, ...] = ()
     drift: tuple[Drift, ...] | None = None
 
 

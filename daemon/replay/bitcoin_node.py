@@ -129,7 +129,8 @@ class BitcoinNode:
         self._publishing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession()
+        # A node hangs up on who is idle, and may do so just as the next call is on its way.
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
         application = web.Application(client_max_size=LARGEST_REQUEST)
         application.router.add_post("/", self._post)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Protocol
+from typing import Protocol, cast
 
 from connectors import CONNECTORS
-from connectors.base import Address, Connector, Token, Watch
+from connectors.base import Address, Connector, Token, Update, Watch
 from connectors.evm.config import EvmConfig
+from connectors.nem.node import AT_ONCE
+from connectors.symbol.config import SymbolConfig
 from daemon.replay.bitcoin_node import BitcoinNode, UtxoSet
+from daemon.replay.nem_node import NemNode
+from daemon.replay.symbol_ledger import Ledger, Person, transfer
+from daemon.replay.symbol_node import SymbolNode
+from tests.integration import nem_chain
 from tests.integration.anvil import AnvilNode
 from tests.integration.bitcoin_chain import COIN, balances, connected_to, watching
 from tests.integration.purse import Lock, Money
@@ -204,7 +210,96 @@ async def bitcoin_laboratory(state: str) -> AsyncIterator[Laboratory]:
         await door.shut()
 
 
+class NemLaboratory:
+    """A small NIS1 node of ours over a scripted ledger, and a mosaic that isn't there. No real node is to be had."""
+
+    def __init__(self, chain: nem_chain.Chain, *, node: NemNode, connector: Connector) -> None:
+        self.watch = chain.watch(nem_chain.XEM, Token("nem", "exchange:nothing", 2))
+        self.connector = connector
+        self._chain = chain
+        self._node = node
+
+    async def move(self) -> None:
+        self._chain.pay("hot", "cold", 7_000_000)
+
+    async def block(self) -> None:
+        self._chain.ledger.mine([])
+
+    async def reorganise(self) -> None:
+        """To the next height; what the old block held is not in the new ones."""
+        self._chain.ledger.reorganise(1, keep=False)
+
+    async def outage(self) -> None:
+        await self._node.go_dark()
+
+    async def recover(self) -> None:
+        await self._node.come_back()
+
+    async def truth(self) -> dict[tuple[Address, Token], int]:
+        return self._chain.truth(nem_chain.XEM)
+
+
+@asynccontextmanager
+async def nem_laboratory(_state: str) -> AsyncIterator[Laboratory]:
+    chain = nem_chain.chain()
+    async with nem_chain.nodes_on(chain) as (node,), nem_chain.connected([node], chain=chain) as connector:
+        laboratory = NemLaboratory(chain, node=node, connector=connector)
+        # The server has a task for each connection, and there are never more than these: now they are there.
+        await asyncio.gather(*(connector.probe(laboratory.watch) for _ in range(2 * AT_ONCE)))
+        yield laboratory
+
+
+class SymbolLaboratory:
+    """Our small Symbol node, and a mosaic that isn't there: there is no real node to be had."""
+
+    def __init__(self, node: SymbolNode, *, persons: Sequence[Person], connector: Connector, watch: Watch) -> None:
+        self.watch = watch
+        self.connector = connector
+        self._node = node
+        self._persons = persons
+        self._moves = 0
+
+    async def move(self) -> None:
+        self._moves += 1
+        first, second = self._persons[:2]
+        self._node.ledger.mine(transfer(first, second.address, units=7, nonce=self._moves))
+
+    async def block(self) -> None:
+        self._node.ledger.mine()
+
+    async def reorganise(self) -> None:
+        self._node.ledger.reorganise(depth=1)
+
+    async def outage(self) -> None:
+        await self._node.go_dark()
+
+    async def recover(self) -> None:
+        await self._node.come_back()
+
+    async def truth(self) -> dict[tuple[Address, Token], int]:
+        coin = self.watch.tokens[0]
+        return {(account, coin): self._node.ledger.held(account) for account in self.watch.accounts}
+
+
+@asynccontextmanager
+async def symbol_laboratory(state: str) -> AsyncIterator[Laboratory]:
+    persons = [Person(name) for name in ("Alice", "Bob", "Carol")]
+    balances = {person.address: 10**12 for person in persons}
+    ledger = Ledger(balances, time=datetime.now(UTC) - timedelta(hours=1))
+    ledger.mine()
+    watch = Watch("symbol", tuple(balances), (Token("symbol", None, 6), Token("symbol", "0DC67FBE1CAD29E3", 0)))
+    async with SymbolNode(ledger) as node:
+        settings = {"kind": "symbol", "network": "mainnet", "endpoints": [{"url": node.url, "name": "node"}]}
+        config = SymbolConfig.model_validate({**settings, "poll": "20ms", "settle": "20ms"})
+        async with CONNECTORS["symbol"].connect(config, chain="symbol", now=lambda: datetime.now(UTC)) as connector:
+            async with aclosing(cast(AsyncGenerator[Update, None], connector.updates(watch))) as updates:
+                await anext(updates)  # the node has a task for each connection: now they are there
+            yield SymbolLaboratory(node, persons=persons, connector=connector, watch=watch)
+
+
 LABORATORIES: Mapping[str, Callable[[str], AbstractAsyncContextManager[Laboratory]]] = {
     "bitcoin": bitcoin_laboratory,
     "evm": evm_laboratory,
+    "nem": nem_laboratory,
+    "symbol": symbol_laboratory,
 }

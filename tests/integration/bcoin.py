@@ -98,7 +98,8 @@ class BcoinNode:
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Self]:
-        async with aiohttp.ClientSession() as self._session:
+        # bcoin hangs up after five idle seconds, and may do so just as the next call is on its way.
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as self._session:
             yield self
         self._session = None
 

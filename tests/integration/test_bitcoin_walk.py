@@ -28,7 +28,7 @@ from tests.integration.watcher import Ancestor, Watcher
 
 WALKS = int(os.environ.get("PYROMETER_WALKS", "2"))
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120 + 60 * WALKS)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600 + 60 * WALKS)]
 
 
 class World:

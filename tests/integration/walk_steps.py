@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from itertools import cycle, islice
+from operator import add
 
 from hypothesis import strategies as st
 
@@ -140,7 +142,26 @@ moves = st.one_of(payments, spends, chains, replacements)
 steps = st.one_of(blocks, moves, moves, moves, blocks, blocks, evictions, reorganisations, restarts, kills)
 
 
+# The simplest walk, which is tried first, has a step of each kind.
+simplest = (
+    payments,
+    blocks,
+    spends,
+    chains,
+    blocks,
+    replacements,
+    reorganisations,
+    payments,
+    restarts,
+    evictions,
+    kills,
+)
+
+
 def plans(*, shortest: int = 15, longest: int = 25) -> st.SearchStrategy[Plan]:
     """Of so many steps."""
-    walks = st.lists(steps, min_size=shortest, max_size=longest).map(tuple)
-    return st.builds(Plan, st.booleans(), st.none() | statements, walks)
+    begin: st.SearchStrategy[tuple[Step, ...]] = st.tuples(
+        *(kind | steps for kind in islice(cycle(simplest), shortest))
+    )
+    rest = st.lists(steps, max_size=longest - shortest).map(tuple)
+    return st.builds(Plan, st.booleans(), st.none() | statements, st.builds(add, begin, rest))

@@ -13,8 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds until something must have happened, on a machine that does other things too."""
+
+LOG_SHOWN = 8000
+"""Characters of its log's end."""
 
 SETTINGS = {"kind": "bitcoin", "network": "regtest", "poll": "100ms", "max_tip_age": "30d"}
 
@@ -92,7 +95,9 @@ class Watcher:
         """In good order."""
         assert self._orders is not None
         self._orders.write_eof()
-        assert await self.dies(within=PATIENCE), "it does not end"
+        if not await self.dies(within=PATIENCE):
+            await self._end_with_traceback()
+            raise AssertionError(f"it does not end; {self._words()}")
         await self.kill()
         assert self._ended_well, f"it did not end in good order; {self._words()}"
 
@@ -126,7 +131,15 @@ class Watcher:
                 async with asyncio.timeout_at(deadline):
                     await self._news.wait()
             except TimeoutError:
-                raise AssertionError(f"{tip} is not reported but {self._tip}; {self._words()}") from None
+                reported = self._tip
+                await self._end_with_traceback()
+                raise AssertionError(f"{tip} is not reported but {reported}; {self._words()}") from None
+
+    async def _end_with_traceback(self) -> None:
+        """Where each of its threads stands goes into the log, even where none of them moves any more."""
+        assert self._pid is not None
+        os.kill(self._pid, signal.SIGTERM)
+        await self.dies(within=PATIENCE)
 
     def _tell(self, order: Mapping[str, object]) -> None:
         assert self._orders is not None
@@ -145,7 +158,7 @@ class Watcher:
         asyncio.get_running_loop().call_soon(self._news.set)  # when this task counts as done
 
     def _words(self) -> str:
-        return f"last failure: {self._failure}; log: {self._ancestor.log.read_text(errors='replace')[-2000:]}"
+        return f"last failure: {self._failure}; log: {self._ancestor.log.read_text(errors='replace')[-LOG_SHOWN:]}"
 
 
 async def _line(words: asyncio.StreamReader) -> bytes:

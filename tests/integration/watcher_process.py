@@ -4,12 +4,13 @@ Run as a program it is the ancestor of such processes: it has imported everythin
 is sent over its standard input. The process says {"pid": n}. The first line in says what to follow: {"settings": …,
 "accounts": […], "die_in": n or null}. Later ones, {"die_in": n}: it kills itself at the n-th statement from then on
 that any of its SQLite files is given. A line out is a Report or {"failure": …}, whenever what is known has changed.
-The end of the input ends it in good order: it says {"ended": true}.
+The end of the input ends it in good order: it says {"ended": true}. SIGTERM ends it with a word on where it stands.
 """
 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import os
 import signal
@@ -122,6 +123,7 @@ async def live(place: int) -> None:
 def main() -> None:
     """Forks until the input ends. Who died is taken note of only then: until the next birth no number is used twice."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    faulthandler.register(signal.SIGTERM, chain=True)
     child = 0
     with socket.socket(fileno=sys.stdin.fileno()) as control:
         while places := socket.recv_fds(control, 1, 1)[1]:

@@ -16,6 +16,7 @@ CHAIN_LIBRARIES = {
     "hexbytes": "connectors/evm",
     "bitcoinlib": "connectors/bitcoin",
     "coincurve": "connectors/bitcoin",
+    "Crypto": "connectors",
 }
 """Library → the only folder that may import it; None: nothing may, it handles keys."""
 

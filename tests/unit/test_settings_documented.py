@@ -18,6 +18,8 @@ from pydantic.fields import FieldInfo
 from connectors.bitcoin.config import BitcoinConfig, BitcoinNodeConfig, ElectrumConfig
 from connectors.config import EndpointConfig, NamedUrl, format_duration, parse_duration
 from connectors.evm.config import EvmConfig
+from connectors.nem.config import NemConfig
+from connectors.symbol.config import SymbolConfig
 from daemon import settings as models
 from daemon.document import Document, Keys, read
 from daemon.errors import ConfigError
@@ -44,6 +46,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "chains.<bitcoin>.node.": BitcoinNodeConfig,
     "chains.<bitcoin>.electrum[].": ElectrumConfig,
     "chains.<bitcoin>.esplora[].": EndpointConfig,
+    "chains.<nem>.": NemConfig,
+    "chains.<nem>.endpoints[].": EndpointConfig,
+    "chains.<symbol>.": SymbolConfig,
+    "chains.<symbol>.endpoints[].": EndpointConfig,
     "assets.<name>.": models.AssetConfig,
     "assets.<name>.tokens[].": models.TokenConfig,
     "wallets.<name>.": models.WalletConfig,
@@ -66,6 +72,8 @@ def default_of(field: FieldInfo, *, name: str, kind: str = "") -> str:
         return ""
     if isinstance(default, timedelta):
         return format_duration(default)
+    if isinstance(default, bool):
+        return str(default).lower()  # as YAML writes it
     if isinstance(default, SecretStr):
         return default.get_secret_value()
     return default.value if isinstance(default, StrEnum) else str(default)
@@ -73,6 +81,8 @@ def default_of(field: FieldInfo, *, name: str, kind: str = "") -> str:
 
 def same(written: str, default: str) -> bool:
     """Whether two texts mean one value: `60s` is as good as `1m`."""
+    if default in ("true", "false"):
+        return written.lower() == default
     if re.fullmatch(r"\d+(ms|s|m|h|d)", written) and re.fullmatch(r"\d+(ms|s|m|h|d)", default):
         return parse_duration(written) == parse_duration(default)
     return written == default

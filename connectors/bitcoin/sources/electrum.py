@@ -30,9 +30,10 @@ from connectors.bitcoin.sources.history import NO_HISTORY, History, confirmed_hi
 from connectors.bitcoin.sources.identity import Asked, Identity
 from connectors.bitcoin.sources.polling import pause
 from connectors.bitcoin.sources.proof import proven
-from connectors.bitcoin.sources.wire import Ask, Server, Wire, WireLimits, together
+from connectors.bitcoin.sources.wire import Ask, Server, Wire, WireLimits
 from connectors.errors import ConnectorError, Misconfigured, NodeError, Unavailable
 from connectors.quorum import Header
+from connectors.together import together
 from connectors.transport import Timing
 
 PROTOCOL = ("1.4", "1.4.3")

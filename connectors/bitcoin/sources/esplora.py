@@ -17,10 +17,10 @@ from connectors.bitcoin.sources.answers import understood as shaped
 from connectors.bitcoin.sources.base import Change, Coin, Pending, Snapshot, block_hash, esplora_hash
 from connectors.bitcoin.sources.identity import Asked, Identity
 from connectors.bitcoin.sources.proof import Outpoint, proven
-from connectors.bitcoin.sources.wire import together
 from connectors.errors import NodeError, Reason, Unavailable
 from connectors.follow import UnknownBlock
 from connectors.quorum import Header
+from connectors.together import together
 from connectors.transport import CEILING, Answer, Transport
 
 T = TypeVar("T")

@@ -10,19 +10,18 @@ import asyncio
 import json
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self
 
 from connectors import strictjson
 from connectors.circuit import Circuit
 from connectors.errors import BadAnswer, ConnectorError, Misconfigured, NodeError, RateLimited, Reason, Unavailable
 from connectors.standing import Standing
+from connectors.together import together
 from connectors.transport import Pace, Timing
-
-T = TypeVar("T")
 
 EXCESSIVE_USE = -101  # aiorpcX, jsonrpc.py, EXCESSIVE_RESOURCE_USAGE: the server closes the connection
 SERVER_BUSY = -102  # as above, SERVER_BUSY
@@ -295,16 +294,6 @@ class _Connection:
 
     def _bad(self, text: str) -> BadAnswer:
         return BadAnswer(f"{self._wire.provider}: {text}")
-
-
-async def together(questions: Iterable[Coroutine[None, None, T]]) -> list[T]:
-    """All answers, in order; the first failure ends the others and is raised."""
-    tasks = [asyncio.create_task(question) for question in questions]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
 
 
 def _again(error: ConnectorError) -> ConnectorError:

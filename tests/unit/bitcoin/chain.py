@@ -230,6 +230,8 @@ class HistoryChain(CoinSource):
         return self.chain.history(script)
 
     async def transactions(self, txids: Collection[bytes]) -> Mapping[bytes, bytes]:
+        if not txids:
+            return {}
         await self._asked("transactions")
         here = {tx.txid for mined in self.chain.branch for tx in mined.txs}.union(self.chain.pending)
         return {txid: self.chain.txs[txid].raw() for txid in txids if txid in here}

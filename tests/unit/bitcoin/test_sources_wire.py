@@ -322,13 +322,17 @@ async def test_notices_are_handed_on() -> None:
 
 
 async def test_a_request_that_is_cancelled_leaves_the_connection_as_it_is() -> None:
+    arrived = asyncio.Event()
+
     async def respond(request: Request, writer: asyncio.StreamWriter) -> None:
         if request["method"] != "slow":
             writer.write(echo(request))
+        else:
+            arrived.set()
 
     async with wire_to(respond) as (wire, server):
         slow = asyncio.ensure_future(wire.request("slow"))
-        await asyncio.sleep(0.05)
+        await arrived.wait()
         slow.cancel()
         assert await wire.request("quick", 1) == [1]
         assert server.connections == 1

@@ -180,10 +180,10 @@ class Halting(FakeTime):
     async def rests(self) -> None:
         """Until nothing is to be done before time goes on."""
         await _settled()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.resting.wait()
         await _settled()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.resting.wait()
 
     async def go_on(self) -> None:

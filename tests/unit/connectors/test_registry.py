@@ -38,6 +38,8 @@ def test_every_kind_of_configuration_has_its_connector() -> None:
 SMALLEST: dict[str, dict[str, object]] = {
     "bitcoin": {"network": "bitcoin", "esplora": ["http://h"]},
     "evm": {"chain_id": 1, "endpoints": ["http://h"]},
+    "nem": {"endpoints": ["http://h"]},
+    "symbol": {"network": "mainnet", "endpoints": ["http://h"]},
 }
 
 
@@ -51,3 +53,29 @@ def test_every_kind_refuses_what_is_no_address(kind: str) -> None:
     config = TypeAdapter[AnyChainConfig](AnyChainConfig).validate_python({"kind": kind, **SMALLEST[kind]})
     with pytest.raises(BadAddress):
         CONNECTORS[kind].canonical(config)("nobody")
+
+
+def test_tokens_are_named_by_addresses_or_in_the_manner_of_the_chain() -> None:
+    read = TypeAdapter[AnyChainConfig](AnyChainConfig).validate_python
+    evm, nem = (read({"kind": kind, **SMALLEST[kind]}) for kind in ("evm", "nem"))
+    assert CONNECTORS["evm"].contract(evm)("0x" + "AB" * 20) == "0x" + "ab" * 20
+    assert CONNECTORS["nem"].contract(nem)("Exchange:Coin") == "exchange:coin"
+    with pytest.raises(BadAddress):
+        CONNECTORS["nem"].canonical(nem)("exchange:coin")
+
+
+@pytest.mark.parametrize("kind", sorted(CONNECTORS))
+def test_every_kind_refuses_what_is_no_name_of_a_token(kind: str) -> None:
+    config = TypeAdapter[AnyChainConfig](AnyChainConfig).validate_python({"kind": kind, **SMALLEST[kind]})
+    with pytest.raises(BadAddress):
+        CONNECTORS[kind].contract(config)("nothing")
+
+
+def test_on_a_chain_with_mosaics_an_address_is_no_name_of_a_token() -> None:
+    config = TypeAdapter[AnyChainConfig](AnyChainConfig).validate_python({"kind": "symbol", **SMALLEST["symbol"]})
+    symbol = CONNECTORS["symbol"]
+    address = "NATNE7Q5BITMUTRRN6IB4I7FLSDRDWZA34SQ33Y"
+    assert symbol.canonical(config)(address) == address
+    with pytest.raises(BadAddress):
+        symbol.contract(config)(address)
+    assert symbol.contract(config)("6bed913fa20223f8") == "6BED913FA20223F8"
