@@ -42,10 +42,14 @@ Canonical = Callable[[str], Address]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of chain. Its modules are imported when they are first used: web3 alone takes two seconds."""
+    """A kind of chain. Its modules are imported when they are first used: web3 alone takes two seconds.
+
+    `movements`: whether its connector's updates tell what transactions move.
+    """
 
     package: str
     descriptors: bool = False
+    movements: bool = True
 
     @property
     def connect(self) -> Connect:
@@ -68,7 +72,7 @@ class Kind:
 
 CONNECTORS: Mapping[str, Kind] = {
     "bitcoin": Kind("connectors.bitcoin", descriptors=True),
-    "evm": Kind("connectors.evm"),
+    "evm": Kind("connectors.evm", movements=False),
     "nem": Kind("connectors.nem"),
     "symbol": Kind("connectors.symbol"),
 }

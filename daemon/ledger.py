@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from connectors.base import Address, Disagreement, Drift, Failure, Tip, Token, Update
 from connectors.errors import Reason
-from daemon.model import Drifted, Inventory, Moved, SweepState
+from daemon.model import Drifted, Inventory, Moved, SweepState, Tier
 from daemon.movements import Movements
 
 Key = tuple[Address, Token]
+
+MOST_FORKS = 32
+"""The newest are asked for at every pass of the pipe."""
 
 MOST_NAMED = 20
 """A state file that was damaged may have made a million accounts drift; the first few tell what there is to tell."""
@@ -85,13 +89,20 @@ class Sweep:
     drift: tuple[Drift, ...]
 
 
+class Fork(NamedTuple):
+    """The `number`-th time that blocks of this chain were undone: those above `height`, as far as is known."""
+
+    number: int
+    height: int
+
+
 @dataclass(slots=True)
 class Book:
     """What is known of one chain, of `pairs` of account and token.
 
     `failed` is the newest failure with the time of the first in a row; `sweep` the last one that ended, and `drifted`
     counts the accounts (times tokens) that all of them found to have drifted. `words` are what was last said of an
-    account that is unread, by its reason.
+    account that is unread, by its reason. `forks` are the newest ones.
     """
 
     pairs: int = 0
@@ -104,6 +115,7 @@ class Book:
     words: dict[Reason, str] = field(default_factory=dict)
     disagreements: tuple[Disagreement, ...] = ()
     reorgs: int = 0
+    forks: deque[Fork] = field(default_factory=lambda: deque(maxlen=MOST_FORKS))
     sweep: Sweep | None = None
     drifted: int = 0
 
@@ -125,7 +137,7 @@ class Ledger:
         self._wallets: dict[WalletKey, Total] = {}
         self._lost_at: dict[WalletKey, datetime] = {}
         self.books = {chain: Book() for chain in inventory.watches}
-        self.movements = Movements()
+        self.movements = Movements(cold=self._is_cold)
         for chain, watch in inventory.watches.items():
             book = self.books[chain]
             for token in watch.tokens:
@@ -156,6 +168,7 @@ class Ledger:
             book.words[unread.reason] = unread.detail
         for held in update.held:
             self._hold(book, (held.account, held.token), held.units)
+        self._fork(book, update.tip, depth=update.reorg_depth)
         book.tip, book.seen, book.failed = update.tip, update.seen, None
         book.disagreements = update.disagreements
         book.reorgs += update.reorg_depth > 0
@@ -163,6 +176,10 @@ class Ledger:
             book.sweep = Sweep(update.seen, update.tip, update.drift)
             book.drifted += len(update.drift)
         return self.movements.take(update)
+
+    def _is_cold(self, chain: str, account: Address) -> bool:
+        wallet = self._inventory.wallet_of.get((chain, account))
+        return wallet is not None and self._inventory.wallets[wallet].tier is Tier.COLD
 
     def totals(self) -> Totals:
         return Totals(dict(self._wallets), dict(self._lost_at))
@@ -205,7 +222,9 @@ class Ledger:
         Accounts that are new stay never read until the next complete update. Movements are taken over on every chain
         that both watch: a transaction is what it is, whichever node we ask and whatever we watch today.
         """
-        self.movements = older.movements.on(self.books)
+        self.movements = older.movements.on(self.books, cold=self._is_cold)
+        for chain in self.books.keys() & older.books.keys():
+            self.books[chain].forks = older.books[chain].forks.copy()
         for chain in chains:
             book, source = self.books[chain], older.books[chain]
             book.tip, book.seen, book.failed = source.tip, source.seen, source.failed
@@ -225,6 +244,15 @@ class Ledger:
         wallet = self._wallet_key(key)
         if lost_at is not None and wallet in self._lost_at:
             self._lost_at[wallet] = min(self._lost_at[wallet], lost_at)
+
+    def _fork(self, book: Book, tip: Tip, *, depth: int) -> None:
+        """Enters that blocks were undone: as many as the connector says; one at least where only the tip shows it."""
+        if book.tip is None:
+            return
+        other = tip.hash != book.tip.hash and tip.height <= book.tip.height
+        if depth or other:
+            number = book.forks[-1].number + 1 if book.forks else 1
+            book.forks.append(Fork(number, book.tip.height - depth if depth else tip.height - 1))
 
     def _forget_unmentioned(self, book: Book, update: Update) -> None:
         """A complete update replaces everything: what it does not mention was not read."""

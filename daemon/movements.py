@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
@@ -14,7 +14,7 @@ from daemon.model import Counterparty, Direction, Inventory, Leg, Moved, Step, T
 
 MOST = 1000
 """Movements on one shelf. Most take a kilobyte, one that names a hundred parties on both sides some forty: a chain's
-four shelves are some megabytes, and below 200 if somebody fills all of them on purpose."""
+six shelves are some megabytes, and below 250 if somebody fills all of them on purpose."""
 
 KEPT = timedelta(days=7)
 """How long what is settled is kept: whoever comes back from a long weekend still finds what moved."""
@@ -37,20 +37,29 @@ Key = tuple[str, Token]
 
 
 class Shelf(NamedTuple):
-    """Whether what lies on it is pending, and whether an account of ours pays.
+    """Whether what lies on it is pending, whether an account of ours pays, and whether a cold one does.
 
-    Each is bounded for itself. Anybody can make any number of small deposits; were they counted together, somebody
-    could push a payment out of a vault out of sight with them.
+    Each is bounded for itself. Anybody can make any number of small deposits, and a hot wallet pays all day; were they
+    counted together, they could push a payment out of a vault out of sight.
     """
 
     pending: bool
     paid: bool
+    cold: bool
+
+
+def _nobody(chain: str, account: Address) -> bool:  # noqa: ARG001
+    return False
 
 
 class Movements:
-    """The newest stage of every transaction, per chain and token. Mutable, and pure of effects."""
+    """The newest stage of every transaction, per chain and token. Mutable, and pure of effects.
 
-    def __init__(self) -> None:
+    `cold` says of a chain's account whether it is a cold wallet's, when a movement is entered.
+    """
+
+    def __init__(self, *, cold: Callable[[str, Address], bool] = _nobody) -> None:
+        self._cold = cold
         self._chains: dict[str, dict[Shelf, dict[Key, Moved]]] = {}
         self._number = 0
 
@@ -65,8 +74,10 @@ class Movements:
             _prune(shelf, before=update.seen - (PENDING_KEPT if name.pending else KEPT))
         return tuple(moved for moved in steps if moved is not None)
 
-    def recent(self, *, pending: bool | None = None, paid: bool | None = None) -> Iterator[Moved]:
-        """All of them, or those that are pending (or not) and paid for by us (or not); the newest change comes first.
+    def recent(
+        self, *, pending: bool | None = None, paid: bool | None = None, cold: bool | None = None
+    ) -> Iterator[Moved]:
+        """All of them, or those that are pending (or not) and paid for by us or a cold wallet (or not), newest first.
 
         Costs what is taken from it, not what there is.
         """
@@ -74,13 +85,13 @@ class Movements:
         wanted = (
             reversed(shelf.values())
             for name, shelf in shelves
-            if pending in (None, name.pending) and paid in (None, name.paid)
+            if pending in (None, name.pending) and paid in (None, name.paid) and cold in (None, name.cold)
         )
         return heapq.merge(*wanted, key=lambda one: one.number, reverse=True)
 
-    def on(self, chains: Collection[str]) -> Movements:
-        """The same on these chains alone."""
-        kept = Movements()
+    def on(self, chains: Collection[str], *, cold: Callable[[str, Address], bool] = _nobody) -> Movements:
+        """The same on these chains alone; `cold` holds for what is entered from now on."""
+        kept = Movements(cold=cold)
         kept._number = self._number
         kept._chains = {
             chain: {name: dict(shelf) for name, shelf in shelves.items()}
@@ -101,12 +112,13 @@ class Movements:
         first_seen, history = (known.first_seen, known.history) if known else (at, ())
         step = Step(movement.stage, at, movement.tip)
         moved = Moved(self._number, movement, first_seen, (*history, step)[-MOST_STEPS:])
-        shelves.setdefault(_shelf(movement), {})[key] = moved
+        shelves.setdefault(self._shelf(movement), {})[key] = moved
         return moved
 
-
-def _shelf(movement: Movement) -> Shelf:
-    return Shelf(movement.stage is Stage.PENDING, any(units < 0 for _, units in movement.changes))
+    def _shelf(self, movement: Movement) -> Shelf:
+        payers = [account for account, units in movement.changes if units < 0]
+        cold = any(self._cold(movement.token.chain, account) for account in payers)
+        return Shelf(movement.stage is Stage.PENDING, bool(payers), cold)
 
 
 def _stands(known: Moved, movement: Movement) -> bool:
@@ -170,3 +182,8 @@ def shortlist(movements: Movements, *, inventory: Inventory, tiers: Mapping[str,
     shown = [*waiting[:PENDING_SHOWN], *cold]
     shown += islice(others, SHOWN - len(shown))
     return tuple(named(moved, inventory=inventory, tiers=tiers) for moved in shown)
+
+
+def cold_payments(movements: Movements, *, inventory: Inventory, tiers: Mapping[str, Tier]) -> tuple[Transfer, ...]:
+    """What cold wallets have paid for, at whatever stage it is, the newest change of stage first."""
+    return tuple(named(moved, inventory=inventory, tiers=tiers) for moved in movements.recent(cold=True))

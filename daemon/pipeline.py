@@ -14,10 +14,12 @@ from daemon.exposure import Ages, Valuation, chain_state, expose, wallet_states
 from daemon.findings import Advance, adopt, advance
 from daemon.ledger import Ledger
 from daemon.model import ChainState, Feed, Finding, Inventory, Notification, Price, Report
-from daemon.movements import shortlist
+from daemon.movements import cold_payments, shortlist
 from daemon.outbox import addressed
 from daemon.policy import judge
+from daemon.policy.drain import windows_of
 from daemon.policy.rule import Picture, Rule
+from daemon.windows import Windows
 
 
 class Sink(Protocol):
@@ -39,7 +41,8 @@ class Recorder(Protocol):
 class Setup:
     """What one configuration means; a reload swaps it whole.
 
-    `growth` is how much unread accounts may have grown; `began` when this configuration came into force.
+    `growth` is how much unread accounts may have grown; `began` when this configuration came into force; `telling` the
+    chains whose connectors tell movements.
     """
 
     entity: str
@@ -51,6 +54,7 @@ class Setup:
     growth: Decimal
     ages: Mapping[str, Ages]
     began: datetime
+    telling: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -63,6 +67,7 @@ class Pipeline:
     recorder: Recorder
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
+    _windows: Windows = field(default_factory=Windows, init=False, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     async def cycle(self, now: datetime) -> Report:
@@ -97,7 +102,26 @@ class Pipeline:
         wallets = wallet_states(totals, tiers=tiers, valuation=valuation)
         exposure = expose(totals, tiers=tiers, valuation=valuation)
         disagreements = tuple(concatenated.from_iterable(book.disagreements for book in ledger.books.values()))
-        picture = Picture(setup.currency, chains, wallets, exposure, disagreements, ledger.sweeps())
+        picture = Picture(
+            currency=setup.currency,
+            chains=chains,
+            wallets=wallets,
+            exposure=exposure,
+            disagreements=disagreements,
+            sweeps=ledger.sweeps(),
+            windows=self._windows.look(
+                totals,
+                inventory=setup.inventory,
+                tiers=tiers,
+                chains=chains,
+                books=ledger.books,
+                wanted=windows_of(rule for _, rule in setup.policies),
+                now=now,
+            ),
+            cold_payments=cold_payments(ledger.movements, inventory=setup.inventory, tiers=tiers),
+            telling=dict.fromkeys(setup.telling & chains.keys(), setup.began),
+            at=now,
+        )
         verdicts = judge(setup.policies, picture)
         step = advance(self.findings, verdicts, rules=dict(setup.policies), now=now)
         report = Report(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
+from connectors import CONNECTORS
 from daemon.diagnosis import nearest
 from daemon.document import Keys, shown
+from daemon.model import Tier
 from daemon.policy import RuleConfig
+from daemon.policy.cold_moved import ColdMoved
+from daemon.policy.drain import Drain
 from daemon.policy.hot_share import HotShare
 from daemon.policy.wallet_band import WalletBand
 
@@ -55,12 +59,20 @@ def rule_problems(rule: RuleConfig, *, settings: Named, at: Keys) -> Iterator[Pr
             yield from missing.asset(asset, keys=(*at, "assets", place))
     if isinstance(rule, WalletBand):
         yield from missing.asset(rule.asset, keys=(*at, "asset"))
-        for place, pattern in enumerate(rule.wallets):
-            keys = (*at, "wallets", place)
-            if "*" not in pattern:
-                yield from missing.wallet(pattern, keys=keys)
-            elif not any(fnmatchcase(wallet, pattern.replace("[", "[[]")) for wallet in settings.wallets):
-                yield keys, "matches no wallet"
+        yield from missing.wallets(rule.wallets, keys=(*at, "wallets"))
+    if isinstance(rule, Drain):
+        yield from missing.assets(rule.assets, keys=(*at, "assets"))
+        yield from missing.wallets(rule.wallets, keys=(*at, "wallets"))
+
+
+def uncovered(settings: Settings) -> Iterator[str]:
+    """Chains with cold wallets that a rule of the configuration is meant to watch and can't."""
+    if not any(isinstance(rule, ColdMoved) for _, rule in settings.rules):
+        return
+    cold = {wallet.chain for wallet in settings.wallets.values() if wallet.tier is Tier.COLD}
+    for name, chain in settings.chains.items():
+        if name in cold and not CONNECTORS[chain.kind].movements:
+            yield f"chains.{name}: movements of {chain.kind} chains are not told, cold_moved can't see its cold wallets"
 
 
 class _Missing:
@@ -75,8 +87,20 @@ class _Missing:
     def asset(self, name: str, *, keys: Keys) -> Iterator[Problem]:
         return self._unless(name, keys=keys, sort="asset", known=self._settings.assets)
 
-    def wallet(self, name: str, *, keys: Keys) -> Iterator[Problem]:
-        return self._unless(name, keys=keys, sort="wallet", known=self._settings.wallets)
+    def assets(self, patterns: Sequence[str], *, keys: Keys) -> Iterator[Problem]:
+        return self._patterns(patterns, keys=keys, sort="asset", known=self._settings.assets)
+
+    def wallets(self, patterns: Sequence[str], *, keys: Keys) -> Iterator[Problem]:
+        return self._patterns(patterns, keys=keys, sort="wallet", known=self._settings.wallets)
+
+    def _patterns(
+        self, patterns: Sequence[str], *, keys: Keys, sort: str, known: Mapping[str, object]
+    ) -> Iterator[Problem]:
+        for place, pattern in enumerate(patterns):
+            if "*" not in pattern:
+                yield from self._unless(pattern, keys=(*keys, place), sort=sort, known=known)
+            elif not any(fnmatchcase(name, pattern.replace("[", "[[]")) for name in known):
+                yield (*keys, place), f"matches no {sort}"
 
     def _unless(self, name: str, *, keys: Keys, sort: str, known: Mapping[str, object]) -> Iterator[Problem]:
         if name not in known:

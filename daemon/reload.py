@@ -62,6 +62,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         growth=settings.unread_growth,
         ages={name: Ages(chain.max_age, chain.max_tip_age, chain.reader) for name, chain in settings.chains.items()},
         began=now,
+        telling=frozenset(name for name, (kind, _) in kinds.items() if kind.movements),
     )
     return Loaded(path, settings, setup, hashlib.sha256(path.read_bytes()).hexdigest())
 

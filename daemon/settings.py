@@ -309,6 +309,7 @@ class Settings(Strict):
                 if asset not in priced
             ),
             *(f"chains.{chain}: no wallet is on it, it is not read" for chain in self.chains if chain not in watched),
+            *references.uncovered(self),
             *(() if self.alertmanager else ("alertmanager: is not configured, nobody is told of findings",)),
         )
 

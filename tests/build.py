@@ -163,7 +163,7 @@ def picture(
     wallets: dict[str, WalletState] = wallet_states(ledger.totals(), tiers=tiers, valuation=value)
     exposure: Exposure = expose(ledger.totals(), tiers=tiers, valuation=value)
     disagreements = tuple(item for book in ledger.books.values() for item in book.disagreements)
-    return Picture("JPY", value.chains, wallets, exposure, disagreements, ledger.sweeps())
+    return Picture("JPY", value.chains, wallets, exposure, disagreements, ledger.sweeps(), at=at(seconds))
 
 
 def two_tiers(hot: int, cold: int) -> tuple[Inventory, Ledger]:

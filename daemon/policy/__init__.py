@@ -7,19 +7,25 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from daemon.model import Judgement, Verdict
-from daemon.policy import blind, disagreement, drift, hot_share, wallet_band
+from daemon.policy import blind, cold_moved, disagreement, drain, drift, hot_share, wallet_band
 from daemon.policy.blind import Blind
+from daemon.policy.cold_moved import ColdMoved
 from daemon.policy.disagreement import DisagreementRule
+from daemon.policy.drain import Drain
 from daemon.policy.drift import DriftRule
 from daemon.policy.hot_share import HotShare
 from daemon.policy.rule import Picture, Rule
 from daemon.policy.wallet_band import WalletBand
 
-RuleConfig = Annotated[HotShare | WalletBand | Blind | DisagreementRule | DriftRule, Field(discriminator="kind")]
+RuleConfig = Annotated[
+    HotShare | WalletBand | Drain | ColdMoved | Blind | DisagreementRule | DriftRule, Field(discriminator="kind")
+]
 
 JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
     HotShare: hot_share.judge,
     WalletBand: wallet_band.judge,
+    Drain: drain.judge,
+    ColdMoved: cold_moved.judge,
     DisagreementRule: disagreement.judge,
     DriftRule: drift.judge,
     Blind: blind.judge,

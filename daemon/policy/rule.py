@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,8 @@ from pydantic import Field
 from connectors.base import Disagreement
 from connectors.config import Duration, Strict
 from daemon.interval import EXACT, Interval, plain
-from daemon.model import ChainState, Exposure, Judgement, Severity, SweepState, Verdict, WalletState
+from daemon.model import ChainState, Exposure, Judgement, Severity, SweepState, Transfer, Verdict, WalletState
+from daemon.windows import Highest, Window
 
 
 class Rule(Strict):
@@ -32,6 +33,8 @@ class Picture:
     """All that a rule may look at: values, no effects.
 
     `sweeps` are the last ones, of the chains where one has ended; `earlier` the verdicts of the rules judged before.
+    `windows` holds the highest holdings within each window that a rule looks back at; `cold_payments` the movements
+    that a cold wallet paid for, the newest first; `telling` since when movements are told of a chain, where they are.
     """
 
     currency: str
@@ -41,6 +44,10 @@ class Picture:
     disagreements: Sequence[Disagreement] = ()
     sweeps: Mapping[str, SweepState] = field(default_factory=dict)
     earlier: Sequence[Verdict] = ()
+    windows: Mapping[Window, Highest] = field(default_factory=dict)
+    cold_payments: Sequence[Transfer] = ()
+    telling: Mapping[str, datetime] = field(default_factory=dict)
+    at: datetime = field(kw_only=True)
 
     def blocks(self, chains: Iterable[str]) -> dict[str, Any]:
         """Evidence: at which block of each chain a judgement was made."""

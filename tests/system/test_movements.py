@@ -36,6 +36,7 @@ def watching(url: str, *, hot: Lock, cold: Lock) -> dict[str, Any]:
             "btc-cold-1": {"chain": "bitcoin", "tier": "cold", "addresses": [address(cold.script)]},
         },
         "feeds": {"prices": [{"kind": "fixed", "values": {"BTC": 15_000_000}}]},
+        "policies": [{"kind": "cold_moved"}, {"kind": "drain", "window": "10m", "max_share": 0.5}],
     }
 
 
@@ -69,6 +70,14 @@ async def test_a_payment_out_of_a_cold_wallet_is_told_with_its_block_its_fee_and
         assert abs(float(movement["fee_rate"]) - 2000 / movement["size"]) < 0.001
         line = await it.logged("a cold wallet pays")
         assert (line["level"], line["transaction"]) == ("warning", txid)
+        findings = await it.becomes("/api/v1/findings", lambda body: len(body) == 2)
+        found = {finding["alert"]: finding for finding in findings}
+        told = found["PyrometerColdMoved"]
+        assert (told["policy"], told["subject"], told["state"]) == ("cold-moved", "btc-cold-1", "firing")
+        assert [one["transaction"] for one in told["evidence"]["transactions"]] == [txid]
+        gone = found["PyrometerDrain"]
+        assert (gone["policy"], gone["subject"], gone["state"]) == ("drain", "BTC", "firing")
+        assert (gone["evidence"]["highest"], gone["evidence"]["held_at_most"]) == ("0.02", "0.00798")
         shown = await it.becomes("/api/v1/report", lambda body: body["movements"])
         assert shown["movements"][0]["transaction"] == txid
         assert await it.stop() == 0

@@ -203,8 +203,9 @@ def holds(document: Document, places: list[Keys], *, name: str, default: str) ->
         ), f"{name}: {default}"
 
 
-def test_the_example_loads() -> None:
-    assert load(EXAMPLE, env={}).warnings() == ()
+def test_the_example_loads_and_says_what_one_of_its_rules_can_not_see() -> None:
+    (warning,) = load(EXAMPLE, env={}).warnings()
+    assert warning == "chains.ethereum: movements of evm chains are not told, cold_moved can't see its cold wallets"
 
 
 @pytest.mark.parametrize("prefix", SECTIONS)

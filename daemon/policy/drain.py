@@ -1,0 +1,168 @@
+"""`drain`: no more than so much of what was held may be gone within a window."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from connectors.config import Duration, format_duration
+from daemon.interval import EXACT, NOTHING, ONE, ZERO, Interval, plain, total
+from daemon.model import Judgement, Owner, Verdict, WalletState
+from daemon.policy.rule import Picture, Rule, judgement, percent
+from daemon.windows import Highest, Of, Subject, Window
+
+ALERT = "PyrometerDrain"
+
+
+class Drain(Rule):
+    """Breach when more than `max_share` of the most that customers' wallets held within `window` is gone.
+
+    It is judged by what is held, not by what moved, so that it needs no movements and knows of every way out. Exactly
+    the limit is no breach.
+    """
+
+    kind: Literal["drain"]
+    window: Duration = Field(
+        ge=timedelta(seconds=1),
+        le=timedelta(days=31),
+        description="how far back, such as 10m; another window, another rule",
+    )
+    max_share: Decimal = Field(gt=0, lt=1, description="the largest share that may go, such as 0.10")
+    of: Of = Field(
+        Of.ASSET, description="asset: all wallets together; tier: those of each tier; wallet: each for itself"
+    )
+    assets: tuple[str, ...] = Field((), description="names of assets; `*` matches any text; default: every asset")
+    wallets: tuple[str, ...] = Field((), description="with of wallet: names, as above; default: every wallet")
+    hysteresis: Decimal = Field(
+        Decimal("0.5"),
+        ge=0,
+        lt=1,
+        description="it is over only when no more than max_share × (1 − this) went in a window",
+    )
+
+    @model_validator(mode="after")
+    def _wallets_one_by_one(self) -> "Drain":
+        if self.wallets and self.of is not Of.WALLET:
+            raise ValueError("wallets can be named with `of: wallet` only")
+        return self
+
+    @property
+    def clear_limit(self) -> Decimal:
+        return EXACT.multiply(self.max_share, EXACT.subtract(ONE, self.hysteresis))
+
+
+def windows_of(rules: Iterable[Rule]) -> frozenset[tuple[Of, timedelta]]:
+    """How far back which sums are looked at by these rules."""
+    return frozenset((rule.of, rule.window) for rule in rules if isinstance(rule, Drain))
+
+
+def judge(rule: Drain, picture: Picture, *, policy: str) -> Iterator[Verdict]:
+    """One verdict per subject: an asset, an asset in a tier, or one in a wallet. Customers' holdings alone count."""
+    for subject, wallets in sorted(_subjects(rule, picture).items()):
+        yield _verdict(rule, picture, policy=policy, subject=subject, wallets=wallets)
+
+
+def _subjects(rule: Drain, picture: Picture) -> Mapping[Subject, list[WalletState]]:
+    """Every subject of the rule with the wallets that it sums over."""
+    found: dict[Subject, list[WalletState]] = {}
+    for name, state in picture.wallets.items():
+        if state.wallet.owner is not Owner.CUSTOMER or not _named(name, rule.wallets):
+            continue
+        part = {Of.ASSET: "", Of.TIER: state.tier.value, Of.WALLET: name}[rule.of]
+        for asset in {**state.holdings, **state.doubtful}:
+            if _named(asset, rule.assets):
+                found.setdefault(Subject(rule.of, asset, part), []).append(state)
+    return found
+
+
+def _named(name: str, patterns: tuple[str, ...]) -> bool:
+    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, wallets: list[WalletState]) -> Verdict:
+    asset = subject.asset
+    held = total((state.holdings.get(asset) or state.doubtful[asset]).amount for state in wallets)
+    highest = picture.windows.get(Window(subject, rule.window))
+    gone = _gone(held, highest)
+    verdict = judgement(breach=gone.above(rule.max_share), ok=gone.within(rule.max_share))
+    watched = highest is not None and picture.at - highest.began >= rule.window
+    chains = {state.wallet.chain for state in wallets}
+    doubtful = {state.wallet.chain for state in wallets if asset in state.doubtful}
+    return Verdict(
+        policy=policy,
+        subject=str(subject),
+        alert=ALERT,
+        severity=rule.severity,
+        judgement=verdict,
+        summary=_summary(rule, subject=subject, held=held, highest=highest, gone=gone, verdict=verdict),
+        cleared=watched and gone.within(rule.clear_limit),
+        measured=gone,
+        limit=rule.max_share,
+        causes=tuple(sorted(f"chain:{chain}" for chain in doubtful)),
+        evidence={"blocks": picture.blocks(chains), **_evidence(rule, held=held, highest=highest)},
+    )
+
+
+def _gone(held: Interval, highest: Highest | None) -> Interval:
+    """The share of the highest that is not there any more; all or none of it where nothing is known to compare with."""
+    if highest is None or (not highest.coins and held.high is None):
+        return Interval(ZERO, None, ONE)
+    if not highest.coins:
+        return NOTHING
+
+    def share(still: Decimal) -> Decimal:
+        lost = max(ZERO, EXACT.subtract(highest.coins, still))
+        return EXACT.divide(lost, highest.coins)
+
+    return Interval(
+        ZERO if held.high is None else share(held.high),
+        None if held.value is None else share(held.value),
+        share(held.low),
+    )
+
+
+def _summary(
+    rule: Drain, *, subject: Subject, held: Interval, highest: Highest | None, gone: Interval, verdict: Judgement
+) -> str:
+    whose = {
+        Of.ASSET: f"customers' {subject.asset}",
+        Of.TIER: f"customers' {subject.asset} in the {subject.name} tier",
+        Of.WALLET: f"the {subject.asset} of {subject.name}",
+    }[subject.of]
+    length = format_duration(rule.window)
+    if highest is None or (not highest.coins and held.high is None):
+        return f"Nobody knows how much of {whose} has left within {length}: it was not read yet"
+    relation = {Judgement.BREACH: "over", Judgement.OK: "within", Judgement.UNKNOWN: "unknown against"}[verdict]
+    limit = percent(Interval.exactly(rule.max_share))
+    since = "" if gone.high == ZERO else f" since {highest.until:%H:%M:%S} UTC"
+    amounts = "" if gone.high == ZERO else f" ({_lost(held, highest)} of {plain(highest.coins, places=6)})"
+    return (
+        f"{percent(gone, beside=rule.max_share)} of {whose}{amounts} has left{since}, {relation} the limit of {limit} "
+        f"within {length}"
+    )
+
+
+def _lost(held: Interval, highest: Highest) -> str:
+    """In whole coins, for people."""
+
+    def lost(still: Decimal) -> str:
+        return plain(max(ZERO, EXACT.subtract(highest.coins, still)), places=6)
+
+    if held.value is not None:
+        return lost(held.value)
+    least = ZERO if held.high is None else held.high
+    return f"up to {lost(held.low)}" if held.high is None else f"{lost(least)} to {lost(held.low)}"
+
+
+def _evidence(rule: Drain, *, held: Interval, highest: Highest | None) -> dict[str, object]:
+    evidence: dict[str, object] = {"window": format_duration(rule.window), "held_at_least": plain(held.low, places=80)}
+    if held.high is not None:
+        evidence["held_at_most"] = plain(held.high, places=80)
+    if highest is not None:
+        evidence["highest"] = plain(highest.coins, places=80)
+        evidence["highest_until"] = highest.until.isoformat()
+        evidence["watched_since"] = highest.began.isoformat()
+    return evidence

@@ -1,0 +1,87 @@
+"""Rules on a real chain: a pipeline that a connector feeds, and what its receiver is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from connectors.base import Connector, Update
+from daemon.exposure import Ages
+from daemon.ledger import Ledger
+from daemon.model import Finding, Inventory, Judgement, Notification, Report, Verdict
+from daemon.pipeline import Pipeline, Setup
+from daemon.policy.rule import Rule
+from tests.integration.evm_chain import following
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Journal:
+    problem: str | None = None
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    async def record(self, findings: Sequence[Finding], notifications: Sequence[Notification]) -> None:
+        self.told += [f"{one.event.value} {one.finding.verdict.subject}" for one in notifications]
+
+
+class Judged:
+    """Every update is judged at once, with one rule; `told` is what became a notification."""
+
+    def __init__(
+        self, updates: AsyncGenerator[Update, None], *, inv: Inventory, rule: Rule, telling: bool, max_age: timedelta
+    ) -> None:
+        (chain,) = inv.watches
+        ages = {chain: Ages(max_age, timedelta(days=30), "test")}
+        chains = frozenset({chain} if telling else ())
+        setup = Setup("E", "JPY", inv, (("rule", rule),), {}, {}, Decimal(1), ages, now(), chains)
+        self._journal = Journal()
+        self._pipeline = Pipeline(setup, Ledger(inv), (), self._journal, ("am",), ())
+        self._updates = updates
+
+    @property
+    def told(self) -> list[str]:
+        return self._journal.told
+
+    async def until(self, wanted: Callable[[Report], object], *, within: float = 30) -> Report:
+        """Follows the chain until a report is as wanted; that report."""
+        async with asyncio.timeout(within):
+            async for update in self._updates:
+                self._pipeline.ledger.apply(update)
+                report = await self._pipeline.cycle(now())
+                if wanted(report):
+                    return report
+        raise AssertionError("the updates ended")
+
+    async def verdict(self, subject: str, wanted: Judgement) -> Verdict:
+        """Follows the chain until a subject is judged so."""
+        report = await self.until(lambda report: of(report, subject).judgement is wanted)
+        return of(report, subject)
+
+    async def at(self, block: str) -> Report:
+        """Follows the chain until this block is read."""
+        return await self.until(lambda report: any(one.tip and one.tip.hash == block for one in report.chains.values()))
+
+
+def of(report: Report, subject: str) -> Verdict:
+    return next(verdict for verdict in report.verdicts if verdict.subject == subject)
+
+
+@asynccontextmanager
+async def judging(
+    connector: Connector,
+    *,
+    inv: Inventory,
+    rule: Rule,
+    telling: bool = True,
+    max_age: timedelta = timedelta(seconds=60),
+) -> AsyncIterator[Judged]:
+    (watch,) = inv.watches.values()
+    async with following(connector, watch) as updates:
+        yield Judged(updates, inv=inv, rule=rule, telling=telling, max_age=max_age)
