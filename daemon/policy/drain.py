@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from connectors.config import Duration, format_duration
 from daemon.interval import EXACT, NOTHING, ONE, ZERO, Interval, plain, total
-from daemon.model import Judgement, Owner, Verdict, WalletState
+from daemon.model import Judgement, Owner, Tier, Verdict, WalletState
 from daemon.policy.rule import Picture, Rule, judgement, percent
 from daemon.windows import Highest, Of, Subject, Window
 
@@ -34,6 +34,10 @@ class Drain(Rule):
     of: Of = Field(
         Of.ASSET, description="asset: all wallets together; tier: those of each tier; wallet: each for itself"
     )
+    against: Literal["itself", "hot"] = Field(
+        "itself",
+        description="what the share is of: of the same holdings; or hot: with of asset, of what the hot tier held",
+    )
     assets: tuple[str, ...] = Field((), description="names of assets; `*` matches any text; default: every asset")
     wallets: tuple[str, ...] = Field((), description="with of wallet: names, as above; default: every wallet")
     hysteresis: Decimal = Field(
@@ -47,6 +51,8 @@ class Drain(Rule):
     def _wallets_one_by_one(self) -> "Drain":
         if self.wallets and self.of is not Of.WALLET:
             raise ValueError("wallets can be named with `of: wallet` only")
+        if self.against == "hot" and self.of is not Of.ASSET:
+            raise ValueError("against: hot is for `of: asset` only: what leaves the hot tier for another is not lost")
         return self
 
     @property
@@ -56,7 +62,9 @@ class Drain(Rule):
 
 def windows_of(rules: Iterable[Rule]) -> frozenset[tuple[Of, timedelta]]:
     """How far back which sums are looked at by these rules."""
-    return frozenset((rule.of, rule.window) for rule in rules if isinstance(rule, Drain))
+    drains = [rule for rule in rules if isinstance(rule, Drain)]
+    hot = {(Of.TIER, rule.window) for rule in drains if rule.against == "hot"}
+    return frozenset((rule.of, rule.window) for rule in drains) | hot
 
 
 def judge(rule: Drain, picture: Picture, *, policy: str) -> Iterator[Verdict]:
@@ -86,7 +94,10 @@ def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, wa
     asset = subject.asset
     held = total((state.holdings.get(asset) or state.doubtful[asset]).amount for state in wallets)
     highest = picture.windows.get(Window(subject, rule.window))
-    gone = _gone(held, highest)
+    compared = highest
+    if rule.against == "hot":
+        compared = picture.windows.get(Window(Subject(Of.TIER, asset, Tier.HOT.value), rule.window))
+    gone = _gone(held, highest, compared=compared)
     verdict = judgement(breach=gone.above(rule.max_share), ok=gone.within(rule.max_share))
     watched = highest is not None and picture.at - highest.began >= rule.window
     chains = {state.wallet.chain for state in wallets}
@@ -97,7 +108,7 @@ def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, wa
         alert=ALERT,
         severity=rule.severity,
         judgement=verdict,
-        summary=_summary(rule, subject=subject, held=held, highest=highest, gone=gone, verdict=verdict),
+        summary=_summary(rule, subject=subject, held=held, highest=highest, whole=compared, gone=gone),
         cleared=watched and gone.within(rule.clear_limit),
         measured=gone,
         limit=rule.max_share,
@@ -106,16 +117,21 @@ def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, wa
     )
 
 
-def _gone(held: Interval, highest: Highest | None) -> Interval:
-    """The share of the highest that is not there any more; all or none of it where nothing is known to compare with."""
-    if highest is None or (not highest.coins and held.high is None):
+def _gone(held: Interval, highest: Highest | None, *, compared: Highest | None) -> Interval:
+    """What is not there any more of the highest, as a share of what it is compared with, at most all of it.
+
+    All or none of it where nothing is known to compare with.
+    """
+    if highest is None or compared is None or (not highest.coins and held.high is None):
         return Interval(ZERO, None, ONE)
     if not highest.coins:
         return NOTHING
 
     def share(still: Decimal) -> Decimal:
         lost = max(ZERO, EXACT.subtract(highest.coins, still))
-        return EXACT.divide(lost, highest.coins)
+        if not lost:
+            return ZERO
+        return EXACT.divide(lost, compared.coins) if lost < compared.coins else ONE
 
     return Interval(
         ZERO if held.high is None else share(held.high),
@@ -125,7 +141,13 @@ def _gone(held: Interval, highest: Highest | None) -> Interval:
 
 
 def _summary(
-    rule: Drain, *, subject: Subject, held: Interval, highest: Highest | None, gone: Interval, verdict: Judgement
+    rule: Drain,
+    *,
+    subject: Subject,
+    held: Interval,
+    highest: Highest | None,
+    whole: Highest | None,
+    gone: Interval,
 ) -> str:
     whose = {
         Of.ASSET: f"customers' {subject.asset}",
@@ -133,12 +155,15 @@ def _summary(
         Of.WALLET: f"the {subject.asset} of {subject.name}",
     }[subject.of]
     length = format_duration(rule.window)
-    if highest is None or (not highest.coins and held.high is None):
+    if rule.against == "hot":
+        whose = f"what was hot of {whose}"
+    if highest is None or whole is None or (not highest.coins and held.high is None):
         return f"Nobody knows how much of {whose} has left within {length}: it was not read yet"
+    verdict = judgement(breach=gone.above(rule.max_share), ok=gone.within(rule.max_share))
     relation = {Judgement.BREACH: "over", Judgement.OK: "within", Judgement.UNKNOWN: "unknown against"}[verdict]
     limit = percent(Interval.exactly(rule.max_share))
     since = "" if gone.high == ZERO else f" since {highest.until:%H:%M:%S} UTC"
-    amounts = "" if gone.high == ZERO else f" ({_lost(held, highest)} of {plain(highest.coins, places=6)})"
+    amounts = "" if gone.high == ZERO else f" ({_lost(held, highest)} of {plain(whole.coins, places=6)})"
     return (
         f"{percent(gone, beside=rule.max_share)} of {whose}{amounts} has left{since}, {relation} the limit of {limit} "
         f"within {length}"

@@ -50,6 +50,14 @@ def deadlines(expectation: Expectation, *, scenario: Scenario, cast: Cast) -> tu
     return tuple(found)
 
 
+def not_before(expectation: Expectation, *, scenario: Scenario) -> datetime:
+    """When the step happens that the alert must show; an alert that rang before was about something else."""
+    reference = expectation.before_mined or expectation.no_later_than
+    if reference is None or _step(reference, scenario=scenario) is None:
+        return scenario.starts
+    return when(reference, scenario=scenario)
+
+
 def block_after(moment: datetime, *, chain: str, scenario: Scenario) -> datetime:
     """When the block comes with what happens at `moment`: blocks come at `starts` and every block time from then."""
     every = scenario.chains[chain].block_time

@@ -10,13 +10,13 @@ from enum import StrEnum
 
 from daemon.model import Severity
 from daemon.replay.cast import Cast
-from daemon.replay.expectation import deadlines, not_yet
+from daemon.replay.expectation import deadlines, not_before, not_yet
 from daemon.replay.scenario import Expectation, Scenario
 
 
 @dataclass(frozen=True, slots=True)
 class Loot:
-    """In whole coins of each asset: what customers' wallets held `before` the first theft of it, and what is `gone`."""
+    """In whole coins of each asset: what the robbed wallets held `before` the first theft of it, and what is `gone`."""
 
     before: Mapping[str, Decimal]
     gone: Mapping[str, Decimal]
@@ -120,8 +120,9 @@ def judge(scenario: Scenario, alarms: Sequence[Alarm], *, cast: Cast) -> tuple[J
 def _judged(expected: Expectation, alarms: Sequence[Alarm], *, scenario: Scenario, cast: Cast) -> Judged:
     fitting = [alarm for alarm in alarms if _fits(alarm, expected)]
     limits = deadlines(expected, scenario=scenario, cast=cast)
+    earliest = not_before(expected, scenario=scenario)
     for alarm in fitting:
-        if all(limit.met(alarm.at) for limit in limits) and _enough_left(alarm, expected):
+        if alarm.at >= earliest and all(limit.met(alarm.at) for limit in limits) and _enough_left(alarm, expected):
             return Judged(expected, Answer.MET, alarm)
     if fitting:
         return Judged(expected, Answer.LATE, fitting[0])

@@ -10,8 +10,8 @@ from importlib import import_module
 from types import TracebackType
 from typing import Protocol, Self, cast
 
-from daemon.model import Owner
 from daemon.replay.cast import Account, Cast, Coin
+from daemon.replay.expectation import robbed
 from daemon.replay.outcome import Loot
 from daemon.replay.played import Opening, PlayedChain, PlayedToken
 from daemon.replay.played import Purse as PlayedPurse
@@ -45,12 +45,13 @@ class Stage:
     def __init__(self, scenario: Scenario, *, simulation: Simulation, trial: Trial) -> None:
         self.scenario = scenario
         self.cast = Cast(scenario)
+        self._robbed = frozenset(robbed(scenario, cast=self.cast))
         self._before: dict[str, Decimal] = {}
         self._gone: dict[str, Decimal] = {}
         self._plays = {chain: _plays(setup.kind) for chain, setup in scenario.chains.items()}
         openings = {chain: self._opening(chain, simulation=simulation, trial=trial) for chain in scenario.chains}
         self.chains = {chain: self._plays[chain](opening) for chain, opening in openings.items()}
-        self._held = self._customers_hold()
+        self._held = self._holdings_of_the_robbed()
         self._trial = trial
         self._stack = AsyncExitStack()
 
@@ -110,19 +111,19 @@ class Stage:
             self._before.setdefault(asset, self._held.get(asset, Decimal(0)))
             self._gone[asset] = self._gone.get(asset, Decimal(0)) + coins
         for account, change in ((payment.payer, -coins), (payment.payee, coins)):
-            if self._is_customers(account):
+            if self._is_robbed(account):
                 self._held[asset] = self._held.get(asset, Decimal(0)) + change
 
-    def _customers_hold(self) -> dict[str, Decimal]:
+    def _holdings_of_the_robbed(self) -> dict[str, Decimal]:
         held: dict[str, Decimal] = {}
         for (account, coin), units in self.cast.opening().items():
-            if self._is_customers(account):
+            if self._is_robbed(account):
                 held[coin.asset] = held.get(coin.asset, Decimal(0)) + coin.coins(units)
         return held
 
-    def _is_customers(self, account: Account) -> bool:
-        wallet = self.cast.wallet_of(account)
-        return wallet is not None and wallet.owner is Owner.CUSTOMER
+    def _is_robbed(self, account: Account) -> bool:
+        """Whether a wallet of it is stolen from at any time."""
+        return self.cast.group_of(account) in self._robbed
 
     def _opening(self, chain: str, *, simulation: Simulation, trial: Trial) -> Opening:
         purses: dict[PlayedPurse, int] = {

@@ -109,7 +109,7 @@ def _expected(judged: Judged, outcome: Outcome) -> str:
     what += f" on {judged.expected.subject}" if judged.expected.subject else ""
     if alarm is None:
         to_come = judged.answer is Answer.NOT_YET
-        return f" {what}: {f'needs the rule {judged.expected.needs}, which is to come' if to_come else 'never fired'}"
+        return f" {what}: {f'needs {judged.expected.needs}, which is to come' if to_come else 'never fired'}"
     delay = outcome.delay(alarm)
     since = "" if delay is None else f", {lag(delay)} the first {'theft' if outcome.loot.gone else 'step'}"
     left = ", ".join(f"{share(part)} of {asset}" for asset, part in alarm.loot.left.items())

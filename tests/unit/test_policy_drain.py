@@ -163,24 +163,61 @@ def test_it_is_over_only_when_a_whole_window_was_watched() -> None:
 
 @given(
     peak=st.integers(0, 10**30),
+    whole=st.none() | st.integers(0, 10**30),
     low=st.integers(0, 10**30),
     more=st.integers(0, 10**30),
     part=st.fractions(0, 1),
     limit=st.integers(1, 999),
 )
 def test_a_breach_and_an_ok_hold_for_whatever_is_really_there(
-    peak: int, low: int, more: int, part: Fraction, limit: int
+    *, peak: int, whole: int | None, low: int, more: int, part: Fraction, limit: int
 ) -> None:
     """Whichever number between the bounds is the true one, the verdict on it alone does not contradict."""
     known = Highest(Decimal(peak), at(0), at(0))
-    bounds = _gone(Interval(Decimal(low), None, Decimal(low + more)), known)
-    truth = _gone(HERE(Decimal(low + int(more * part))), known)
+    compared = known if whole is None else Highest(Decimal(whole), at(0), at(0))
+    bounds = _gone(Interval(Decimal(low), None, Decimal(low + more)), known, compared=compared)
+    truth = _gone(HERE(Decimal(low + int(more * part))), known, compared=compared)
     share = Decimal(limit) / 1000
     assert not (bounds.above(share) and not truth.above(share))
     assert not (bounds.within(share) and not truth.within(share))
 
 
 # Whose holdings.
+
+
+@pytest.mark.parametrize(
+    ("left", "hot", "expected"),
+    [
+        ("99", "10", Judgement.OK),  # a tenth of what was hot
+        ("98", "20", Judgement.OK),
+        ("98.999999", "10", Judgement.BREACH),
+        ("97", "20", Judgement.BREACH),
+        ("100", "0", Judgement.OK),
+        ("99.999999", "0", Judgement.BREACH),  # nothing was hot, and something has left
+        ("10", "10", Judgement.BREACH),
+    ],
+)
+def test_against_hot_is_what_left_the_exchange_as_a_share_of_what_was_hot(
+    left: str, hot: str, expected: Judgement
+) -> None:
+    inv = inventory(wallet("hot", Tier.HOT, 1), wallet("cold", Tier.COLD, 2))
+    ledger = Ledger(inv)
+    ledger.apply(complete(99, {(1, ETH): 0, (2, ETH): int(Decimal(left) * ETHER)}))
+    windows = {
+        Window(Subject(Of.ASSET, "ETH"), TEN): Highest(Decimal(100), at(0), at(0)),
+        Window(Subject(Of.TIER, "ETH", "hot"), TEN): Highest(Decimal(hot), at(0), at(0)),
+    }
+    seen = replace(picture(ledger, inv, seconds=100, prices={}), windows=windows, at=at(2000))
+    (verdict,) = judge([("hot-drain", drain(against="hot"))], seen)
+    assert verdict.judgement is expected
+    assert verdict.subject == "ETH"
+    if left == "97":
+        assert verdict.summary.startswith("15 % of what was hot of customers' ETH (3 of 20) has left since")
+
+
+def test_against_hot_before_the_hot_tier_was_read_is_unknown() -> None:
+    verdict = judged(read(20, 80), highest="100", rule=drain(against="hot"))
+    assert (verdict.judgement, verdict.cleared) == (Judgement.UNKNOWN, False)
 
 
 def subjects(rule: Drain) -> list[str]:
@@ -215,6 +252,7 @@ def test_it_judges_customers_assets_as_named(keys: Mapping[str, object], expecte
 def test_the_windows_that_are_kept_are_those_of_the_rules() -> None:
     rules: list[Rule] = [drain(), drain(name="day", window="1d"), drain(name="again"), Blind(kind="blind")]
     assert windows_of(rules) == {(Of.ASSET, TEN), (Of.ASSET, timedelta(days=1))}
+    assert windows_of([drain(against="hot")]) == {(Of.ASSET, TEN), (Of.TIER, TEN)}
 
 
 @pytest.mark.parametrize(
@@ -287,6 +325,16 @@ async def test_a_drain_that_goes_on_is_one_finding_until_it_ends() -> None:
     for step in range(12):
         await watch.see(read(5, cold, height=1 + step), seconds=step * 300)
         cold -= 6
+    assert watch.told == [("firing", "ETH")]
+
+
+async def test_moves_between_tiers_are_no_drain_against_hot_and_what_leaves_the_exchange_is() -> None:
+    watch = Watch(drain(against="hot"))
+    await watch.see(read(10, 90, height=1), seconds=0)
+    await watch.see(read(2, 98, height=2), seconds=30)
+    await watch.see(read(10, 90, height=3), seconds=60)
+    assert watch.told == []
+    await watch.see(read(8.8, 90, height=4), seconds=90)
     assert watch.told == [("firing", "ETH")]
 
 

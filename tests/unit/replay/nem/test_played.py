@@ -65,20 +65,18 @@ def test_two_payments_that_are_alike_are_two() -> None:
     assert chain.units(CUSTOMER) == 120
 
 
-def test_what_waits_is_spent_already_and_what_comes_in_is_not_there_yet() -> None:
+def test_what_waits_is_spent_already_and_what_comes_in_can_be_passed_on_in_the_same_block() -> None:
     chain = played()
     chain.pay(HOT, CUSTOMER, units=600, fee=1)
     with pytest.raises(Overspent, match="has 399 of XEM left, not 400"):
         chain.pay(HOT, CUSTOMER, units=390, fee=10)
-    with pytest.raises(Overspent, match="has 100 of XEM left, not 101"):
-        chain.pay(CUSTOMER, HOT, units=101)
+    with pytest.raises(Overspent, match="has 700 of XEM left, not 701"):
+        chain.pay(CUSTOMER, HOT, units=701)
+    chain.pay(CUSTOMER, HOT, units=700)
     with pytest.raises(Overspent, match=f"has 500 of {COIN} left, not 501"):
         chain.pay(HOT, CUSTOMER, units=501, token=COIN)
     chain.mine(time=START + HOUR)
-    chain.pay(CUSTOMER, HOT, units=101)
-    chain.pay(HOT, CUSTOMER, units=399)
-    chain.mine(time=START + 2 * HOUR)
-    assert (chain.units(HOT), chain.units(CUSTOMER)) == (101, 998)
+    assert (chain.units(HOT), chain.units(CUSTOMER)) == (1099, 0)
 
 
 def test_a_refused_payment_leaves_nothing_behind() -> None:
