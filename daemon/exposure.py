@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from connectors.base import Tip, Token
 from connectors.errors import Reason
+from daemon.groups import Group
 from daemon.interval import EXACT, NOTHING, ONE, UNKNOWN, Interval, amount, total
 from daemon.ledger import Book, Total, Totals
 from daemon.model import (
@@ -187,9 +188,9 @@ def _last_known(
     return LastKnown(coins.low, min(lost_at.get((wallet.name, token), tip.time) for token, _ in read))
 
 
-def expose(totals: Totals, *, tiers: Mapping[str, Tier], valuation: Valuation) -> Exposure:
+def expose(groups: Mapping[Group, Total], *, valuation: Valuation) -> Exposure:
     """Holdings by asset, tier and owner; what customers have in the hot tier; and its share of all they have."""
-    holdings = _holdings(totals, tiers=tiers, valuation=valuation)
+    holdings = _holdings(groups, valuation=valuation)
     customers = {(asset, tier): held for (asset, tier, owner), held in holdings.items() if owner is Owner.CUSTOMER}
     hot_value = total(held.value for (_, tier), held in customers.items() if tier is Tier.HOT)
     rest_value = total(held.value for (_, tier), held in customers.items() if tier is not Tier.HOT)
@@ -204,13 +205,7 @@ def expose(totals: Totals, *, tiers: Mapping[str, Tier], valuation: Valuation) -
     return Exposure(holdings, hot_value, shares, causes)
 
 
-def _holdings(
-    totals: Totals, *, tiers: Mapping[str, Tier], valuation: Valuation
-) -> dict[tuple[str, Tier, Owner], Holding]:
-    groups: dict[tuple[Token, Tier, Owner], Total] = {}
-    for (name, token), part in totals.wallets.items():
-        group = (token, tiers[name], valuation.inventory.wallets[name].owner)
-        groups[group] = groups.get(group, Total()) + part
+def _holdings(groups: Mapping[Group, Total], *, valuation: Valuation) -> dict[tuple[str, Tier, Owner], Holding]:
     parts: dict[tuple[str, Tier, Owner], list[tuple[Token, Total]]] = defaultdict(list)
     for (token, tier, owner), part in groups.items():
         parts[(valuation.inventory.asset_of[token], tier, owner)].append((token, part))

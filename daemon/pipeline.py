@@ -12,6 +12,7 @@ from typing import Protocol
 from daemon.classify import classify
 from daemon.exposure import Ages, Valuation, WalletStates, chain_state, expose
 from daemon.findings import Advance, adopt, advance
+from daemon.groups import Groups
 from daemon.ledger import Ledger
 from daemon.model import ChainState, Feed, Finding, Inventory, Notification, Price, Report
 from daemon.movements import cold_payments, shortlist
@@ -68,6 +69,7 @@ class Pipeline:
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
+    _groups: Groups = field(default_factory=Groups, init=False, repr=False)
     _states: WalletStates = field(default_factory=WalletStates, init=False, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
@@ -101,7 +103,8 @@ class Pipeline:
         tiers = classify(setup.inventory.wallets)
         valuation = Valuation(setup.inventory, setup.prices, chains, setup.growth)
         wallets = self._states.of(totals, tiers=tiers, valuation=valuation)
-        exposure = expose(totals, tiers=tiers, valuation=valuation)
+        groups = self._groups.of(totals, tiers=tiers, inventory=setup.inventory)
+        exposure = expose(groups, valuation=valuation)
         disagreements = tuple(concatenated.from_iterable(book.disagreements for book in ledger.books.values()))
         picture = Picture(
             currency=setup.currency,
@@ -112,6 +115,7 @@ class Pipeline:
             sweeps=ledger.sweeps(),
             windows=self._windows.look(
                 totals,
+                groups=groups,
                 inventory=setup.inventory,
                 tiers=tiers,
                 chains=chains,

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from connectors.base import Token
+from daemon.groups import Group
 from daemon.interval import EXACT, ZERO, amount
 from daemon.ledger import Book, Total, Totals
 from daemon.model import ChainState, Inventory, Owner, Tier, Wallet
@@ -192,6 +193,7 @@ class Windows:
         self,
         totals: Totals,
         *,
+        groups: Mapping[Group, Total],
         inventory: Inventory,
         tiers: Mapping[str, Tier],
         chains: Mapping[str, ChainState],
@@ -203,7 +205,7 @@ class Windows:
         forks = dict(self._new_forks(books))
         self._compare(inventory, tiers=tiers)
         heights = {name: state.tip.height for name, state in chains.items() if state.tip is not None}
-        levels = _levels(totals, inventory=inventory, tiers=tiers, chains=chains, of={of for of, _ in wanted})
+        levels = _levels(totals, groups=groups, inventory=inventory, chains=chains, of={of for of, _ in wanted})
         tracks: dict[Window, Track] = {}
         for subject, level in levels.items():
             on = _chains(subject, inventory=inventory)
@@ -251,21 +253,29 @@ def _shrank(before: Wallet, after: Wallet | None) -> bool:
 def _levels(
     totals: Totals,
     *,
+    groups: Mapping[Group, Total],
     inventory: Inventory,
-    tiers: Mapping[str, Tier],
     chains: Mapping[str, ChainState],
     of: Collection[Of],
 ) -> dict[Subject, Level]:
-    """Sums units first and turns few sums into coins: wallets are many, subjects and tokens are few."""
+    """Sums units first and turns few sums into coins."""
     sums: dict[tuple[Of, str, Token], Total] = {}
-    for (name, token), part in totals.wallets.items() if of else ():
+
+    def add(sort: Of, part_of: str, *, token: Token, part: Total) -> None:
+        known = sums.get((sort, part_of, token))
+        sums[sort, part_of, token] = part if known is None else known + part
+
+    for (token, tier, owner), part in groups.items():
+        if owner is Owner.CUSTOMER:
+            add(Of.ASSET, "", token=token, part=part)
+            add(Of.TIER, tier.value, token=token, part=part)
+    for (name, token), part in totals.wallets.items() if Of.WALLET in of else ():
         if inventory.wallets[name].owner is Owner.CUSTOMER:
-            for sort, part_of in ((Of.ASSET, ""), (Of.TIER, tiers[name].value), (Of.WALLET, name)):
-                if sort in of:
-                    known = sums.get((sort, part_of, token))
-                    sums[sort, part_of, token] = part if known is None else known + part
+            add(Of.WALLET, name, token=token, part=part)
     levels: dict[Subject, Level] = {}
     for (sort, part_of, token), whole in sums.items():
+        if sort not in of:
+            continue
         subject = Subject(sort, inventory.asset_of[token], part_of)
         level = _level(whole, decimals=token.decimals, chain=chains[token.chain])
         levels[subject] = levels.get(subject, Level()) + level

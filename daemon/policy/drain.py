@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -75,15 +76,14 @@ def judge(rule: Drain, picture: Picture, *, policy: str) -> Iterator[Verdict]:
 
 def _subjects(rule: Drain, picture: Picture) -> Mapping[Subject, list[WalletState]]:
     """Every subject of the rule with the wallets that it sums over."""
-    found: dict[Subject, list[WalletState]] = {}
+    found: dict[tuple[str, str], list[WalletState]] = {}
     for name, state in picture.wallets.items():
         if state.wallet.owner is not Owner.CUSTOMER or not _named(name, rule.wallets):
             continue
-        part = {Of.ASSET: "", Of.TIER: state.tier.value, Of.WALLET: name}[rule.of]
-        for asset in {**state.holdings, **state.doubtful}:
-            if _named(asset, rule.assets):
-                found.setdefault(Subject(rule.of, asset, part), []).append(state)
-    return found
+        part = "" if rule.of is Of.ASSET else state.tier.value if rule.of is Of.TIER else name
+        for asset in chain(state.holdings, state.doubtful):
+            found.setdefault((asset, part), []).append(state)
+    return {Subject(rule.of, *key): states for key, states in found.items() if _named(key[0], rule.assets)}
 
 
 def _named(name: str, patterns: tuple[str, ...]) -> bool:
@@ -92,7 +92,7 @@ def _named(name: str, patterns: tuple[str, ...]) -> bool:
 
 def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, wallets: list[WalletState]) -> Verdict:
     asset = subject.asset
-    held = total((state.holdings.get(asset) or state.doubtful[asset]).amount for state in wallets)
+    held = _held(subject, picture, wallets=wallets)
     highest = picture.windows.get(Window(subject, rule.window))
     compared = highest
     if rule.against == "hot":
@@ -112,9 +112,17 @@ def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, wa
         cleared=watched and gone.within(rule.clear_limit),
         measured=gone,
         limit=rule.max_share,
-        causes=tuple(sorted(f"chain:{chain}" for chain in doubtful)),
+        causes=tuple(sorted(f"chain:{name}" for name in doubtful)),
         evidence={"blocks": picture.blocks(chains), **_evidence(rule, held=held, highest=highest)},
     )
+
+
+def _held(subject: Subject, picture: Picture, *, wallets: list[WalletState]) -> Interval:
+    if subject.of is Of.WALLET:
+        return total((state.holdings.get(subject.asset) or state.doubtful[subject.asset]).amount for state in wallets)
+    tiers = {state.tier for state in wallets}
+    sums = (picture.exposure.holdings[subject.asset, tier, Owner.CUSTOMER] for tier in tiers)
+    return total(holding.amount for holding in sums)
 
 
 def _gone(held: Interval, highest: Highest | None, *, compared: Highest | None) -> Interval:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.base import Held, Token, Update
 from daemon.classify import classify
+from daemon.groups import Groups
 from daemon.ledger import Ledger
 from daemon.model import ChainState, Inventory, Owner, Tier
 from daemon.windows import FRESH, GRAIN, Highest, Level, Of, Subject, Track, Window, Windows
@@ -240,10 +241,12 @@ class Watched:
         if update is not None:
             self.ledger.apply(update)
         chains: Mapping[str, ChainState] = valuation(self.ledger, self.inv, seconds=seconds).chains
+        totals, tiers = self.ledger.totals(), classify(self.inv.wallets)
         found = self.windows.look(
-            self.ledger.totals(),
+            totals,
+            groups=Groups().of(totals, tiers=tiers, inventory=self.inv),
             inventory=self.inv,
-            tiers=classify(self.inv.wallets),
+            tiers=tiers,
             chains=chains,
             books=self.ledger.books,
             wanted=WANTED,
