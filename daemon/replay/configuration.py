@@ -15,8 +15,9 @@ from daemon.replay.scenario import ChainSetup, Scenario
 from daemon.replay.stage import Stage
 from daemon.replay.trial import Trial
 
-OFTEN = timedelta(minutes=10)
-"""Chains with blocks at least so often are asked four times a block, others once."""
+SLOW, RARE = timedelta(minutes=1), timedelta(minutes=10)
+"""Between these a chain is asked twice a block, so that what waits for the next one is seen; else once: where blocks
+come quickly nothing waits for long, and where they are rare it is asked often enough."""
 
 
 def configured(
@@ -49,7 +50,7 @@ def _values(stage: Stage, *, trial: Trial, folder: Path, policies: Sequence[obje
 
 def _pace(setup: ChainSetup) -> dict[str, object]:
     """Ages that fit how often blocks come, so that a slow chain does not look like a dead one."""
-    poll = setup.block_time / 4 if setup.block_time <= OFTEN else setup.block_time
+    poll = setup.block_time / 2 if SLOW <= setup.block_time <= RARE else setup.block_time
     age = max(timedelta(minutes=2), 3 * setup.block_time)
     return {
         "poll": format_duration(poll),

@@ -1,0 +1,85 @@
+"""Every shipped incident, as it was and under bad conditions: the same alerts, at most one block later.
+
+The benign year takes minutes: its first two weeks are played, all of it where PYROMETER_YEAR is set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from daemon.model import Severity
+from daemon.replay.catalogue import find, shipped
+from daemon.replay.command import BENIGN, Wanted, play
+from daemon.replay.outcome import Answer, Outcome
+from daemon.replay.scenario import Scenario, load
+from daemon.replay.trial import ADVERSE, AS_IT_WAS
+
+pytestmark = pytest.mark.timeout(600)
+
+INCIDENTS = sorted(shipped().keys() - {BENIGN})
+
+Key = tuple[str, str, str]
+
+
+def alarms(outcome: Outcome) -> dict[Key, list[datetime]]:
+    found: dict[Key, list[datetime]] = defaultdict(list)
+    for alarm in outcome.alarms:
+        found[alarm.alert, alarm.policy, alarm.subject].append(alarm.at)
+    return found
+
+
+def answers(outcome: Outcome) -> list[tuple[str, Answer]]:
+    return [(judged.expected.alert, judged.answer) for judged in outcome.judged]
+
+
+def a_block(scenario: Scenario) -> timedelta:
+    return max(setup.block_time for setup in scenario.chains.values())
+
+
+@pytest.mark.parametrize("name", INCIDENTS)
+async def test_bad_conditions_delay_no_alarm_by_more_than_a_block(name: str) -> None:
+    scenario = load(find(name))
+    good, bad = [await play(scenario, wanted=Wanted(trial)) for trial in (AS_IT_WAS, ADVERSE)]
+    late = alarms(bad)
+    for key, moments in alarms(good).items():
+        assert len(late[key]) == len(moments), key
+        for moment, then in zip(moments, late[key], strict=True):
+            assert moment - timedelta(seconds=1) <= then <= moment + a_block(scenario), key
+    more = {alert for alert, _, _ in late.keys() - alarms(good).keys()}
+    assert more <= {"PyrometerDisagreement"}  # the liar is told as well
+    assert answers(bad) == answers(good)
+    # What is expected comes, but for rules that are still to come.
+    assert {answer for _, answer in answers(good)} <= {Answer.MET, Answer.NOT_YET}
+
+
+async def test_coincheck_is_told_before_the_theft_and_at_its_second_transfer() -> None:
+    outcome = await play(load(find("coincheck")), wanted=Wanted(AS_IT_WAS))
+    share = next(alarm for alarm in outcome.alarms if alarm.alert == "PyrometerHotShareHigh")
+    drain = next(alarm for alarm in outcome.alarms if alarm.alert == "PyrometerDrain")
+    assert share.at < datetime(2018, 1, 25, 15, 2, tzinfo=UTC)
+    assert (share.event, share.loot.gone) == (None, {})
+    assert drain.event == "second"
+    assert drain.loot.left["XEM"] >= 0.8
+    assert drain.at - datetime(2018, 1, 25, 15, 4, tzinfo=UTC) < timedelta(minutes=1)
+
+
+async def test_dmm_is_told_before_its_block() -> None:
+    outcome = await play(load(find("dmm")), wanted=Wanted(AS_IT_WAS))
+    told = [alarm for alarm in outcome.alarms if alarm.alert == "PyrometerColdMoved"]
+    theft = next(alarm for alarm in told if alarm.event == "stolen")
+    assert "4502.9 to" in theft.summary
+    assert "pending since 04:13:00" in theft.summary
+    assert theft.at < datetime(2024, 5, 31, 4, 20, tzinfo=UTC)
+
+
+async def test_in_the_benign_year_nothing_critical_rings_under_the_shipped_presets() -> None:
+    scenario = load(find(BENIGN))
+    if not os.environ.get("PYROMETER_YEAR"):
+        scenario = scenario.model_copy(update={"ends": timedelta(days=14), "timeline": (), "expected": ()})
+    outcome = await play(scenario, wanted=Wanted(AS_IT_WAS))
+    assert outcome.others[Severity.CRITICAL] == 0, [alarm.summary for alarm in outcome.alarms]
+    assert outcome.others[Severity.WARNING] <= 2
