@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from daemon.replay.history import History
-from daemon.replay.played import Overspent, Purse
+from daemon.replay.played import Overspent, Purse, check_time
 
 NO_PARENT = "0x" + "00" * 32
 
@@ -188,7 +188,7 @@ class EvmLedger:
 
         All of it happens or, when one of the transfers raises Overspent, nothing.
         """
-        self._check_time(time)
+        check_time(time, parent=self.tip.time)
         taken = self._waiting.copy()
         for transfer in transfers:
             taken.add(transfer)
@@ -205,7 +205,7 @@ class EvmLedger:
         """
         if not 0 < depth <= self.tip.height:
             raise ValueError(f"of {self.tip.height} blocks after the first, {depth} can't be undone")
-        self._check_time(time)
+        check_time(time, parent=self.tip.time)
         undone = self._undo(depth)
         self._reorganised += 1
         held: list[tuple[tuple[Transaction, ...], tuple[Change, ...]]] = [((), ())]
@@ -224,10 +224,6 @@ class EvmLedger:
         for history in (self._units, self._sent, self._code, self._storage):
             history.undo(above=self.tip.height)
         return undone
-
-    def _check_time(self, time: datetime) -> None:
-        if time <= self.tip.time:
-            raise ValueError(f"a block comes after its parent: {time} is not after {self.tip.time}")
 
     def _append(self, transactions: tuple[Transaction, ...], changes: tuple[Change, ...], *, time: datetime) -> Block:
         height = self.tip.height + 1
