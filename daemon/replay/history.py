@@ -37,10 +37,14 @@ class History(Generic[K, V]):
         return AsOf(self, height)
 
     def put(self, changed: Mapping[K, V], *, height: int) -> None:
-        """The values from that block on, which is above any other that changed something."""
+        """The values from that block on, which is not below any other that changed something."""
         for key, value in changed.items():
-            self._heights.setdefault(key, []).append(height)
-            self._values.setdefault(key, []).append(value)
+            heights, values = self._heights.setdefault(key, []), self._values.setdefault(key, [])
+            if heights and heights[-1] == height:
+                values[-1] = value
+                continue
+            heights.append(height)
+            values.append(value)
             self._changes.append((height, key))
 
     def undo(self, *, above: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, Self
 
 from daemon.replay.faults import Faults
@@ -50,6 +50,16 @@ class PlayedChain(Protocol):
     """One a node, in the order of `settings`."""
 
     @property
+    def time(self) -> datetime:
+        """Of the newest block."""
+        ...
+
+    @property
+    def tip(self) -> str:
+        """The hash of the newest block."""
+        ...
+
+    @property
     def requests(self) -> int:
         """That all nodes have answered so far."""
         ...
@@ -90,3 +100,9 @@ class PlayedChain(Protocol):
     def units(self, account: str, token: str | None = None) -> int:
         """What an account has now, without what waits."""
         ...
+
+
+def check_time(time: datetime, *, parent: datetime, apart: timedelta = timedelta.resolution) -> None:
+    """Raises ValueError for a block that would come less than `apart` after its parent."""
+    if time < parent + apart:
+        raise ValueError(f"a block comes after its parent: {time} is not after {parent}")

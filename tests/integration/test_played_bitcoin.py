@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,19 +16,8 @@ from daemon.replay.bitcoin.played import PlayedBitcoin
 from daemon.replay.faults import Faults
 from daemon.replay.played import Overspent
 from daemon.replay.simulation import Simulation
-from tests.played_bitcoin import (
-    COLD,
-    CUSTOMER,
-    HOT,
-    THIEF,
-    WHOLE,
-    Drill,
-    connected,
-    drill,
-    following,
-    opening,
-    watching,
-)
+from tests.drilled import Drill, Ground, Listener, begun, connected, listening, nothing
+from tests.played_bitcoin import COLD, CUSTOMER, HOT, THIEF, WHOLE, ground
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -39,41 +28,48 @@ SHORTLY = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """Which nodes there are, which of them are asked, and how many must agree."""
+    """How many nodes there are, which of them are not asked, and how many must agree."""
 
     nodes: int
-    sources: tuple[str, ...]
+    without: tuple[str, ...] = ()
     agree: int = 1
-    settings: dict[str, object] = field(default_factory=dict)
 
 
-ALONE = {"core": Set(1, ("node",)), "electrum": Set(2, ("electrum",))}
-SETS = ALONE | {"two of three": Set(3, ("node", "electrum"), 2)}
+ALONE = {"core": Set(1), "electrum": Set(2, without=("node",))}
+SETS = ALONE | {"two of three": Set(3, agree=2)}
+EVERYBODY = ground(MANY)
 
 
 @asynccontextmanager
-async def drilled(which: Set, *, poll: str = "10s") -> AsyncIterator[Drill]:
-    async with drill(MANY, nodes=which.nodes, sources=which.sources, agree=which.agree, poll=poll) as one:
+async def drilled(
+    which: Set, *, on: Ground[PlayedBitcoin] = EVERYBODY, poll: str = "10s"
+) -> AsyncIterator[Drill[PlayedBitcoin]]:
+    async with begun(on, nodes=which.nodes, without=which.without, agree=which.agree, poll=poll) as one:
         yield one
+
+
+def stages(known: Listener, transaction: str) -> list[Stage]:
+    """In their order; two sources that tell one stage differently (a lie, a fee) count once."""
+    return list(dict.fromkeys(known.stages(transaction)))
 
 
 def truth(played: PlayedBitcoin) -> dict[str, int]:
     return {account: played.units(account) for account in MANY}
 
 
-async def story(one: Drill, *, patience: timedelta = SHORTLY) -> None:
+async def story(one: Drill[PlayedBitcoin], *, patience: timedelta = SHORTLY) -> None:
     """A payment, blocks and a reorganisation of depth 3: each is told, exactly, within so much simulated time."""
-    played, known = one.played, one.known
+    played, known = one.played, one.listener
     await one.go_on(patience)
-    assert (known.units, known.tip) == (truth(played), played.ledger.tip.hash)
+    assert (known.units, known.tip) == (truth(played), played.tip)
     txid = played.pay(HOT, CUSTOMER, units=WHOLE, fee=1_000)
     await one.go_on(patience)
-    assert known.stages(txid) == [Stage.PENDING]
+    assert stages(known, txid) == [Stage.PENDING]
     assert known.units[HOT] == 10 * WHOLE
     await one.mine(after=timedelta(minutes=1))
     await one.go_on(patience)
-    assert known.stages(txid) == [Stage.PENDING, Stage.MINED]
-    assert (known.units, known.tip) == (truth(played), played.ledger.tip.hash)
+    assert stages(known, txid) == [Stage.PENDING, Stage.MINED]
+    assert (known.units, known.tip) == (truth(played), played.tip)
     for _ in range(2):
         played.pay(HOT, COLD, units=WHOLE)
         await one.mine(after=timedelta(minutes=1))
@@ -81,7 +77,7 @@ async def story(one: Drill, *, patience: timedelta = SHORTLY) -> None:
     played.reorganise(3, time=one.simulation.now())
     await one.go_on(patience)
     assert known.reorgs == [3]
-    assert (known.units, known.tip) == (truth(played), played.ledger.tip.hash)
+    assert (known.units, known.tip) == (truth(played), played.tip)
     assert not known.unread
 
 
@@ -92,8 +88,8 @@ async def story(one: Drill, *, patience: timedelta = SHORTLY) -> None:
 async def test_balances_pending_payments_and_a_reorganisation_are_told_exactly(which: Set) -> None:
     async with drilled(which) as one:
         await story(one)
-        assert not one.known.failures
-        assert not one.known.disagreements
+        assert not one.listener.failures
+        assert not one.listener.disagreements
 
 
 @pytest.mark.parametrize("which", SETS.values(), ids=SETS)
@@ -101,7 +97,7 @@ async def test_balances_pending_payments_and_a_reorganisation_are_told_exactly(w
 async def test_after_every_block_of_a_random_walk_each_balance_is_the_ledger_s(which: Set, seed: int) -> None:
     chance = random.Random(seed)
     async with drilled(which) as one:
-        played, known = one.played, one.known
+        played, known = one.played, one.listener
         await one.go_on(SHORTLY)
         for _ in range(8):
             for _ in range(chance.randrange(4)):
@@ -117,22 +113,16 @@ async def test_after_every_block_of_a_random_walk_each_balance_is_the_ledger_s(w
             else:
                 await one.mine(after=timedelta(minutes=chance.randint(1, 20)))
             await one.go_on(SHORTLY)
-            assert (known.units, known.tip) == (truth(played), played.ledger.tip.hash)
+            assert (known.units, known.tip) == (truth(played), played.tip)
         assert not known.failures
 
 
 @pytest.mark.parametrize("which", SETS.values(), ids=SETS)
 async def test_a_theft_like_that_from_dmm_is_told_before_it_is_mined(which: Set) -> None:
     """Nine inputs, one output, no change, a fee of 0.1 BTC."""
-    simulation = Simulation(datetime(2024, 5, 31, 4, tzinfo=UTC))
-    balances = {HOT: 450_300_880_000, COLD: 5 * WHOLE}
-    begun = opening(balances, simulation=simulation, nodes=which.nodes)
-    async with (
-        PlayedBitcoin(begun, opening_coins={HOT: 9}) as played,
-        connected(played, simulation=simulation, sources=which.sources, agree=which.agree) as connector,
-        following(connector, watching(HOT, COLD)) as known,
-    ):
-        one = Drill(simulation, played=played, known=known)
+    robbed = ground({HOT: 450_300_880_000, COLD: 5 * WHOLE}, coins={HOT: 9})
+    async with drilled(which, on=robbed) as one:
+        played, known = one.played, one.listener
         await one.go_on(SHORTLY)
         txid = played.sweep(HOT, THIEF, fee=WHOLE // 10)
         await one.go_on(SHORTLY)
@@ -146,21 +136,22 @@ async def test_a_theft_like_that_from_dmm_is_told_before_it_is_mined(which: Set)
 @pytest.mark.parametrize("which", SETS.values(), ids=SETS)
 async def test_it_works_in_real_time_too(which: Set) -> None:
     """As for a drill at the speed of life, with the clocks and sleeps of every day."""
-    begun = opening(MANY, simulation=Simulation(datetime.now(UTC)), nodes=which.nodes, time=datetime.now(UTC))
+    now = datetime.now(UTC)
+    on = replace(ground(MANY, time=now), settings={"poll": "50ms", "max_tip_age": "30000d"})
     async with (
-        PlayedBitcoin(begun) as played,
-        connected(played, sources=which.sources, agree=which.agree, poll="50ms") as connector,
-        following(connector, watching(*MANY)) as known,
+        on.opened(nodes=which.nodes) as played,
+        connected(on, played, without=which.without, agree=which.agree) as connector,
+        listening(connector, on.watch) as known,
     ):
         await known.until(lambda: known.units == truth(played))
         txid = played.pay(HOT, CUSTOMER, units=WHOLE)
-        await known.until(lambda: known.stages(txid) == [Stage.PENDING])
+        await known.until(lambda: stages(known, txid) == [Stage.PENDING])
         for minute in range(1, 4):
-            played.mine(time=begun.time + timedelta(minutes=minute))
-            await known.until(lambda: known.tip == played.ledger.tip.hash and known.units == truth(played))
-        assert known.stages(txid) == [Stage.PENDING, Stage.MINED]
-        played.reorganise(3, time=begun.time + timedelta(minutes=4))
-        await known.until(lambda: known.tip == played.ledger.tip.hash and known.units == truth(played))
+            played.mine(time=now + timedelta(minutes=minute))
+            await known.until(lambda: known.tip == played.tip and known.units == truth(played))
+        assert stages(known, txid) == [Stage.PENDING, Stage.MINED]
+        played.reorganise(3, time=now + timedelta(minutes=4))
+        await known.until(lambda: known.tip == played.tip and known.units == truth(played))
         assert known.reorgs == [3]
 
 
@@ -178,7 +169,7 @@ async def test_nodes_that_take_their_time_change_nothing(which: Set) -> None:
         for faults in one.played.faults:
             change(faults, latency=timedelta(milliseconds=200))
         await story(one)
-        assert not one.known.failures
+        assert not one.listener.failures
 
 
 @pytest.mark.parametrize("which", SETS.values(), ids=SETS)
@@ -199,19 +190,19 @@ async def test_a_throttled_electrum_server_is_told_to_be_one_and_read_when_asked
     async with drilled(SETS["electrum"]) as one:
         change(one.played.faults[1], per_second=5)
         await one.go_on(SHORTLY)
-        assert one.known.failures
-        assert "excessive" in one.known.failures[-1]
-        assert not one.known.units
-    simulation = Simulation(datetime(2024, 5, 31, 4, tzinfo=UTC))
-    async with PlayedBitcoin(opening(MANY, simulation=simulation, nodes=2)) as played:
+        assert one.listener.failures
+        assert "excessive" in one.listener.failures[-1]
+        assert not one.listener.units
+    simulation = Simulation(EVERYBODY.start)
+    async with EVERYBODY.opened(simulation, nodes=2) as played:
         change(played.faults[1], per_second=5)
         server = {"url": played.settings()["electrum"][0]["url"], "requests_per_second": 4}  # type: ignore[index]
         slowly = {"electrum": [server], "timeout": "10m"}
         async with (
-            connected(played, simulation=simulation, sources=("electrum",), **slowly) as connector,
-            following(connector, watching(*MANY)) as known,
+            connected(EVERYBODY, played, simulation=simulation, without=("node",), **slowly) as connector,
+            listening(connector, EVERYBODY.watch) as known,
         ):
-            await Drill(simulation, played=played, known=known).go_on(timedelta(minutes=5))
+            await simulation.run_until(EVERYBODY.start + timedelta(minutes=5), settled=nothing)
             assert (known.units, known.failures) == (truth(played), [])
 
 
@@ -232,7 +223,7 @@ async def test_one_of_three_that_is_behind_holds_nobody_up(place: int) -> None:
 @pytest.mark.parametrize("which", ALONE.values(), ids=ALONE)
 async def test_a_node_alone_that_is_behind_is_told_as_the_chain_of_then(which: Set) -> None:
     async with drilled(which) as one:
-        played, known = one.played, one.known
+        played, known = one.played, one.listener
         faults = played.faults[which.nodes - 1]
         for _ in range(3):
             played.pay(HOT, COLD, units=WHOLE)
@@ -248,7 +239,7 @@ async def test_a_node_alone_that_is_behind_is_told_as_the_chain_of_then(which: S
         change(faults, behind=0)
         await one.mine(after=timedelta(minutes=1))
         await one.go_on(SHORTLY)
-        assert (known.tip, known.units) == (played.ledger.tip.hash, truth(played))
+        assert (known.tip, known.units) == (played.tip, truth(played))
 
 
 @pytest.mark.parametrize("place", range(3), ids=["core", "electrum-1", "electrum-2"])
@@ -258,7 +249,7 @@ async def test_the_truth_of_two_wins_against_one_liar_and_the_lie_is_told_as_evi
         await story(one)
         liars = {
             name
-            for found in one.known.disagreements
+            for found in one.listener.disagreements
             for name, told in found.answers
             if told != str(MANY.get(found.account)) and found.account in DEPOSITS
         }
@@ -271,8 +262,8 @@ async def test_a_lie_of_the_only_node_is_believed(which: Set) -> None:
     async with drilled(which) as one:
         change(one.played.faults[which.nodes - 1], lying=True)
         await one.go_on(SHORTLY)
-        assert one.known.tip == one.played.ledger.tip.hash
-        assert all(units > MANY[account] for account, units in one.known.units.items())
+        assert one.listener.tip == one.played.tip
+        assert all(units > MANY[account] for account, units in one.listener.units.items())
 
 
 async def test_everything_wrong_at_once_ends_in_the_truth() -> None:
@@ -291,5 +282,5 @@ async def test_a_replay_repeats_itself() -> None:
             for faults in one.played.faults:
                 change(faults, failing=0.05)
             await story(one, patience=timedelta(minutes=3))
-            told.append([(moved.transaction, moved.stage, moved.tip) for moved in one.known.movements])
+            told.append([(moved.transaction, moved.stage, moved.tip) for moved in one.listener.movements])
     assert told[0] == told[1]

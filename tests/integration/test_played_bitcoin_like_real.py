@@ -13,11 +13,10 @@ import pytest
 
 from daemon.replay.bitcoin.played import PlayedBitcoin
 from daemon.replay.bitcoin.wrapped import BitcoinNode
-from daemon.replay.simulation import Simulation
 from tests.integration.electrumx import ElectrumX
 from tests.integration.purse import Lock
 from tests.integration.regtest import Regtest, connected, eventually, prepared
-from tests.played_bitcoin import CUSTOMER, HOT, WHOLE, opening
+from tests.played_bitcoin import CUSTOMER, HOT, WHOLE, ground
 from tests.unit.replay.bitcoin.asking import Core, Electrum, electrum, name_of, urls
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
@@ -68,11 +67,11 @@ def shared() -> Iterator[Regtest]:
 
 @pytest.fixture
 async def both(shared: Regtest, tmp_path: Path) -> AsyncIterator[Both]:
-    begun = opening({HOT: 10 * WHOLE}, simulation=Simulation(BEGIN), nodes=2, time=BEGIN)
+    chain = ground({HOT: 10 * WHOLE}, time=BEGIN).opened(nodes=2)
     server = ElectrumX(shared.node.url, folder=tmp_path)
     server.start()
     try:
-        async with connected(shared), PlayedBitcoin(begun) as played, BitcoinNode(shared.node.url) as node:
+        async with connected(shared), chain as played, BitcoinNode(shared.node.url) as node:
             real, ours = await _really(shared), _played(played)
             async with (
                 electrum(urls(played)[1]) as our_electrum,

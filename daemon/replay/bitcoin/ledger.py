@@ -14,7 +14,7 @@ from connectors.bitcoin.address import address_of, script_of
 from connectors.bitcoin.networks import named
 from daemon.replay.bitcoin.records import Coin, Records
 from daemon.replay.bitcoin.serial import Block, Outpoint, Payment, Transaction, block, genesis, transaction
-from daemon.replay.played import Overspent
+from daemon.replay.played import Overspent, check_time
 
 REGTEST = named("regtest")
 MOST = REGTEST.block.max_money
@@ -193,8 +193,7 @@ class Ledger:
         """
         if not 1 <= depth <= self.tip.height - OPENING:
             raise ValueError(f"there are {self.tip.height - OPENING} blocks that can be undone, not {depth}")
-        if _seconds(time) <= self.tip.time:
-            raise ValueError(f"a block comes after its parent: {time} is not after block {self.tip.height}'s time")
+        newest = self._after_tip(_seconds(time))
         old = self.blocks[-depth:]
         touched = self.records.disconnect(old)
         del self.blocks[-depth:]
@@ -203,7 +202,7 @@ class Ledger:
         self._salt += 1
         for undone in old:
             touched |= self._connect(self._next(undone.transactions[1:], time=undone.time))
-        touched |= self._connect(self._next((), time=_seconds(time)))
+        touched |= self._connect(self._next((), time=newest))
         self._tell(touched, block=True)
 
     def _open(self, openings: Sequence[Payment], *, time: int) -> None:
@@ -222,8 +221,7 @@ class Ledger:
         return block(transactions, parent=self.tip, time=self._after_tip(time), salt=self._salt, reward=paid)
 
     def _after_tip(self, time: int) -> int:
-        if time <= self.tip.time:
-            raise ValueError(f"a block comes after its parent: {time} is not after {self.tip.time}")
+        check_time(datetime.fromtimestamp(time, UTC), parent=datetime.fromtimestamp(self.tip.time, UTC))
         return time
 
     def _connect(self, made: Block) -> set[bytes]:

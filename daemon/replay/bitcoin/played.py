@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
-from datetime import datetime
-from typing import Self
+from datetime import UTC, datetime
 
 from connectors.bitcoin.address import address_of
 from daemon.replay.bitcoin.core import CoreNode
@@ -14,11 +12,12 @@ from daemon.replay.bitcoin.electrum import ElectrumServer
 from daemon.replay.bitcoin.ledger import REGTEST, Ledger
 from daemon.replay.bitcoin.records import Coin
 from daemon.replay.bitcoin.view import View
-from daemon.replay.faults import Door, Faults
+from daemon.replay.faults import Door
 from daemon.replay.played import Opening
+from daemon.replay.served import Served
 
 
-class PlayedBitcoin:
+class PlayedBitcoin(Served[CoreNode | ElectrumServer]):
     """A PlayedChain on regtest, with the native coin alone. The first node speaks Core's RPC, the others Electrum.
 
     `opening_coins`: of how many coins, equal but for the last, an account's opening balance consists; 1 if not told.
@@ -37,34 +36,17 @@ class PlayedBitcoin:
             for units in _parts(whole, number=parts.get(account, 1))
         ]
         self.ledger = Ledger(balances, time=opening.time)
-        self.faults: Sequence[Faults] = [Faults() for _ in range(opening.nodes)]
-        self._doors = [
-            Door(faults, simulation=opening.simulation, seed=opening.seed + place)
-            for place, faults in enumerate(self.faults)
-        ]
-        views = [View(self.ledger, faults) for faults in self.faults]
-        self._core = CoreNode(views[0], door=self._doors[0])
-        self._servers = [
-            ElectrumServer(self.ledger, view=view, door=door)
-            for view, door in zip(views[1:], self._doors[1:], strict=True)
-        ]
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        async with self._stack as stack:
-            await stack.enter_async_context(self._core)
-            for server in self._servers:
-                await stack.enter_async_context(server)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        super().__init__(opening, made=self._made)
 
     @property
-    def requests(self) -> int:
-        """That all nodes have answered so far."""
-        return sum(door.requests for door in self._doors)
+    def time(self) -> datetime:
+        """Of the newest block."""
+        return datetime.fromtimestamp(self.ledger.tip.time, UTC)
+
+    @property
+    def tip(self) -> str:
+        """The hash of the newest block."""
+        return self.ledger.tip.hash
 
     @property
     def height(self) -> int:
@@ -72,13 +54,14 @@ class PlayedBitcoin:
 
     def settings(self) -> dict[str, object]:
         """See PlayedChain."""
+        core, *servers = self.nodes
         settings: dict[str, object] = {
             "kind": "bitcoin",
             "network": REGTEST.name,
-            "node": {"url": self._core.url, "name": "core"},
+            "node": {"url": core.url, "name": "core"},
         }
-        if self._servers:
-            named = enumerate(self._servers, start=1)
+        if servers:
+            named = enumerate(servers, start=1)
             settings["electrum"] = [{"url": server.url, "name": f"electrum-{place}"} for place, server in named]
         return settings
 
@@ -127,6 +110,11 @@ class PlayedBitcoin:
         """See PlayedChain."""
         _native(token)
         return self.ledger.units(account)
+
+    def _made(self, doors: Sequence[Door]) -> Sequence[CoreNode | ElectrumServer]:
+        core, *others = doors
+        servers = [ElectrumServer(self.ledger, view=View(self.ledger, door.faults), door=door) for door in others]
+        return [CoreNode(View(self.ledger, core.faults), door=core), *servers]
 
 
 def _native(token: str | None) -> None:

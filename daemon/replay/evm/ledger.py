@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from daemon.replay.evm.history import History
-from daemon.replay.played import Overspent, Purse
+from daemon.replay.history import History
+from daemon.replay.played import Overspent, Purse, check_time
 
 NO_PARENT = "0x" + "00" * 32
 
@@ -98,7 +98,8 @@ class EvmLedger:
     def __init__(self, genesis: Mapping[Purse, int], *, time: datetime) -> None:
         if any(units < 0 for units in genesis.values()):
             raise ValueError("nobody starts with less than nothing")
-        self._units: History[Purse, int] = History(0, first=genesis)
+        self._units: History[Purse, int] = History(0)
+        self._units.put(genesis, height=0)
         self._sent: History[str, int] = History(0)
         self._code: History[str, str] = History("0x")
         self._storage: History[tuple[str, int], int] = History(0)
@@ -187,7 +188,7 @@ class EvmLedger:
 
         All of it happens or, when one of the transfers raises Overspent, nothing.
         """
-        self._check_time(time)
+        check_time(time, parent=self.tip.time)
         taken = self._waiting.copy()
         for transfer in transfers:
             taken.add(transfer)
@@ -204,12 +205,8 @@ class EvmLedger:
         """
         if not 0 < depth <= self.tip.height:
             raise ValueError(f"of {self.tip.height} blocks after the first, {depth} can't be undone")
-        self._check_time(time)
-        undone = self._blocks[-depth:]
-        ancestor = undone[0].height - 1
-        for block in undone:
-            self._undo(block, above=ancestor)  # where its transactions stand is told anew when they happen again
-        del self._blocks[-depth:]
+        check_time(time, parent=self.tip.time)
+        undone = self._undo(depth)
         self._reorganised += 1
         held: list[tuple[tuple[Transaction, ...], tuple[Change, ...]]] = [((), ())]
         held += [(block.transactions, block.changes) for block in undone]
@@ -218,9 +215,15 @@ class EvmLedger:
             self._append(transactions, changes, time=moment)
         return self.tip
 
-    def _check_time(self, time: datetime) -> None:
-        if time <= self.tip.time:
-            raise ValueError(f"a block comes after its parent: {time} is not after {self.tip.time}")
+    def _undo(self, depth: int) -> Sequence[Block]:
+        """Where the transactions of the undone blocks stand is told anew when they happen again."""
+        undone = self._blocks[-depth:]
+        del self._blocks[-depth:]
+        for block in undone:
+            del self._by_hash[block.hash]
+        for history in (self._units, self._sent, self._code, self._storage):
+            history.undo(above=self.tip.height)
+        return undone
 
     def _append(self, transactions: tuple[Transaction, ...], changes: tuple[Change, ...], *, time: datetime) -> Block:
         height = self.tip.height + 1
@@ -233,28 +236,17 @@ class EvmLedger:
             self._mined[transaction.hash] = (height, place)
         for change in changes:
             if isinstance(change, CodeSet):
-                self._code.put(change.account, value=change.code, height=height)
+                self._code.put({change.account: change.code}, height=height)
             else:
-                self._storage.put((change.account, change.slot), value=change.value, height=height)
+                self._storage.put({(change.account, change.slot): change.value}, height=height)
         self._blocks.append(block)
         self._by_hash[block_hash] = block
         return block
 
     def _apply(self, transfer: Transfer, *, height: int) -> None:
         for purse, units in _moved(transfer):
-            self._units.put(purse, value=self._units.at(purse) + units, height=height)
-        self._sent.put(transfer.sender, value=self._sent.at(transfer.sender) + 1, height=height)
-
-    def _undo(self, block: Block, *, above: int) -> None:
-        del self._by_hash[block.hash]
-        for transaction in block.transactions:
-            self._units.undo(transaction.transfer.purses, above=above)
-            self._sent.undo([transaction.transfer.sender], above=above)
-        for change in block.changes:
-            if isinstance(change, CodeSet):
-                self._code.undo([change.account], above=above)
-            else:
-                self._storage.undo([(change.account, change.slot)], above=above)
+            self._units.put({purse: self._units.at(purse) + units}, height=height)
+        self._sent.put({transfer.sender: self._sent.at(transfer.sender) + 1}, height=height)
 
 
 class _Waiting:

@@ -3,53 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from datetime import datetime
-from typing import Self
 
 from daemon.replay.evm.ledger import EvmLedger, Transfer
 from daemon.replay.evm.node import Node
 from daemon.replay.evm.rpc import TokenContract
-from daemon.replay.faults import Door, Faults
 from daemon.replay.played import Opening
+from daemon.replay.served import Served
 
 CHAIN_ID = 31337  # the number that test chains use, so that nobody takes it for Ethereum
 
 
-class PlayedEvm:
+class PlayedEvm(Served[Node]):
     """See `PlayedChain`. Fees are burnt. `ledger` may be asked and told directly, also for code and storage."""
 
     def __init__(self, opening: Opening) -> None:
         self.ledger = EvmLedger(opening.purses, time=opening.time)
-        self.faults: Sequence[Faults] = [Faults() for _ in range(opening.nodes)]
-        self._doors = [
-            Door(faults, simulation=opening.simulation, seed=opening.seed + number)
-            for number, faults in enumerate(self.faults)
-        ]
         tokens = {token.contract: TokenContract(token.symbol, token.decimals) for token in opening.tokens}
-        self.nodes = [Node(self.ledger, chain_id=CHAIN_ID, tokens=tokens, door=door) for door in self._doors]
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            for node in self.nodes:
-                await stack.enter_async_context(node)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        super().__init__(
+            opening,
+            made=lambda doors: [Node(self.ledger, chain_id=CHAIN_ID, tokens=tokens, door=door) for door in doors],
+        )
 
     @property
-    def requests(self) -> int:
-        """That all nodes have answered so far."""
-        return sum(door.requests for door in self._doors)
+    def time(self) -> datetime:
+        """Of the newest block."""
+        return self.ledger.tip.time
+
+    @property
+    def tip(self) -> str:
+        """The hash of the newest block."""
+        return self.ledger.tip.hash
 
     def settings(self) -> dict[str, object]:
         """This chain's section of a configuration. A majority of its nodes has to agree."""
-        endpoints = [{"url": node.url, "name": f"node-{number}"} for number, node in enumerate(self.nodes, start=1)]
-        return {"kind": "evm", "chain_id": CHAIN_ID, "endpoints": endpoints, "agree": len(self.nodes) // 2 + 1}
+        return {"kind": "evm", "chain_id": CHAIN_ID, "endpoints": self.endpoints(), "agree": self.majority}
 
     @staticmethod
     def account(name: str) -> str:

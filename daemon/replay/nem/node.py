@@ -16,26 +16,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from aiohttp import web
 
 from connectors.base import Address
 from connectors.nem.pending import MOST_LISTED, TRANSACTION
 from daemon.replay.faults import Answering, Door, Faults
+from daemon.replay.loopback import REFUSALS, Loopback
 from daemon.replay.nem.ledger import Ledger, Mined, Multisig, Purse, World
 from daemon.replay.nem.transactions import Json, mosaic
-
-REFUSALS: Mapping[Answering, tuple[int, Mapping[str, str]]] = {
-    Answering.FAILING: (503, {}),
-    Answering.TOO_MANY: (429, {"Retry-After": "1"}),  # what `Faults.per_second` counts is over in a second
-}
-"""HTTP status and headers of a request that the door lets in no further."""
 
 REASONS = {400: "Bad Request", 404: "Not Found", 500: "Internal Server Error", 503: "Service Unavailable"}
 
@@ -76,7 +68,7 @@ class Behaviour:
     twist: Callable[[str, object], object] | None = None
 
 
-class NemNode:
+class NemNode(Loopback):
     """Serves NIS1 at `url` while entered. It sees what is mined on `ledger` at once.
 
     Requests come in through `door`, whose faults it has; without one it has none. While it is dark its port refuses
@@ -84,14 +76,12 @@ class NemNode:
     """
 
     def __init__(self, ledger: Ledger, *, door: Door | None = None) -> None:
+        super().__init__(self._run)
         self.ledger = ledger
         self.behaviour = Behaviour()
         self.calls: Counter[str] = Counter()
         self._door = door
         self._faults = Faults() if door is None else door.faults
-        self._port = 0
-        self._reserved: socket.socket | None = None
-        self._runner: web.ServerRunner | None = None
         self._get: Mapping[str, Callable[[Mapping[str, str]], object]] = {
             "/chain/height": lambda _: {"height": self._height},
             "/chain/last-block": lambda _: self.ledger.blocks[self._height - 1],
@@ -110,49 +100,9 @@ class NemNode:
 
     # ── the server ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def __aenter__(self) -> Self:
-        self._reserve()
-        await self.come_back()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.go_dark()
-        if self._reserved is not None:
-            self._reserved.close()
-            self._reserved = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    async def go_dark(self) -> None:
-        """Closes open connections and refuses new ones, as when a process dies. Does nothing when dark already."""
-        if self._runner is None:
-            return
-        runner, self._runner = self._runner, None
-        await runner.cleanup()
-        self._reserve()
-
-    async def come_back(self) -> None:
-        """Answers again, at the same URL. Does nothing when it is not dark."""
-        if self._runner is not None or self._reserved is None:
-            return
+    def _run(self) -> web.ServerRunner:
         # Without an Application around it, a request costs half as much: it needs no routes but our own.
-        server = web.Server(self._handle, access_log=None)
-        runner = web.ServerRunner(server, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.SockSite(runner, self._reserved).start()
-        self._runner, self._reserved = runner, None
-
-    def _reserve(self) -> None:
-        # Bound and not listening: the kernel refuses connections and keeps the port ours.
-        reserved = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.bind(("127.0.0.1", self._port))
-        self._port = reserved.getsockname()[1]
-        self._reserved = reserved
+        return web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.1)
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         if self._door is None:

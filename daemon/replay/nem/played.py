@@ -6,19 +6,18 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from datetime import datetime
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from connectors.base import Address
 from connectors.nem.block import EPOCH
 from connectors.nem.networks import NETWORKS
 from connectors.nem.transaction import WHOLE_XEM
-from daemon.replay.faults import Door, Faults
 from daemon.replay.nem.ledger import BLOCK_TIME, Ledger, Mined, seconds_of, transactions_of
 from daemon.replay.nem.node import NemNode
 from daemon.replay.nem.transactions import LONGEST_LIFETIME, Json, Notary, Person
-from daemon.replay.played import Opening, Overspent, PlayedToken, Purse
+from daemon.replay.played import Opening, Overspent, PlayedToken, Purse, check_time
+from daemon.replay.served import Served
 
 NOTARY = Notary(NETWORKS["mainnet"])
 
@@ -30,7 +29,7 @@ class UnknownKey(ValueError):
     """The account can't pay: transactions carry the payer's public key, and it is known for made-up accounts only."""
 
 
-class PlayedNem:
+class PlayedNem(Served[NemNode]):
     """See `PlayedChain`. Fees go to a harvester who is a stranger. Addresses are those of mainnet.
 
     A transaction carries its signer's public key, of which the address is a hash. So only who was made up by `account`
@@ -48,32 +47,10 @@ class PlayedNem:
         self.ledger = Ledger(
             NOTARY, balances=balances, time=opening.time - BLOCK_TIME, definitions=_definitions(opening)
         )
-        self.faults: Sequence[Faults] = [Faults() for _ in range(opening.nodes)]
-        self._doors = [
-            Door(faults, simulation=opening.simulation, seed=opening.seed + number)
-            for number, faults in enumerate(self.faults)
-        ]
-        self.nodes = [NemNode(self.ledger, door=door) for door in self._doors]
+        super().__init__(opening, made=lambda doors: [NemNode(self.ledger, door=door) for door in doors])
         self._payments = 0
         self._waiting: Counter[Purse] = Counter()
         """What waiting transactions bring and take, in units."""
-        """By those that wait."""
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            for node in self.nodes:
-                await stack.enter_async_context(node)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    @property
-    def requests(self) -> int:
-        """That all nodes have answered so far."""
-        return sum(door.requests for door in self._doors)
 
     @property
     def time(self) -> datetime:
@@ -91,10 +68,8 @@ class PlayedNem:
             "kind": "nem",
             "network": NOTARY.network.name,
             "nemesis": self.ledger.nemesis,
-            "endpoints": [
-                {"url": node.url, "name": f"node-{number}"} for number, node in enumerate(self.nodes, start=1)
-            ],
-            "agree": len(self.nodes) // 2 + 1,
+            "endpoints": self.endpoints(),
+            "agree": self.majority,
         }
 
     @staticmethod
@@ -139,7 +114,7 @@ class PlayedNem:
         """
         if not 0 < depth <= len(self.ledger.blocks) - 2:
             raise ValueError(f"of {len(self.ledger.blocks) - 2} blocks after the opening, {depth} can't be undone")
-        self._check_time(time)
+        check_time(time, parent=self.time)
         waiting = dict(self.ledger.pool)
         undone = self.ledger.undo(depth)
         held: list[list[Json]] = [[], *(transactions_of(mined) for mined in undone)]
@@ -152,12 +127,8 @@ class PlayedNem:
         return self.ledger.units(Address(account), token)
 
     def _mine(self, transactions: Sequence[Json], *, time: datetime) -> None:
-        self._check_time(time)
+        check_time(time, parent=self.time)
         self.ledger.mine(transactions, after=time - self.time)
-
-    def _check_time(self, time: datetime) -> None:
-        if time <= self.time:
-            raise ValueError(f"a block comes after its parent: {time} is not after {self.time}")
 
     def _check(self, purse: Purse, *, units: int) -> None:
         account, token = purse

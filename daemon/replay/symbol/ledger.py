@@ -16,7 +16,7 @@ from hashlib import sha3_256
 from connectors.base import Address
 from connectors.symbol.address import of_public_key, raw_of
 from connectors.symbol.networks import NETWORKS, Network
-from daemon.replay.evm.history import History
+from daemon.replay.history import History
 from daemon.replay.played import Overspent
 
 Json = dict[str, object]
@@ -288,7 +288,7 @@ class Ledger:
                 if account is not None:
                     self._appear(account, height=height)
             if step.multisig is not None:
-                self.multisigs.put(step.signer.address, value=step.multisig, height=height)
+                self.multisigs.put({step.signer.address: step.multisig}, height=height)
 
     def _pay(self, account: Address, mosaic: str, units: int, *, height: int) -> None:
         have = self.held(account, mosaic=mosaic)
@@ -297,7 +297,7 @@ class Ledger:
         self._put(account, mosaic, have + units, height=height)
 
     def _put(self, account: Address, mosaic: str, units: int, *, height: int) -> None:
-        self._units.put((account, mosaic), value=units, height=height)
+        self._units.put({(account, mosaic): units}, height=height)
         self._mosaics.setdefault(account, {})[mosaic] = None
         self.revisions[account] += 1
         self._changed[height - 1].add((account, mosaic))
@@ -308,8 +308,8 @@ class Ledger:
 
     def _undo(self, purses: Collection[Purse], *, above: int) -> None:
         accounts = {account for account, mosaic in purses if mosaic == ITSELF}
-        self._units.undo(purses, above=above)
-        self.multisigs.undo(accounts, above=above)
+        self._units.undo(above=above)
+        self.multisigs.undo(above=above)
         self.revisions.update(account for account, _ in purses)
         for account in accounts:
             if self._appeared.get(account, 0) > above:

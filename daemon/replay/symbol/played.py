@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Self
 
 from connectors.base import Address
 from connectors.symbol.address import NAMESPACE
-from daemon.replay.faults import Door, Faults
-from daemon.replay.played import Opening, Overspent
+from daemon.replay.played import Opening, Overspent, check_time
+from daemon.replay.served import Served
 from daemon.replay.symbol.ledger import XYM, Ledger, Person, Purse, digest, transfer
 from daemon.replay.symbol.node import SymbolNode
 
@@ -27,7 +24,7 @@ _people: dict[Address, Person] = {}
 """Whose address was asked for: a transaction names its signer by the public key, which can't be had from an address."""
 
 
-class PlayedSymbol:
+class PlayedSymbol(Served[SymbolNode]):
     """See `PlayedChain`. Fees go to the harvester; `ledger` may be asked and told directly.
 
     Blocks have the fee multiplier 1, and a transaction is as long as its fee, so that every fee can be told as it is.
@@ -38,41 +35,28 @@ class PlayedSymbol:
         self.ledger = Ledger({}, time=opening.time, mosaics=mosaics, fee_multiplier=1)
         for (account, token), units in opening.purses.items():
             self.ledger.grant(Address(account), mosaic=token or XYM, units=units)
-        self.faults: Sequence[Faults] = [Faults() for _ in range(opening.nodes)]
-        self._doors = [
-            Door(faults, simulation=opening.simulation, seed=opening.seed + number)
-            for number, faults in enumerate(self.faults)
-        ]
-        self.nodes = [SymbolNode(self.ledger, door=door) for door in self._doors]
+        super().__init__(opening, made=lambda doors: [SymbolNode(self.ledger, door=door) for door in doors])
         self._numbers = itertools.count()
         self._waiting: Counter[Purse] = Counter()
         """What waiting transactions bring and take, in units."""
-        """What waiting transactions take."""
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            for node in self.nodes:
-                await stack.enter_async_context(node)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
 
     @property
-    def requests(self) -> int:
-        """That all nodes have answered so far."""
-        return sum(door.requests for door in self._doors)
+    def time(self) -> datetime:
+        """Of the newest block."""
+        return self.ledger.tip.time
+
+    @property
+    def tip(self) -> str:
+        """The hash of the newest block."""
+        return self.ledger.tip.hash
 
     def settings(self) -> dict[str, object]:
         """This chain's section of a configuration. A majority of its nodes has to agree.
 
         These nodes tell account states together with their block, so that no block has to settle first.
         """
-        endpoints = [{"url": node.url, "name": f"node-{number}"} for number, node in enumerate(self.nodes, start=1)]
-        agree = len(self.nodes) // 2 + 1
-        return {"kind": "symbol", "network": "mainnet", "endpoints": endpoints, "agree": agree, "settle": "0s"}
+        agreed = {"endpoints": self.endpoints(), "agree": self.majority}
+        return {"kind": "symbol", "network": "mainnet", **agreed, "settle": "0s"}
 
     @staticmethod
     def account(name: str) -> str:
@@ -108,7 +92,7 @@ class PlayedSymbol:
 
     def mine(self, *, time: datetime) -> None:
         """A block with all that waits. ValueError when it does not come after the newest."""
-        self._check(time)
+        check_time(time, parent=self.time, apart=SHORTEST)
         self.ledger.mine(*self.ledger.unconfirmed.values(), time=time)
         self.ledger.final = max(self.ledger.final, self.ledger.tip.height - FINAL_DEPTH)
         self._waiting.clear()
@@ -121,7 +105,7 @@ class PlayedSymbol:
         """
         if not 0 < depth < self.ledger.tip.height:
             raise ValueError(f"of {self.ledger.tip.height - 1} blocks after the first, {depth} can't be undone")
-        self._check(time)
+        check_time(time, parent=self.time, apart=SHORTEST)
         undone = self.ledger.undo(depth)
         held = [(), *(block.transactions for block in undone)]
         for transactions, moment in zip(held, [*(block.time for block in undone), time], strict=True):
@@ -130,7 +114,3 @@ class PlayedSymbol:
     def units(self, account: str, token: str | None = None) -> int:
         """What an account has now, without what waits."""
         return self.ledger.held(Address(account), mosaic=token or XYM)
-
-    def _check(self, time: datetime) -> None:
-        if time < self.ledger.tip.time + SHORTEST:
-            raise ValueError(f"a block comes after its parent: {time} is not after {self.ledger.tip.time}")

@@ -46,3 +46,14 @@ def test_a_draft_changes_nothing_until_it_is_put() -> None:
     assert (draft["a"], draft["b"], history.at("a")) == (5, 0, 1)
     history.put(draft.changed, height=2)
     assert (history.at("a"), history.at("a", height=1)) == (5, 1)
+
+
+def test_a_history_keeps_changes_only_and_forgets_keys_of_which_nothing_is_left() -> None:
+    history = History[str, int](0)
+    history.put({"a": 1}, height=0)
+    history.put({"a": 5, "b": 2}, height=3)
+    history.put({"b": 4}, height=3)
+    assert [history.at("a", height=height) for height in (0, 2, 3, 99)] == [1, 1, 5, 5]
+    assert (history.at("b", height=2), history.at("b")) == (0, 4)
+    history.undo(above=2)
+    assert (history.at("a"), history.at("b"), list(history)) == (1, 0, ["a"])

@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from daemon.replay.bitcoin.played import PlayedBitcoin
-from daemon.replay.simulation import Simulation
-from tests.played_bitcoin import BEGIN, opening
+from tests.played_bitcoin import ground
 
 PATIENCE = 30.0
 
@@ -23,8 +22,7 @@ PATIENCE = 30.0
 @asynccontextmanager
 async def played(balances: Mapping[str, int], *, nodes: int = 1, seed: int = 1) -> AsyncIterator[PlayedBitcoin]:
     """On simulated time that nobody moves."""
-    begun = opening(balances, simulation=Simulation(BEGIN), nodes=nodes, seed=seed)
-    async with PlayedBitcoin(begun) as chain:
+    async with ground(balances).opened(nodes=nodes, seed=seed) as chain:
         yield chain
 
 

@@ -11,15 +11,13 @@ from connectors.bitcoin.config import BitcoinConfig
 from daemon.replay.bitcoin.played import PlayedBitcoin
 from daemon.replay.played import Opening, Overspent, PlayedChain, PlayedToken
 from daemon.replay.simulation import Simulation
-from tests.played_bitcoin import BEGIN, COLD, CUSTOMER, HOT, THIEF, WHOLE, opening
+from tests.played_bitcoin import BEGIN, COLD, CUSTOMER, HOT, THIEF, WHOLE, ground
 from tests.tasks import left_behind
 from tests.unit.replay.bitcoin.asking import Core, played, urls
 
 
 def begun(**balances: int) -> Opening:
-    return opening(
-        {PlayedBitcoin.account(name): units for name, units in balances.items()}, simulation=Simulation(BEGIN)
-    )
+    return ground({PlayedBitcoin.account(name): units for name, units in balances.items()}).opening()
 
 
 async def test_it_is_a_played_chain() -> None:
@@ -50,7 +48,7 @@ def test_there_are_no_tokens() -> None:
 
 def test_a_chain_needs_a_node() -> None:
     with pytest.raises(ValueError, match="node"):
-        PlayedBitcoin(opening({HOT: 5}, simulation=Simulation(BEGIN), nodes=0))
+        ground({HOT: 5}).opened(nodes=0)
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 3])

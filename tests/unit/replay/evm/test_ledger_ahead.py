@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.replay.evm.history import History
 from daemon.replay.evm.ledger import EvmLedger, Transfer
 from daemon.replay.played import Overspent, Purse
 
@@ -309,17 +308,3 @@ def test_every_height_equals_a_replay_of_the_blocks_from_the_first(
         assert {purse: ledger.balance(purse, height=height) for purse in purses} == purses
         assert {account: ledger.sent(account, height=height) for account in ACCOUNTS} == sent
         assert {account: ledger.storage(account, slot=0, height=height) for account in ACCOUNTS} == stored
-
-
-# ── history ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_history_keeps_changes_only_and_forgets_keys_of_which_nothing_is_left() -> None:
-    history: History[str, int] = History(0, first={"a": 1})
-    history.put("a", value=5, height=3)
-    history.put("b", value=2, height=3)
-    history.put("b", value=4, height=3)
-    assert [history.at("a", height=height) for height in (0, 2, 3, 99)] == [1, 1, 5, 5]
-    assert (history.at("b", height=2), history.at("b")) == (0, 4)
-    history.undo(["a", "b", "c"], above=2)
-    assert (history.at("a"), history.at("b"), list(history)) == (1, 0, ["a"])

@@ -10,25 +10,16 @@ import pytest
 from connectors.symbol.address import canonical, mosaic_id, of_public_key
 from connectors.symbol.networks import NETWORKS
 from daemon.replay.played import Overspent, PlayedChain
-from daemon.replay.simulation import Simulation
 from daemon.replay.symbol.ledger import HARVESTER, INFLATION
 from daemon.replay.symbol.played import PlayedSymbol
-from tests.integration.played_symbol import (
-    BLOCK,
-    GOLD,
-    PLENTY,
-    START,
-    STRANGERS,
-    Traffic,
-    accounts,
-    opened,
-)
+from tests.drilled import BLOCK, Traffic
+from tests.played_symbol import GOLD, GROUND, PLENTY, START, STRANGERS, accounts, ground
 
 FIRST, SECOND = accounts(2)
 
 
 def test_it_is_what_a_scenario_needs() -> None:
-    played: PlayedChain = opened(Simulation(START), nodes=2)
+    played: PlayedChain = GROUND.opened(nodes=2)
     assert len(played.faults) == 2
     assert PlayedSymbol.account("x") == PlayedSymbol.account("x") != PlayedSymbol.account("y")
     assert canonical(PlayedSymbol.account("x"), network=NETWORKS["mainnet"]) == PlayedSymbol.account("x")
@@ -36,13 +27,13 @@ def test_it_is_what_a_scenario_needs() -> None:
 
 
 def test_who_pays_is_named_by_the_key_that_its_address_is_made_of() -> None:
-    played = opened(Simulation(START))
+    played = GROUND.opened()
     sent = played.ledger.unconfirmed[played.pay(FIRST, SECOND, units=1)]
     assert of_public_key(sent.signer.key, network=NETWORKS["mainnet"]) == FIRST
 
 
 def test_an_address_whose_public_key_nobody_knows_is_paid_but_does_not_pay() -> None:
-    played = opened(Simulation(START))
+    played = GROUND.opened()
     known_elsewhere = "NCHEST3QRQS4JZGOO64TH7NFJ2A63YA7TM2K5EQ"
     played.pay(FIRST, known_elsewhere, units=5)
     played.mine(time=START + BLOCK)
@@ -52,7 +43,7 @@ def test_an_address_whose_public_key_nobody_knows_is_paid_but_does_not_pay() -> 
 
 
 def test_more_than_there_is_cannot_be_spent_and_what_waits_is_spent() -> None:
-    played = opened(Simulation(START))
+    played = GROUND.opened()
     have = played.units(FIRST)
     played.pay(FIRST, SECOND, units=have - 10, fee=4)
     with pytest.raises(Overspent, match=f"{FIRST} has 6 units of the native coin left, not 7"):
@@ -66,7 +57,7 @@ def test_more_than_there_is_cannot_be_spent_and_what_waits_is_spent() -> None:
 
 
 def test_fees_go_to_the_harvester_and_nothing_else_is_lost() -> None:
-    played = opened(Simulation(START), watched=2)
+    played = ground(2).opened()
     total = played.units(FIRST) + played.units(SECOND)
     played.pay(FIRST, SECOND, units=5, fee=30)
     played.pay(FIRST, SECOND, units=5, token=GOLD, fee=12)
@@ -77,7 +68,7 @@ def test_fees_go_to_the_harvester_and_nothing_else_is_lost() -> None:
 
 
 def test_a_reorganisation_keeps_payments_and_makes_other_blocks_one_more_with_times_that_rise() -> None:
-    played = opened(Simulation(START))
+    played = GROUND.opened()
     for number in range(1, 5):
         played.pay(FIRST, SECOND, units=number, fee=1)
         played.mine(time=START + number * BLOCK)
@@ -98,7 +89,7 @@ def test_a_reorganisation_keeps_payments_and_makes_other_blocks_one_more_with_ti
 
 @pytest.mark.parametrize("depth", [0, 3, 4])
 def test_no_more_than_there_is_can_be_undone(depth: int) -> None:
-    played = opened(Simulation(START))
+    played = GROUND.opened()
     for number in range(1, 3):
         played.mine(time=START + number * BLOCK)
     with pytest.raises(ValueError, match="can't be undone"):
@@ -106,7 +97,7 @@ def test_no_more_than_there_is_can_be_undone(depth: int) -> None:
 
 
 def test_no_block_is_older_than_its_parent() -> None:
-    played = opened(Simulation(START))
+    played = GROUND.opened()
     played.mine(time=START + BLOCK)
     with pytest.raises(ValueError, match="comes after its parent"):
         played.mine(time=START + BLOCK)
@@ -117,8 +108,8 @@ def test_no_block_is_older_than_its_parent() -> None:
 def test_the_same_calls_give_the_same_hashes() -> None:
     tips = []
     for _ in range(2):
-        played = opened(Simulation(START))
-        traffic = Traffic(played, watched=accounts(8))
+        played = GROUND.opened()
+        traffic = Traffic(played, ground=GROUND)
         for number in range(1, 6):
             traffic.pay()
             played.mine(time=START + number * BLOCK)
@@ -129,7 +120,7 @@ def test_the_same_calls_give_the_same_hashes() -> None:
 
 def test_a_year_of_blocks_leaves_no_more_than_what_changed() -> None:
     """Hours without a payment cost a block each and nothing in the histories of who is not paid."""
-    played = opened(Simulation(START), watched=200)
+    played = ground(200).opened()
     played.pay(STRANGERS[0], FIRST, units=1)
     for hour in range(1, 365 * 24 + 1):
         played.mine(time=START + timedelta(hours=hour))

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import fields
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from connectors.base import Address, Disagreement, Stage, Token, Watch
+from connectors.base import Disagreement, Stage, Watch
 from connectors.errors import Reason
 from daemon.replay.faults import Faults
-from daemon.replay.nem.played import PlayedNem
-from daemon.replay.played import PlayedToken
-from tests.integration.drilled import BLOCK, START, Drill, Ground, drill
-
-COIN = PlayedNem.contract("COIN")
-XEM, MOSAIC = Token("nem", None, 6), Token("nem", COIN, 2)
-ACCOUNTS = tuple(Address(PlayedNem.account(f"wallet {number}")) for number in range(1, 9))
-STRANGERS = tuple(PlayedNem.account(f"stranger {number}") for number in range(1, 4))
-GROUND = Ground("nem", Watch("nem", ACCOUNTS, (XEM, MOSAIC)), STRANGERS, [PlayedToken(COIN, "COIN", 2)], PlayedNem)
-
-
-@asynccontextmanager
-async def drilled(*, nodes: int = 1, **settings: object) -> AsyncIterator[Drill[PlayedNem]]:
-    async with drill(GROUND, nodes=nodes, **settings) as running:
-        yield running
+from tests.drilled import BLOCK, FAULTS, drill, take_on
+from tests.played_nem import ACCOUNTS, GROUND, START, STRANGERS, XEM
 
 
 async def test_every_block_is_read_exactly() -> None:
-    async with drilled() as running:
+    async with drill(GROUND) as running:
         running.assert_exact()
         for _ in range(30):
             await running.blocks(1)
@@ -39,11 +24,11 @@ async def test_every_block_is_read_exactly() -> None:
 
 
 async def test_every_payment_is_told_once_when_it_waits_and_once_when_it_is_mined() -> None:
-    async with drilled() as running:
+    async with drill(GROUND) as running:
         name = running.played.pay(ACCOUNTS[0], STRANGERS[0], units=5, fee=7)
-        await running.run_until(START + 2 * BLOCK)
+        await running.until(START + 2 * BLOCK)
         assert [(one.transaction, one.stage) for one in running.listener.movements] == [(name, Stage.PENDING)]
-        assert running.listener.known == GROUND.truth(running.played)
+        assert running.listener.known == running.truth
         running.played.mine(time=START + 3 * BLOCK)
         await running.settle()
         assert [(one.transaction, one.stage) for one in running.listener.movements[1:]] == [(name, Stage.MINED)]
@@ -53,48 +38,35 @@ async def test_every_payment_is_told_once_when_it_waits_and_once_when_it_is_mine
 
 @pytest.mark.parametrize("nodes", [1, 3])
 async def test_a_reorganisation_of_depth_three_is_told_with_its_depth_and_read_exactly(nodes: int) -> None:
-    async with drilled(nodes=nodes) as running:
+    async with drill(GROUND, nodes=nodes) as running:
         await running.blocks(6)
         await running.reorganise(3)
         running.assert_exact()
-        assert [update.reorg_depth for update in running.listener.updates if update.reorg_depth] == [3]
+        assert running.listener.reorgs == [3]
         await running.blocks(2)
         running.assert_exact()
 
 
 async def test_an_hour_costs_a_request_when_nothing_happened_and_three_when_an_account_moved() -> None:
     """Of a node: its newest block; the account; the newest block again, when what was read has settled."""
-    watch = Watch("nem", ACCOUNTS, (XEM,))
-    ground = Ground("nem", watch, STRANGERS, GROUND.tokens, PlayedNem)
+    ground = replace(GROUND, watch=Watch("nem", ACCOUNTS, (XEM,)))
     async with drill(ground, poll="1h", sweep="30d", pending_accounts=0) as running:
         for hour, payments, cost in [(1, 0, 1), (2, 1, 3), (3, 0, 1), (4, 1, 3)]:
             before = running.played.requests
-            await running.run_until(START + timedelta(hours=hour, minutes=-30))
+            await running.until(START + timedelta(hours=hour, minutes=-30))
             if payments:
                 running.played.pay(STRANGERS[0], ACCOUNTS[0], units=5)
                 running.played.mine(time=running.simulation.now())
-            await running.run_until(START + timedelta(hours=hour, minutes=5))
+            await running.until(START + timedelta(hours=hour, minutes=5))
             assert running.played.requests - before == cost
             running.assert_exact()
-
-
-FAULTS = {
-    "slow": Faults(latency=timedelta(milliseconds=200)),
-    "failing now and then": Faults(failing=0.05),
-    "failing often": Faults(failing=0.5),
-    "failing always": Faults(failing=1.0),
-    "throttled": Faults(per_second=2),
-    "behind": Faults(behind=2),
-    "lying": Faults(lying=True),
-    "all at once": Faults(timedelta(milliseconds=200), failing=0.05, per_second=5, behind=1, lying=True),
-}
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_one_bad_node_of_three_changes_nothing_in_what_is_read(fault: Faults) -> None:
     """Whatever is wrong with it, and through a reorganisation: the other two agree."""
-    async with drilled(nodes=3) as running:
-        _make(running, node=1, as_=fault)
+    async with drill(GROUND, nodes=3) as running:
+        take_on(running.faults[1], fault)
         for _ in range(8):
             await running.blocks(1)
             running.assert_exact()
@@ -105,24 +77,24 @@ async def test_one_bad_node_of_three_changes_nothing_in_what_is_read(fault: Faul
 @pytest.mark.parametrize("name", ["slow", "failing now and then", "throttled"])
 async def test_a_single_bad_node_is_read_exactly_in_the_end(name: str) -> None:
     """What is late or was refused is asked again."""
-    async with drilled(pending_accounts=2) as running:
-        _make(running, node=0, as_=FAULTS[name])
+    async with drill(GROUND, pending_accounts=2) as running:
+        take_on(running.faults[0], FAULTS[name])
         await running.blocks(12)
-        _make(running, node=0, as_=Faults())
+        take_on(running.faults[0], Faults())
         await running.blocks(3)
         running.assert_exact()
 
 
 async def test_every_node_may_be_slow_and_fail_while_one_lies_and_the_chain_reorganises() -> None:
     """The drill that every scenario is run with, too: never a wrong number, and the truth after one good minute."""
-    async with drilled(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         for faults in running.faults:
             faults.latency, faults.failing = timedelta(milliseconds=200), 0.05
         running.faults[2].lying = True
-        seen = {running.played.tip: GROUND.truth(running.played)}
+        seen = {running.played.tip: running.truth}
         for number in range(20):
             await (running.reorganise(3) if number == 10 else running.blocks(1))
-            seen[running.played.tip] = GROUND.truth(running.played)
+            seen[running.played.tip] = running.truth
             told = running.listener.known
             assert {key: seen[str(running.listener.tip)][key] for key in told} == told
         for faults in running.faults:
@@ -133,13 +105,13 @@ async def test_every_node_may_be_slow_and_fail_while_one_lies_and_the_chain_reor
 
 async def test_the_liar_is_named_with_what_it_said() -> None:
     """agree: 2 of 3. The truth is held, and each number that the liar forged is evidence against it."""
-    async with drilled(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         running.faults[2].lying = True
         disputes: tuple[Disagreement, ...] = ()
         while not disputes:  # it lies about what it is asked for, so only about accounts that a block touches
             await running.blocks(1)
             running.assert_exact()
-            disputes = tuple(dispute for update in running.listener.updates for dispute in update.disagreements)
+            disputes = tuple(running.listener.disagreements)
         for dispute in disputes:
             units = running.played.units(dispute.account, dispute.token.contract)
             told = {"node-1": str(units), "node-2": str(units), "node-3": str(units + units // 100 + 1)}
@@ -148,7 +120,7 @@ async def test_the_liar_is_named_with_what_it_said() -> None:
 
 
 async def test_nodes_that_are_all_behind_are_read_where_they_are() -> None:
-    async with drilled(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         for faults in running.faults:
             faults.behind = 4
         await running.blocks(10)
@@ -156,12 +128,12 @@ async def test_nodes_that_are_all_behind_are_read_where_they_are() -> None:
         assert running.listener.tip == block.hash
         units = running.played.ledger.world(block.height).units
         assert running.listener.known == {
-            (account, token): units[account, token.contract] for account, token in GROUND.truth(running.played)
+            (account, token): units[account, token.contract] for account, token in running.truth
         }
 
 
 async def test_a_chain_whose_nodes_all_fail_is_a_failure_and_never_a_zero() -> None:
-    async with drilled(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         await running.blocks(1)
         known, heard = dict(running.listener.known), len(running.listener.updates)
         for faults in running.faults:
@@ -177,7 +149,7 @@ async def test_a_chain_whose_nodes_all_fail_is_a_failure_and_never_a_zero() -> N
 
 
 async def test_a_throttled_node_is_seen_as_such() -> None:
-    async with drilled() as running:
+    async with drill(GROUND) as running:
         running.faults[0].per_second = 1
         await running.blocks(5)
         (stats,) = running.connector.stats()
@@ -185,13 +157,8 @@ async def test_a_throttled_node_is_seen_as_such() -> None:
 
 
 async def test_a_failing_node_is_seen_as_such() -> None:
-    async with drilled(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         running.faults[1].failing = 1.0
         await running.blocks(5)
         failed = [stats.provider for stats in running.connector.stats() if stats.errors.get(Reason.UNAVAILABLE)]
         assert failed == ["node-2"]
-
-
-def _make(running: Drill[PlayedNem], *, node: int, as_: Faults) -> None:
-    for field in fields(as_):
-        setattr(running.faults[node], field.name, getattr(as_, field.name))

@@ -10,18 +10,8 @@ import pytest
 from connectors.base import Disagreement
 from connectors.errors import Reason
 from daemon.replay.faults import Faults
-from daemon.replay.simulation import Simulation
-from tests.integration.played_symbol import (
-    BLOCK,
-    COIN,
-    FEE,
-    GOLD,
-    START,
-    STRANGERS,
-    accounts,
-    drill,
-    opened,
-)
+from tests.drilled import BLOCK, FAULTS, drill, take_on
+from tests.played_symbol import COIN, FEE, GOLD, GROUND, START, STRANGERS, accounts
 
 FIRST, SECOND = accounts(2)
 
@@ -30,16 +20,16 @@ FIRST, SECOND = accounts(2)
 
 @pytest.mark.parametrize("nodes", [1, 3])
 async def test_every_block_is_read_exactly(nodes: int) -> None:
-    async with drill(nodes=nodes) as running:
+    async with drill(GROUND, nodes=nodes) as running:
         running.assert_exact()
         for _ in range(20):
             await running.blocks(1)
             running.assert_exact()
-        assert [update for update in running.listener.updates if update.failure or update.unread] == []
+        assert running.listener.troubles == []
 
 
 async def test_a_payment_is_pending_before_it_is_mined_and_counts_only_then() -> None:
-    async with drill() as running:
+    async with drill(GROUND) as running:
         before = running.truth
         sent = running.played.pay(STRANGERS[0], FIRST, units=5, fee=FEE)
         await running.until(START + 3 * BLOCK)
@@ -53,7 +43,7 @@ async def test_a_payment_is_pending_before_it_is_mined_and_counts_only_then() ->
 
 
 async def test_a_fee_is_told_as_it_was_paid_and_leaves_the_payer() -> None:
-    async with drill() as running:
+    async with drill(GROUND) as running:
         before = running.truth
         sent = running.played.pay(FIRST, STRANGERS[0], units=7, fee=123)
         running.played.mine(time=START + BLOCK)
@@ -65,17 +55,17 @@ async def test_a_fee_is_told_as_it_was_paid_and_leaves_the_payer() -> None:
 
 @pytest.mark.parametrize("nodes", [1, 3])
 async def test_a_reorganisation_of_depth_three_is_told_with_its_depth_and_read_exactly(nodes: int) -> None:
-    async with drill(nodes=nodes) as running:
+    async with drill(GROUND, nodes=nodes) as running:
         await running.blocks(6)
         await running.reorganise(3)
         running.assert_exact()
-        assert [update.reorg_depth for update in running.listener.updates if update.reorg_depth] == [3]
+        assert running.listener.reorgs == [3]
         await running.blocks(2)
         running.assert_exact()
 
 
 async def test_payments_of_undone_blocks_end_up_mined_in_the_other_ones() -> None:
-    async with drill() as running:
+    async with drill(GROUND) as running:
         sent = running.played.pay(STRANGERS[0], FIRST, units=5)
         await running.blocks(2)
         await running.reorganise(2)
@@ -87,7 +77,7 @@ async def test_payments_of_undone_blocks_end_up_mined_in_the_other_ones() -> Non
 
 
 async def test_hours_between_blocks_are_read_with_one_poll_a_block() -> None:
-    async with drill(poll="1h", max_age="3h", max_tip_age="20h") as running:
+    async with drill(GROUND, poll="1h", max_age="3h", max_tip_age="20h") as running:
         running.interval = timedelta(hours=1)
         await running.blocks(1)
         heard, requests = len(running.listener.updates), running.played.requests
@@ -100,23 +90,12 @@ async def test_hours_between_blocks_are_read_with_one_poll_a_block() -> None:
 
 # ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-FAULTS = {
-    "slow": Faults(latency=timedelta(milliseconds=200)),
-    "failing now and then": Faults(failing=0.05),
-    "failing often": Faults(failing=0.5),
-    "failing always": Faults(failing=1.0),
-    "throttled": Faults(per_second=2),
-    "behind": Faults(behind=2),
-    "lying": Faults(lying=True),
-    "all at once": Faults(timedelta(milliseconds=200), failing=0.05, per_second=5, behind=1, lying=True),
-}
-
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_one_bad_node_of_three_changes_nothing_in_what_is_read(fault: Faults) -> None:
     """Whatever is wrong with it, and through a reorganisation: the other two agree."""
-    async with drill(nodes=3) as running:
-        _take_on(running.faults[1], fault)
+    async with drill(GROUND, nodes=3) as running:
+        take_on(running.faults[1], fault)
         for _ in range(6):
             await running.blocks(1)
             running.assert_exact()
@@ -127,24 +106,24 @@ async def test_one_bad_node_of_three_changes_nothing_in_what_is_read(fault: Faul
 @pytest.mark.parametrize("name", ["slow", "failing now and then", "throttled"])
 async def test_a_single_bad_node_is_read_exactly_in_the_end(name: str) -> None:
     """What is late or was refused is asked again."""
-    async with drill() as running:
-        _take_on(running.faults[0], FAULTS[name])
+    async with drill(GROUND) as running:
+        take_on(running.faults[0], FAULTS[name])
         await running.blocks(10)
-        _take_on(running.faults[0], Faults())
+        take_on(running.faults[0], Faults())
         await running.blocks(2)
         running.assert_exact()
 
 
 async def test_every_node_may_be_slow_and_fail_while_one_lies_and_the_chain_reorganises() -> None:
     """The drill that every scenario is run with, too: never a wrong number, and the truth after two good minutes."""
-    async with drill(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         for faults in running.faults:
             faults.latency, faults.failing = timedelta(milliseconds=200), 0.05
         running.faults[2].lying = True
-        seen = {running.played.ledger.tip.hash: running.truth}
+        seen = {running.played.tip: running.truth}
         for number in range(16):
             await (running.reorganise(3) if number == 8 else running.blocks(1))
-            seen[running.played.ledger.tip.hash] = running.truth
+            seen[running.played.tip] = running.truth
             assert running.listener.tip in seen
             assert running.listener.known == seen[str(running.listener.tip)]
         for faults in running.faults:
@@ -155,14 +134,14 @@ async def test_every_node_may_be_slow_and_fail_while_one_lies_and_the_chain_reor
 
 async def test_the_liar_is_named_with_what_it_said() -> None:
     """agree: 2 of 3. The truth is held, and each number that the liar forged is evidence against it."""
-    async with drill(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         running.faults[2].lying = True
         disputes: tuple[Disagreement, ...] = ()
         while not disputes:  # a machine that stood still for a moment may have taken the liar for too slow to be heard
             await running.blocks(1)
             running.assert_exact()
             disputes = running.listener.updates[-1].disagreements
-        assert {dispute.tip.hash for dispute in disputes} == {running.played.ledger.tip.hash}
+        assert {dispute.tip.hash for dispute in disputes} == {running.played.tip}
         assert len(disputes) == len(running.truth)
         for dispute in disputes:
             told, units = dict(dispute.answers), running.truth[dispute.account, dispute.token]
@@ -171,7 +150,7 @@ async def test_the_liar_is_named_with_what_it_said() -> None:
 
 
 async def test_an_emptied_account_is_as_full_as_in_the_beginning_by_a_liar() -> None:
-    async with drill(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         running.faults[0].lying = True
         first = running.truth[FIRST, COIN]
         for token in (GOLD, None):
@@ -190,7 +169,7 @@ async def test_an_emptied_account_is_as_full_as_in_the_beginning_by_a_liar() -> 
 
 
 async def test_nodes_that_are_all_behind_are_read_where_they_are() -> None:
-    async with drill(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         for faults in running.faults:
             faults.behind = 4
         await running.blocks(8)
@@ -199,12 +178,12 @@ async def test_nodes_that_are_all_behind_are_read_where_they_are() -> None:
         assert block is not None
         assert running.listener.tip == block.hash
         assert {account: units for (account, token), units in running.listener.known.items() if token == COIN} == {
-            account: ledger.held(account, height=5) for account in running.listener.watch.accounts
+            account: ledger.held(account, height=5) for account in running.ground.watch.accounts
         }
 
 
 async def test_a_chain_whose_nodes_all_fail_is_a_failure_and_never_a_zero() -> None:
-    async with drill(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         await running.blocks(1)
         known, heard = dict(running.listener.known), len(running.listener.updates)
         for faults in running.faults:
@@ -226,8 +205,8 @@ async def test_a_chain_whose_nodes_all_fail_is_a_failure_and_never_a_zero() -> N
     ids=["throttled", "failing"],
 )
 async def test_a_node_that_refuses_is_seen_as_such(fault: Faults, reason: Reason) -> None:
-    async with drill() as running:
-        _take_on(running.faults[0], fault)
+    async with drill(GROUND) as running:
+        take_on(running.faults[0], fault)
         await running.blocks(4)
         (stats,) = running.connector.stats()
         assert set(stats.errors) == {reason}
@@ -242,15 +221,15 @@ async def test_a_node_that_refuses_is_seen_as_such(fault: Faults, reason: Reason
     ids=["failing", "throttled"],
 )
 async def test_a_node_refuses_in_the_words_of_http(fault: Faults, status: int, headers: dict[str, str]) -> None:
-    async with opened(Simulation(START)) as played, aiohttp.ClientSession() as session:
-        _take_on(played.faults[0], fault)
+    async with GROUND.opened() as played, aiohttp.ClientSession() as session:
+        take_on(played.faults[0], fault)
         async with session.get(f"{played.nodes[0].url}/chain/info") as response:
             assert response.status == status
             assert {name: response.headers.get(name) for name in headers} == headers
 
 
 async def test_what_its_nodes_were_asked_is_counted_together() -> None:
-    async with opened(Simulation(START), nodes=2) as played, aiohttp.ClientSession() as session:
+    async with GROUND.opened(nodes=2) as played, aiohttp.ClientSession() as session:
         for node in (*played.nodes, played.nodes[0]):
             async with session.get(f"{node.url}/chain/info") as response:
                 assert response.status == 200
@@ -258,7 +237,7 @@ async def test_what_its_nodes_were_asked_is_counted_together() -> None:
 
 
 async def test_a_node_that_is_behind_tells_blocks_balances_and_pools_of_then() -> None:
-    async with opened(Simulation(START)) as played, aiohttp.ClientSession() as session:
+    async with GROUND.opened() as played, aiohttp.ClientSession() as session:
         played.pay(STRANGERS[0], FIRST, units=5)
         before = played.units(FIRST)
         for number in range(1, 3):
@@ -275,8 +254,3 @@ async def test_a_node_that_is_behind_tells_blocks_balances_and_pools_of_then() -
         async with session.post(f"{url}/accounts", json={"addresses": [FIRST]}) as response:
             (told,) = await response.json()
         assert {"id": "6BED913FA20223F8", "amount": str(before)} in told["account"]["mosaics"]
-
-
-def _take_on(faults: Faults, fault: Faults) -> None:
-    for field in ("latency", "failing", "per_second", "behind", "lying"):
-        setattr(faults, field, getattr(fault, field))

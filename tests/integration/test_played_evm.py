@@ -2,92 +2,71 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import aiohttp
 import pytest
 
-from connectors import CONNECTORS
 from connectors.base import Connector, Disagreement
 from connectors.errors import Reason
 from connectors.evm.address import canonical
+from connectors.evm.config import EvmConfig
 from daemon.replay.evm.played import PlayedEvm
 from daemon.replay.faults import Faults
 from daemon.replay.played import PlayedChain
-from daemon.replay.simulation import Simulation
-from tests.integration.played_evm import (
-    ACCOUNTS,
+from tests.drilled import (
     BLOCK,
-    COIN,
-    START,
-    STRANGERS,
-    WATCH,
-    Drill,
-    Listener,
+    FAULTS,
     Traffic,
-    configured,
+    connected,
     drill,
-    opened,
-    truth,
+    listening,
+    take_on,
 )
-
-DEADLINE = 30.0  # seconds of real time, generous for a loaded machine
+from tests.played_evm import ACCOUNTS, COIN, GROUND, START, STRANGERS, WATCH
 
 # ── in simulated time ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_every_block_is_read_exactly() -> None:
-    async with drill() as running:
+    async with drill(GROUND) as running:
         running.assert_exact()
         for _ in range(30):
             await running.blocks(1)
             running.assert_exact()
-        assert [update for update in running.listener.updates if update.failure or update.unread] == []
+        assert running.listener.troubles == []
 
 
 @pytest.mark.parametrize("nodes", [1, 3])
 async def test_a_reorganisation_of_depth_three_is_told_with_its_depth_and_read_exactly(nodes: int) -> None:
-    async with drill(nodes=nodes) as running:
+    async with drill(GROUND, nodes=nodes) as running:
         await running.blocks(6)
         await running.reorganise(3)
         running.assert_exact()
-        assert [update.reorg_depth for update in running.listener.updates if update.reorg_depth] == [3]
+        assert running.listener.reorgs == [3]
         await running.blocks(2)
         running.assert_exact()
 
 
 async def test_what_waits_is_not_counted_before_it_is_mined() -> None:
-    async with drill() as running:
-        before = truth(running.played)
+    async with drill(GROUND) as running:
+        before = running.truth
         running.played.pay(STRANGERS[0], ACCOUNTS[0], units=5)
-        await running.simulation.run_until(START + 3 * BLOCK, settled=_nothing)
+        await running.until(START + 3 * BLOCK)
         assert running.listener.known == before
         running.played.mine(time=START + 3 * BLOCK)
         await running.settle()
         assert running.listener.known[ACCOUNTS[0], COIN] == before[ACCOUNTS[0], COIN] + 5
 
 
-FAULTS = {
-    "slow": Faults(latency=timedelta(milliseconds=200)),
-    "failing now and then": Faults(failing=0.05),
-    "failing often": Faults(failing=0.5),
-    "failing always": Faults(failing=1.0),
-    "throttled": Faults(per_second=2),
-    "behind": Faults(behind=2),
-    "lying": Faults(lying=True),
-    "all at once": Faults(timedelta(milliseconds=200), failing=0.05, per_second=5, behind=1, lying=True),
-}
-
-
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_one_bad_node_of_three_changes_nothing_in_what_is_read(fault: Faults) -> None:
     """Whatever is wrong with it, and through a reorganisation: the other two agree."""
-    async with drill(nodes=3) as running:
-        _make(running, node=1, as_=fault)
+    async with drill(GROUND, nodes=3) as running:
+        take_on(running.faults[1], fault)
         for _ in range(8):
             await running.blocks(1)
             running.assert_exact()
@@ -98,8 +77,8 @@ async def test_one_bad_node_of_three_changes_nothing_in_what_is_read(fault: Faul
 @pytest.mark.parametrize("name", ["slow", "failing now and then", "throttled"])
 async def test_a_single_bad_node_is_read_exactly_in_the_end(name: str) -> None:
     """What is late or was refused is asked again."""
-    async with drill() as running:
-        _make(running, node=0, as_=FAULTS[name])
+    async with drill(GROUND) as running:
+        take_on(running.faults[0], FAULTS[name])
         await running.blocks(12)
         running.faults[0].failing = 0.0
         await running.blocks(2)
@@ -108,14 +87,14 @@ async def test_a_single_bad_node_is_read_exactly_in_the_end(name: str) -> None:
 
 async def test_every_node_may_be_slow_fail_and_lag_while_one_lies_and_the_chain_reorganises() -> None:
     """The drill that every scenario is run with, too: never a wrong number, and the truth after one good minute."""
-    async with drill(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         for faults in running.faults:
             faults.latency, faults.failing = timedelta(milliseconds=200), 0.05
         running.faults[2].lying = True
-        seen = {running.played.ledger.tip.hash: truth(running.played)}
+        seen = {running.played.tip: running.truth}
         for number in range(20):
             await (running.reorganise(3) if number == 10 else running.blocks(1))
-            seen[running.played.ledger.tip.hash] = truth(running.played)
+            seen[running.played.tip] = running.truth
             assert running.listener.tip in seen
             assert running.listener.known == seen[str(running.listener.tip)]
         for faults in running.faults:
@@ -126,32 +105,32 @@ async def test_every_node_may_be_slow_fail_and_lag_while_one_lies_and_the_chain_
 
 async def test_the_liar_is_named_with_what_it_said() -> None:
     """agree: 2 of 3. The truth is held, and each number that the liar forged is evidence against it."""
-    async with drill(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         running.faults[2].lying = True
         disputes: tuple[Disagreement, ...] = ()
         while not disputes:  # a machine that stood still for a moment may have taken the liar for too slow to be heard
             await running.blocks(1)
             running.assert_exact()
             disputes = running.listener.updates[-1].disagreements
-        assert {dispute.tip.hash for dispute in disputes} == {running.played.ledger.tip.hash}
-        assert len(disputes) == len(truth(running.played))
+        assert {dispute.tip.hash for dispute in disputes} == {running.played.tip}
+        assert len(disputes) == len(running.truth)
         for dispute in disputes:
-            told, units = dict(dispute.answers), truth(running.played)[dispute.account, dispute.token]
+            told, units = dict(dispute.answers), running.truth[dispute.account, dispute.token]
             assert told == {"node-1": str(units), "node-2": str(units), "node-3": str(units + units // 100 + 1)}
         assert {one.provider for one in running.connector.stats() if one.disagreements} == {"node-3"}
 
 
 async def test_two_liars_of_three_are_not_refuted_and_not_hidden() -> None:
     """A majority that lies alike is believed, as anywhere; the honest node's word stands beside it."""
-    async with drill(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         running.faults[0].lying = running.faults[1].lying = True
         await running.blocks(1)
-        assert running.listener.known != truth(running.played)
+        assert running.listener.known != running.truth
         assert running.listener.updates[-1].disagreements
 
 
 async def test_nodes_that_are_all_behind_are_read_where_they_are() -> None:
-    async with drill(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         for faults in running.faults:
             faults.behind = 4
         await running.blocks(10)
@@ -160,13 +139,13 @@ async def test_nodes_that_are_all_behind_are_read_where_they_are() -> None:
         assert running.listener.tip == block.hash
         units = {
             (account, token): running.played.ledger.balance((account, token.contract), height=6)
-            for account, token in truth(running.played)
+            for account, token in running.truth
         }
         assert running.listener.known == units
 
 
 async def test_a_chain_whose_nodes_all_fail_is_a_failure_and_never_a_zero() -> None:
-    async with drill(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         await running.blocks(1)
         known, heard = dict(running.listener.known), len(running.listener.updates)
         for faults in running.faults:
@@ -183,7 +162,7 @@ async def test_a_chain_whose_nodes_all_fail_is_a_failure_and_never_a_zero() -> N
 
 
 async def test_a_throttled_node_is_seen_as_such() -> None:
-    async with drill() as running:
+    async with drill(GROUND) as running:
         running.faults[0].per_second = 1
         await running.blocks(5)
         (stats,) = running.connector.stats()
@@ -192,7 +171,7 @@ async def test_a_throttled_node_is_seen_as_such() -> None:
 
 
 async def test_a_failing_node_is_seen_as_such() -> None:
-    async with drill(nodes=3) as running:
+    async with drill(GROUND, nodes=3) as running:
         running.faults[1].failing = 1.0
         await running.blocks(5)
         failed = [stats.provider for stats in running.connector.stats() if stats.errors.get(Reason.UNAVAILABLE)]
@@ -201,8 +180,7 @@ async def test_a_failing_node_is_seen_as_such() -> None:
 
 async def test_a_year_of_blocks_leaves_no_more_than_what_changed() -> None:
     """Hours without a payment cost a block each and nothing in the balances' history."""
-    simulation = Simulation(START)
-    played = opened(simulation)
+    played = GROUND.opened()
     played.pay(STRANGERS[0], ACCOUNTS[0], units=1)
     for hour in range(1, 365 * 24 + 1):
         played.mine(time=START + timedelta(hours=hour))
@@ -218,47 +196,40 @@ async def test_a_year_of_blocks_leaves_no_more_than_what_changed() -> None:
 
 
 @asynccontextmanager
-async def on_the_real_clock(*, nodes: int) -> AsyncIterator[tuple[PlayedEvm, Connector, Listener]]:
+async def on_the_real_clock(*, nodes: int) -> AsyncIterator[tuple[PlayedEvm, Connector]]:
     """The connector polls fast; block times are long ago, so that none is from the future."""
-    async with opened(Simulation(START), nodes=nodes) as played:
-        config = configured(played, poll="20ms")
-        connect = CONNECTORS["evm"].connect(config, chain="eth", now=lambda: datetime.now(UTC))
-        async with connect as connector:
-            yield played, connector, Listener()
+    async with GROUND.opened(nodes=nodes) as played, connected(GROUND, played, poll="20ms") as connector:
+        yield played, connector
 
 
 async def test_on_the_real_clock_every_block_is_read_exactly_and_so_is_a_reorganisation() -> None:
-    async with on_the_real_clock(nodes=3) as (played, connector, listener):
+    async with on_the_real_clock(nodes=3) as (played, connector), listening(connector, WATCH) as listener:
         played.faults[2].lying = True
-        traffic, listening = Traffic(played), asyncio.create_task(listener.listen(connector))
-        try:
-            for number in range(1, 9):
-                traffic.pay()
-                if number == 6:
-                    played.reorganise(3, time=played.ledger.tip.time + BLOCK)
-                else:
-                    played.mine(time=played.ledger.tip.time + BLOCK)
-                await _until(lambda: listener.tip == played.ledger.tip.hash)
-                assert listener.known == truth(played)
-        finally:
-            listening.cancel()
-            await asyncio.wait([listening])
-        assert 3 in {update.reorg_depth for update in listener.updates}
+        traffic = Traffic(played, ground=GROUND)
+        for number in range(1, 9):
+            traffic.pay()
+            if number == 6:
+                played.reorganise(3, time=played.time + BLOCK)
+            else:
+                played.mine(time=played.time + BLOCK)
+            await listener.until(lambda: listener.tip == played.tip)
+            assert listener.known == GROUND.truth(played)
+        assert 3 in listener.reorgs
 
 
 async def test_on_the_real_clock_a_failing_chain_is_a_failure_and_comes_back() -> None:
-    async with on_the_real_clock(nodes=1) as (played, connector, _):
+    async with on_the_real_clock(nodes=1) as (played, connector):
         played.faults[0].failing = 1.0
         failed = await connector.read(WATCH)
         assert failed.failure is not None
         assert failed.failure.reason is Reason.UNAVAILABLE
         played.faults[0].failing = 0.0
         again = await connector.read(WATCH)
-        assert {(one.account, one.token): one.units for one in again.held} == truth(played)
+        assert {(one.account, one.token): one.units for one in again.held} == GROUND.truth(played)
 
 
 async def test_a_probe_finds_every_node_well_and_names_one_that_fails() -> None:
-    async with on_the_real_clock(nodes=2) as (played, connector, _):
+    async with on_the_real_clock(nodes=2) as (played, connector):
         assert await connector.probe(WATCH) == (("node-1", None), ("node-2", None))
         played.faults[1].failing = 1.0
         (_, well), (name, trouble) = await connector.probe(WATCH)
@@ -276,11 +247,11 @@ def _as_played_chain(played: PlayedEvm) -> PlayedChain:
 
 @pytest.mark.parametrize(("nodes", "agree"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)])
 async def test_its_settings_ask_for_a_majority_of_its_nodes(nodes: int, agree: int) -> None:
-    async with opened(Simulation(START), nodes=nodes) as played:
+    async with GROUND.opened(nodes=nodes) as played:
         settings = _as_played_chain(played).settings()
         assert (settings["kind"], settings["chain_id"], settings["agree"]) == ("evm", 31337, agree)
         assert json.loads(json.dumps(settings)) == settings
-        names = [endpoint.name for endpoint in configured(played).endpoints]
+        names = [endpoint.name for endpoint in EvmConfig.model_validate(settings).endpoints]
         assert names == [f"node-{number}" for number in range(1, nodes + 1)]
 
 
@@ -294,18 +265,18 @@ def test_names_give_the_same_addresses_every_time_and_each_its_own() -> None:
 def test_the_same_opening_and_calls_give_the_same_hashes() -> None:
     tips = []
     for _ in range(2):
-        played = opened(Simulation(START))
-        traffic = Traffic(played)
+        played = GROUND.opened()
+        traffic = Traffic(played, ground=GROUND)
         for number in range(1, 6):
             traffic.pay()
             played.mine(time=START + number * BLOCK)
         played.reorganise(2, time=START + 6 * BLOCK)
-        tips.append(played.ledger.tip.hash)
+        tips.append(played.tip)
     assert tips[0] == tips[1]
 
 
 async def test_what_its_nodes_were_asked_is_counted_together() -> None:
-    async with opened(Simulation(START), nodes=2) as played, aiohttp.ClientSession() as session:
+    async with GROUND.opened(nodes=2) as played, aiohttp.ClientSession() as session:
         request = {"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []}
         for node in (*played.nodes, played.nodes[0]):
             async with session.post(node.url, json=request) as response:
@@ -319,27 +290,8 @@ async def test_what_its_nodes_were_asked_is_counted_together() -> None:
     ids=["failing", "throttled"],
 )
 async def test_a_node_refuses_in_the_words_of_http(fault: Faults, status: int, headers: dict[str, str]) -> None:
-    async with opened(Simulation(START)) as played, aiohttp.ClientSession() as session:
-        _take_on(played.faults[0], fault)
+    async with GROUND.opened() as played, aiohttp.ClientSession() as session:
+        take_on(played.faults[0], fault)
         async with session.post(played.nodes[0].url, data=b"{}") as response:
             assert response.status == status
             assert {name: response.headers.get(name) for name in headers} == headers
-
-
-def _make(running: Drill, *, node: int, as_: Faults) -> None:
-    _take_on(running.faults[node], as_)
-
-
-def _take_on(faults: Faults, fault: Faults) -> None:
-    for field in ("latency", "failing", "per_second", "behind", "lying"):
-        setattr(faults, field, getattr(fault, field))
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while not condition():  # noqa: ASYNC110 - the listening task makes it true
-            await asyncio.sleep(0.01)
-
-
-async def _nothing() -> None:
-    """Nobody minds that all are idle."""
