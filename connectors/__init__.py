@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,7 @@ from connectors.bitcoin.config import BitcoinConfig
 from connectors.evm.config import EvmConfig
 from connectors.nem.config import NemConfig
 from connectors.symbol.config import SymbolConfig
+from connectors.transport import Timing
 
 AnyChainConfig = Annotated[EvmConfig | BitcoinConfig | NemConfig | SymbolConfig, Field(discriminator="kind")]
 """What a chain can be told, by its `kind`."""
@@ -30,9 +31,7 @@ class Connect(Protocol):
         *,
         chain: str,
         now: Callable[[], datetime],
-        sleep: Callable[[float], Awaitable[None]] = ...,
-        clock: Callable[[], float] = ...,
-        rng: Callable[[], float] = ...,
+        timing: Timing = ...,
     ) -> AbstractAsyncContextManager[Connector]: ...
 
 

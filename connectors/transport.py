@@ -11,6 +11,7 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from types import SimpleNamespace, TracebackType
@@ -37,11 +38,15 @@ DEFAULT_RETRY_AFTER = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The outside world that tests replace: monotonic seconds, sleeping, and chance in [0, 1)."""
+    """The outside world that tests and replays replace: monotonic seconds, sleeping, and chance in [0, 1).
+
+    `away` holds while an answer is awaited: where time is simulated it must not go on meanwhile.
+    """
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     rng: Callable[[], float] = random.random
+    away: Callable[[], AbstractContextManager[None]] = nullcontext
 
     async def sleep_or(self, event: asyncio.Event, *, seconds: float) -> None:
         """Returns when the event is set, after so many seconds at the latest."""
@@ -53,6 +58,10 @@ class Timing:
             pause.cancel()
             waiting.cancel()
             await asyncio.gather(pause, waiting, return_exceptions=True)
+
+
+REAL = Timing()
+"""The world as it is."""
 
 
 class Pace:
@@ -206,14 +215,12 @@ class Transport(Standing):
         await self._pace.turn()
         self.asked()
         try:
-            async with (
-                asyncio.timeout(limits.deadline),
-                session.request(method, url, data=_payload(body), allow_redirects=False) as response,
-            ):
-                answer = Answer(response.status, await self._read(response, ceiling=limits.ceiling))
-                if response.status == 429:
-                    raise self.blame(self._rate_limited(response.headers.get("Retry-After", "")))
-                return answer
+            with self.timing.away():
+                async with (
+                    asyncio.timeout(limits.deadline),
+                    session.request(method, url, data=_payload(body), allow_redirects=False) as response,
+                ):
+                    answer = Answer(response.status, await self._read(response, ceiling=limits.ceiling))
         except TimeoutError:
             text = f"{self.provider}: no answer within {limits.deadline:g}s"
             raise self.blame(Unavailable(text, reason=Reason.TIMEOUT)) from None
@@ -221,6 +228,9 @@ class Transport(Standing):
             raise self.blame(BadAnswer(f"{self.provider}: not HTTP: {type(error).__name__}")) from None
         except (aiohttp.ClientError, OSError) as error:
             raise self.blame(Unavailable(f"{self.provider}: {_why(error)}")) from None
+        if response.status == 429:
+            raise self.blame(self._rate_limited(response.headers.get("Retry-After", "")))
+        return answer
 
     async def _read(self, response: aiohttp.ClientResponse, *, ceiling: int) -> bytes:
         body = bytearray()

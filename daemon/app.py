@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from connectors.base import Update
-from connectors.transport import Timing
+from connectors.transport import REAL, Timing
 from daemon import notices, version
 from daemon.api.auth import Gatekeeper
 from daemon.api.routes import Sources, application
@@ -62,7 +62,7 @@ class App:
         now: Now,
         store: Store,
         session: aiohttp.ClientSession,
-        timing: Timing | None = None,
+        timing: Timing = REAL,
     ) -> None:
         self._loaded = loaded
         self._env = env
@@ -345,7 +345,7 @@ class App:
 
 @asynccontextmanager
 async def opened(
-    loaded: Loaded, *, env: Mapping[str, str], now: Now = utc_now, timing: Timing | None = None
+    loaded: Loaded, *, env: Mapping[str, str], now: Now = utc_now, timing: Timing = REAL
 ) -> AsyncIterator[App]:
     """An App with its store and its HTTP client open. ConfigError when the store's URL can't be used.
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from connectors import CONNECTORS, AnyChainConfig
 from connectors.base import Connector, ProviderStats, Update, Watch
-from connectors.transport import Timing
+from connectors.transport import REAL, Timing
 
 
 class ChainWorker:
@@ -23,23 +23,20 @@ class ChainWorker:
         watch: Watch,
         take: Callable[[Update], None],
         now: Callable[[], datetime],
-        timing: Timing | None = None,
+        timing: Timing = REAL,
     ) -> None:
         self.chain = chain
         self.config = config
         self.watch = watch
         self._take = take
         self._now = now
-        self._timing = timing or Timing()
+        self._timing = timing
         self._connector: Connector | None = None
 
     async def follow(self) -> None:
         """A step for the supervisor: lasts until something breaks."""
-        timing = self._timing
-        connecting = CONNECTORS[self.config.kind].connect(
-            self.config, chain=self.chain, now=self._now, sleep=timing.sleep, clock=timing.clock, rng=timing.rng
-        )
-        async with connecting as connector:
+        connect = CONNECTORS[self.config.kind].connect
+        async with connect(self.config, chain=self.chain, now=self._now, timing=self._timing) as connector:
             self._connector = connector
             updates = cast(Any, connector.updates(self.watch))
             async with aclosing(updates):

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter
 
 from connectors import CONNECTORS, AnyChainConfig
 from connectors.base import Address, Connector, Disagreement, Movement, Stage, Token, Update, Watch
+from connectors.transport import REAL
 from daemon.replay.faults import Faults
 from daemon.replay.played import Opening, PlayedChain, PlayedToken, Purse
 from daemon.replay.simulation import Simulation
@@ -263,12 +264,10 @@ async def connected(
 ) -> AsyncIterator[Connector]:
     """The real connector on the played nodes, on simulated time where that is given. See `configured`."""
     config = configured(ground, played, without=without, settings=settings)
-    clocks: dict[str, Any] = {"now": lambda: datetime.now(UTC)}
+    now, timing = (lambda: datetime.now(UTC)), REAL
     if simulation is not None:
-        clocks = {"now": simulation.now, "clock": simulation.clock, "sleep": simulation.sleep}
-    chance = random.Random(7).random
-    connect = CONNECTORS[ground.kind].connect(config, chain=ground.watch.chain, rng=chance, **clocks)
-    async with connect as connector:
+        now, timing = simulation.now, simulation.timing(random.Random(7))
+    async with CONNECTORS[ground.kind].connect(config, chain=ground.watch.chain, now=now, timing=timing) as connector:
         yield connector
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 import ssl
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +22,7 @@ from connectors.bitcoin.sources.scan import ScanLimits
 from connectors.bitcoin.sources.wire import Server, WireLimits
 from connectors.config import EndpointConfig
 from connectors.polled import PolledConnector
-from connectors.transport import Timing, Transport
+from connectors.transport import REAL, Timing, Transport
 
 
 @asynccontextmanager
@@ -34,16 +31,13 @@ async def connect(
     *,
     chain: str,
     now: Callable[[], datetime],
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    clock: Callable[[], float] = time.monotonic,
-    rng: Callable[[], float] = random.random,
+    timing: Timing = REAL,
 ) -> AsyncIterator[Connector]:
     """The connector for the chain called `chain` in the configuration, until the block ends.
 
     Asks nothing yet: a source that is down or on another chain shows in the updates. `now` gives the time in UTC,
-    `clock` monotonic seconds, `rng` chance in [0, 1).
+    `timing` is what is waited by.
     """
-    timing = Timing(clock=clock, sleep=sleep, rng=rng)
     async with AsyncExitStack() as stack:
         opening = _Opening(config, chain=chain, now=now, timing=timing, stack=stack)
         sources = await opening.sources()

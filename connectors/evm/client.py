@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 
@@ -17,7 +14,7 @@ from connectors.follow import Keys
 from connectors.jsonrpc import Node
 from connectors.polled import PolledConnector
 from connectors.quorum import Flaw
-from connectors.transport import Timing, Transport
+from connectors.transport import REAL, Timing, Transport
 
 
 @asynccontextmanager
@@ -26,16 +23,13 @@ async def connect(
     *,
     chain: str,
     now: Callable[[], datetime],
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    clock: Callable[[], float] = time.monotonic,
-    rng: Callable[[], float] = random.random,
+    timing: Timing = REAL,
 ) -> AsyncIterator[Connector]:
     """The connector for the chain called `chain` in the configuration, until the block ends.
 
     Asks nothing yet: a node that is down or on another chain shows in the updates. `now` gives the time in UTC,
-    `clock` monotonic seconds, `rng` chance in [0, 1).
+    `timing` is what is waited by.
     """
-    timing = Timing(clock=clock, sleep=sleep, rng=rng)
     asked = Asked(chain_id=config.chain_id, depth=config.confirmations - 1, batch=config.batch)
     async with AsyncExitStack() as stack:
         nodes: list[EvmNode] = []

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 
@@ -21,7 +19,7 @@ from connectors.nem.node import Asked, NisNode
 from connectors.nem.pending import Asking, Pool
 from connectors.polled import Companion, PolledConnector
 from connectors.quorum import Flaw
-from connectors.transport import Timing, Transport
+from connectors.transport import REAL, Timing, Transport
 
 
 @asynccontextmanager
@@ -30,16 +28,13 @@ async def connect(
     *,
     chain: str,
     now: Callable[[], datetime],
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    clock: Callable[[], float] = time.monotonic,
-    rng: Callable[[], float] = random.random,
+    timing: Timing = REAL,
 ) -> AsyncIterator[Connector]:
     """The connector for the chain called `chain` in the configuration, until the block ends.
 
     Asks nothing yet: a node that is down or on another chain shows in the updates. `now` gives the time in UTC,
-    `clock` monotonic seconds, `rng` chance in [0, 1).
+    `timing` is what is waited by.
     """
-    timing = Timing(clock=clock, sleep=sleep, rng=rng)
     asked = Asked(NETWORKS[config.network], config.nemesis_hash, depth=config.confirmations - 1, batch=config.batch)
     blocks = Blocks()
     books = Books(rules=Rules(settle=config.settle, sweep=config.sweep))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -21,7 +18,7 @@ from connectors.symbol.depth import HeldBack
 from connectors.symbol.networks import NETWORKS
 from connectors.symbol.node import Asked, SymbolNode
 from connectors.symbol.reader import read_balances
-from connectors.transport import Timing, Transport
+from connectors.transport import REAL, Timing, Transport
 
 COMPANIONS_PART = 6
 """So many times the companion's patience is `max_age`: it asks three questions, and balances wait for its answers."""
@@ -33,16 +30,13 @@ async def connect(
     *,
     chain: str,
     now: Callable[[], datetime],
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    clock: Callable[[], float] = time.monotonic,
-    rng: Callable[[], float] = random.random,
+    timing: Timing = REAL,
 ) -> AsyncIterator[Connector]:
     """The connector for the chain called `chain` in the configuration, until the block ends.
 
     Asks nothing yet: a node that is down or on another network shows in the updates. `now` gives the time in UTC,
-    `clock` monotonic seconds, `rng` chance in [0, 1).
+    `timing` is what is waited by.
     """
-    timing = Timing(clock=clock, sleep=sleep, rng=rng)
     asked = Asked(NETWORKS[config.network], batch=config.batch, settle=config.settle.total_seconds())
     async with AsyncExitStack() as stack:
         nodes: list[SymbolNode] = []

@@ -50,7 +50,7 @@ class Door:
         self.requests += 1
         self._simulation.busy()
         if self.faults.latency:
-            await self._simulation.sleep(self.faults.latency.total_seconds())
+            await self._simulation.hold_back(self.faults.latency.total_seconds())
         if self.faults.per_second is not None and self._is_one_too_many(self.faults.per_second):
             return Answering.TOO_MANY
         return Answering.FAILING if self._random.random() < self.faults.failing else Answering.WELL

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from connectors.base import Update
-from connectors.transport import Timing
 from daemon.chains import ChainWorker
 from daemon.ledger import Ledger
 from daemon.model import Finding, Report, State
@@ -204,7 +203,7 @@ class Player:
             watch=self._loaded.setup.inventory.watches[chain],
             take=self._take,
             now=simulation.now,
-            timing=Timing(clock=simulation.clock, sleep=simulation.sleep, rng=chance.random),
+            timing=simulation.timing(chance),
         )
         await simulation.sleep(NODES_TELL.total_seconds())
         await keep(f"chain {chain}", worker.follow, sleep=simulation.sleep)

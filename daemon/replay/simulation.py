@@ -8,17 +8,21 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import Awaitable, Callable
+import random
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
+
+from connectors.transport import Timing
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 IDLE_TURNS = 50
-"""Turns of the event loop without a sign of work after which everybody waits. On the loopback what one side has sent
-the other can read in the next turn, so that no request is under way for longer than its own steps take."""
+"""Turns of the event loop without a sign of work after which everybody waits, if nobody awaits an answer. A notice that
+a server sends by itself has so many turns to arrive."""
 
 
 class _Awaited(ThreadPoolExecutor):
@@ -33,7 +37,7 @@ class _Awaited(ThreadPoolExecutor):
 class Simulation:
     """Its `now`, `clock` and `sleep` take the place of the real ones. It moves only in `run_until`.
 
-    `busy` is to be called at every sign of work that takes no simulated time: a request that came, an answer that went.
+    `busy` is a sign of work that takes no simulated time.
     """
 
     def __init__(self, start: datetime) -> None:
@@ -42,6 +46,8 @@ class Simulation:
         self._order = itertools.count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._signs = 0
+        self._away = 0
+        """How many await an answer."""
         self._loop: asyncio.AbstractEventLoop | None = None
         """Whose threads are awaited."""
 
@@ -67,6 +73,28 @@ class Simulation:
         heapq.heappush(self._sleepers, (self._seconds + seconds, next(self._order), waking))
         await waking
         self.busy()
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Somebody awaits an answer: time stands still until it is here."""
+        self._away += 1
+        try:
+            yield
+        finally:
+            self._away -= 1
+            self.busy()
+
+    async def hold_back(self, seconds: float) -> None:
+        """As `sleep`, for whoever owes an answer to somebody who is away: meanwhile that one is not waited for."""
+        self._away -= 1
+        try:
+            await self.sleep(seconds)
+        finally:
+            self._away += 1
+
+    def timing(self, chance: random.Random) -> Timing:
+        """What a connector waits by."""
+        return Timing(clock=self.clock, sleep=self.sleep, rng=chance.random, away=self.away)
 
     async def until(self, moment: datetime) -> None:
         """Returns when it is that late."""
@@ -107,7 +135,7 @@ class Simulation:
 
     async def _idle(self) -> None:
         turns, signs = 0, self._signs
-        while turns < IDLE_TURNS:
+        while turns < IDLE_TURNS or self._away > 0:
             await asyncio.sleep(0)
             turns += 1
             if self._signs != signs:

@@ -20,7 +20,7 @@ async def test_a_replay_tells_the_story_and_what_came_of_it(tmp_path: Path) -> N
     lines = out.splitlines()
     assert any("·" in line and "hot pays thief 45 ETH (interpolated)" in line for line in lines)
     assert any("BREACH" in line and "below its floor of 20" in line for line in lines)
-    assert any("PyrometerWalletBand fires: 46 ETH gone, 95.3" in line for line in lines)
+    assert any("PyrometerWalletBand fires: 46 ETH gone, 23.3" in line for line in lines)
     assert "  met      PyrometerHotShareHigh on all: 2024-01-01 00:05:01, 10 min 06 s before the first theft" in out
     assert lines[-1] == "Other alarms: none. Everything that was expected came in time."
 
@@ -32,7 +32,7 @@ async def test_json_is_one_object_with_every_alert_and_expectation(tmp_path: Pat
     assert (body["incident"], body["passed"]) == ("small-theft", True)
     assert [alert["event"] for alert in body["alerts"]] == ["filled", "drain"]
     assert body["alerts"][1]["lost_units"] == {"ETH": str(46 * 10**18)}
-    assert body["alerts"][1]["left_share"]["ETH"].startswith("0.95")
+    assert body["alerts"][1]["left_share"]["ETH"].startswith("0.23")
     assert [expected["met"] for expected in body["expected"]] == [True, True]
 
 

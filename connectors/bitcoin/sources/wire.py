@@ -144,10 +144,11 @@ class Wire(Standing):
         deadline = self._limits.deadline.total_seconds()
         connection, lines = None, 0
         try:
-            async with asyncio.timeout(deadline):
-                connection = await self._connect()
-                lines = connection.lines
-                return await connection.ask(method, *params)
+            with self.timing.away():
+                async with asyncio.timeout(deadline):
+                    connection = await self._connect()
+                    lines = connection.lines
+                    return await connection.ask(method, *params)
         except TimeoutError:
             if connection is not None and connection.lines == lines:  # the other end may be gone without a farewell
                 connection.end(Unavailable(f"{self.provider}: fell silent", reason=Reason.TIMEOUT))

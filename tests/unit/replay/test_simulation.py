@@ -124,3 +124,46 @@ async def test_time_does_not_go_on_while_a_thread_works() -> None:
     await simulation.run_until(later(300), settled=nothing)
     await asyncio.gather(*tasks)
     assert began == [0.0]
+
+
+async def test_time_stands_still_while_an_answer_is_awaited_however_long_it_takes() -> None:
+    simulation, moments = Simulation(START), list[datetime]()
+
+    async def asking() -> None:
+        with simulation.away():
+            await asyncio.sleep(0.2)  # of real time: the answer is on its way somewhere in the kernel
+        moments.append(simulation.now())
+
+    tasks = [asyncio.create_task(asking()), asyncio.create_task(simulation.sleep(1))]
+    await simulation.run_until(later(10), settled=nothing)
+    assert moments == [START]
+    await asyncio.wait(tasks)
+
+
+async def test_who_holds_an_answer_back_lets_time_go_on_for_the_one_who_awaits_it() -> None:
+    simulation, moments = Simulation(START), list[datetime]()
+
+    async def asking() -> None:
+        with simulation.away():
+            await simulation.hold_back(3)  # what the node does meanwhile
+            await asyncio.sleep(0.05)
+        moments.append(simulation.now())
+
+    task = asyncio.create_task(asking())
+    await simulation.run_until(later(10), settled=nothing)
+    assert moments == [later(3)]
+    await task
+
+
+async def test_who_gives_up_awaiting_an_answer_keeps_nobody_waiting() -> None:
+    simulation = Simulation(START)
+
+    async def asking() -> None:
+        with simulation.away():
+            async with asyncio.timeout(0.05):
+                await asyncio.sleep(60)
+
+    task = asyncio.create_task(asking())
+    await simulation.run_until(later(5), settled=nothing)
+    assert isinstance(task.exception(), TimeoutError)
+    assert simulation.now() == later(5)
