@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from connectors import CONNECTORS
-from connectors.base import Address, Connector, Movement, Token, Update, Watch
+from connectors.base import Address, Connector, Movement, Stage, Token, Update, Watch
 from connectors.bitcoin.address import address_of
 from connectors.bitcoin.config import BitcoinConfig
 from connectors.bitcoin.networks import NETWORKS
@@ -68,6 +68,11 @@ class Known:
         self.holdings = held(update) if update.complete else self.holdings | held(update)
         self.last = update
         self.movements += update.movements
+
+    @property
+    def mined(self) -> list[Movement]:
+        """What was told of blocks; whether it was seen pending before is a matter of moments."""
+        return [movement for movement in self.movements if movement.stage is Stage.MINED]
 
     async def until(self, updates: AsyncGenerator[Update, None], *, tip: str) -> None:
         """Follows until the block with this hash is the tip; failures on the way are left out."""

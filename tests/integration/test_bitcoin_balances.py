@@ -108,7 +108,7 @@ async def test_a_spend_is_a_movement_with_change_destinations_and_fee(
         await chain.node.mine()
         await known.until(updates, tip=(await chain.node.head())[1])
     assert known.last is not None
-    (movement,) = known.movements
+    (movement,) = known.mined
     assert movement.transaction == txid[::-1].hex()
     assert (movement.stage, movement.tip) == (Stage.MINED, known.last.tip)
     assert movement.changes == ((address(cold.script), -705_000),)
@@ -131,7 +131,7 @@ async def test_what_a_reorganisation_mines_again_is_told_once_more_and_nothing_o
         await chain.node.reorganise(depth=1)
         await known.until(updates, tip=(await chain.node.head())[1])
     _, coins = await chain.truth({locks[1].script})  # the node may have dropped what it took back
-    assert [movement.transaction for movement in known.movements] == [*told, *(coin.txid[::-1].hex() for coin in coins)]
+    assert [movement.transaction for movement in known.mined] == [*told, *(coin.txid[::-1].hex() for coin in coins)]
 
 
 # A public key (the generator) and a made-up chain code: nobody derives a private key from it here.
