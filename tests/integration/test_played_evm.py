@@ -1,4 +1,4 @@
-"""The real connector on a played EVM chain: exact after every block, through reorganisations and every fault."""
+"""The real connector on a played EVM chain, and the chain itself; what all chains share is in test_played_alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
-from connectors.base import Connector, Disagreement
+from connectors.base import Connector
 from connectors.errors import Reason
 from connectors.evm.address import canonical
 from connectors.evm.config import EvmConfig
@@ -31,26 +31,6 @@ from tests.played_evm import ACCOUNTS, COIN, GROUND, START, STRANGERS, WATCH
 # ── in simulated time ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_every_block_is_read_exactly() -> None:
-    async with drill(GROUND) as running:
-        running.assert_exact()
-        for _ in range(30):
-            await running.blocks(1)
-            running.assert_exact()
-        assert running.listener.troubles == []
-
-
-@pytest.mark.parametrize("nodes", [1, 3])
-async def test_a_reorganisation_of_depth_three_is_told_with_its_depth_and_read_exactly(nodes: int) -> None:
-    async with drill(GROUND, nodes=nodes) as running:
-        await running.blocks(6)
-        await running.reorganise(3)
-        running.assert_exact()
-        assert running.listener.reorgs == [3]
-        await running.blocks(2)
-        running.assert_exact()
-
-
 async def test_what_waits_is_not_counted_before_it_is_mined() -> None:
     async with drill(GROUND) as running:
         before = running.truth
@@ -62,18 +42,6 @@ async def test_what_waits_is_not_counted_before_it_is_mined() -> None:
         assert running.listener.known[ACCOUNTS[0], COIN] == before[ACCOUNTS[0], COIN] + 5
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-async def test_one_bad_node_of_three_changes_nothing_in_what_is_read(fault: Faults) -> None:
-    """Whatever is wrong with it, and through a reorganisation: the other two agree."""
-    async with drill(GROUND, nodes=3) as running:
-        take_on(running.faults[1], fault)
-        for _ in range(8):
-            await running.blocks(1)
-            running.assert_exact()
-        await running.reorganise(3)
-        running.assert_exact()
-
-
 @pytest.mark.parametrize("name", ["slow", "failing now and then", "throttled"])
 async def test_a_single_bad_node_is_read_exactly_in_the_end(name: str) -> None:
     """What is late or was refused is asked again."""
@@ -83,41 +51,6 @@ async def test_a_single_bad_node_is_read_exactly_in_the_end(name: str) -> None:
         running.faults[0].failing = 0.0
         await running.blocks(2)
         running.assert_exact()
-
-
-async def test_every_node_may_be_slow_fail_and_lag_while_one_lies_and_the_chain_reorganises() -> None:
-    """The drill that every scenario is run with, too: never a wrong number, and the truth after one good minute."""
-    async with drill(GROUND, nodes=3) as running:
-        for faults in running.faults:
-            faults.latency, faults.failing = timedelta(milliseconds=200), 0.05
-        running.faults[2].lying = True
-        seen = {running.played.tip: running.truth}
-        for number in range(20):
-            await (running.reorganise(3) if number == 10 else running.blocks(1))
-            seen[running.played.tip] = running.truth
-            assert running.listener.tip in seen
-            assert running.listener.known == seen[str(running.listener.tip)]
-        for faults in running.faults:
-            faults.failing = 0.0
-        await running.blocks(2)
-        running.assert_exact()
-
-
-async def test_the_liar_is_named_with_what_it_said() -> None:
-    """agree: 2 of 3. The truth is held, and each number that the liar forged is evidence against it."""
-    async with drill(GROUND, nodes=3) as running:
-        running.faults[2].lying = True
-        disputes: tuple[Disagreement, ...] = ()
-        while not disputes:  # a machine that stood still for a moment may have taken the liar for too slow to be heard
-            await running.blocks(1)
-            running.assert_exact()
-            disputes = running.listener.updates[-1].disagreements
-        assert {dispute.tip.hash for dispute in disputes} == {running.played.tip}
-        assert len(disputes) == len(running.truth)
-        for dispute in disputes:
-            told, units = dict(dispute.answers), running.truth[dispute.account, dispute.token]
-            assert told == {"node-1": str(units), "node-2": str(units), "node-3": str(units + units // 100 + 1)}
-        assert {one.provider for one in running.connector.stats() if one.disagreements} == {"node-3"}
 
 
 async def test_two_liars_of_three_are_not_refuted_and_not_hidden() -> None:
@@ -144,23 +77,6 @@ async def test_nodes_that_are_all_behind_are_read_where_they_are() -> None:
         assert running.listener.known == units
 
 
-async def test_a_chain_whose_nodes_all_fail_is_a_failure_and_never_a_zero() -> None:
-    async with drill(GROUND, nodes=3) as running:
-        await running.blocks(1)
-        known, heard = dict(running.listener.known), len(running.listener.updates)
-        for faults in running.faults:
-            faults.failing = 1.0
-        await running.blocks(2)
-        news = running.listener.updates[heard:]
-        assert news
-        assert {update.failure is not None for update in news} == {True}
-        assert running.listener.known == known
-        for faults in running.faults:
-            faults.failing = 0.0
-        await running.blocks(3)
-        running.assert_exact()
-
-
 async def test_a_throttled_node_is_seen_as_such() -> None:
     async with drill(GROUND) as running:
         running.faults[0].per_second = 1
@@ -168,14 +84,6 @@ async def test_a_throttled_node_is_seen_as_such() -> None:
         (stats,) = running.connector.stats()
         assert stats.errors[Reason.RATE_LIMITED] > 0
         assert set(stats.errors) == {Reason.RATE_LIMITED}
-
-
-async def test_a_failing_node_is_seen_as_such() -> None:
-    async with drill(GROUND, nodes=3) as running:
-        running.faults[1].failing = 1.0
-        await running.blocks(5)
-        failed = [stats.provider for stats in running.connector.stats() if stats.errors.get(Reason.UNAVAILABLE)]
-        assert failed == ["node-2"]
 
 
 async def test_a_year_of_blocks_leaves_no_more_than_what_changed() -> None:
@@ -260,19 +168,6 @@ def test_names_give_the_same_addresses_every_time_and_each_its_own() -> None:
     assert named == [PlayedEvm.account("hot"), PlayedEvm.account("cold"), PlayedEvm.contract("hot")]
     assert len(set(named)) == 3
     assert [canonical(name) for name in named] == named
-
-
-def test_the_same_opening_and_calls_give_the_same_hashes() -> None:
-    tips = []
-    for _ in range(2):
-        played = GROUND.opened()
-        traffic = Traffic(played, ground=GROUND)
-        for number in range(1, 6):
-            traffic.pay()
-            played.mine(time=START + number * BLOCK)
-        played.reorganise(2, time=START + 6 * BLOCK)
-        tips.append(played.tip)
-    assert tips[0] == tips[1]
 
 
 async def test_what_its_nodes_were_asked_is_counted_together() -> None:

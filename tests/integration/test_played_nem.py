@@ -1,4 +1,4 @@
-"""The real connector on a played NEM chain: exact after every block, through reorganisations and every fault."""
+"""The real connector on a played NEM chain; what all chains share is in test_played_alike."""
 
 from __future__ import annotations
 
@@ -14,15 +14,6 @@ from tests.drilled import BLOCK, FAULTS, drill, take_on
 from tests.played_nem import ACCOUNTS, GROUND, START, STRANGERS, XEM
 
 
-async def test_every_block_is_read_exactly() -> None:
-    async with drill(GROUND) as running:
-        running.assert_exact()
-        for _ in range(30):
-            await running.blocks(1)
-            running.assert_exact()
-        assert running.listener.troubles == []
-
-
 async def test_every_payment_is_told_once_when_it_waits_and_once_when_it_is_mined() -> None:
     async with drill(GROUND) as running:
         name = running.played.pay(ACCOUNTS[0], STRANGERS[0], units=5, fee=7)
@@ -33,17 +24,6 @@ async def test_every_payment_is_told_once_when_it_waits_and_once_when_it_is_mine
         await running.settle()
         assert [(one.transaction, one.stage) for one in running.listener.movements[1:]] == [(name, Stage.MINED)]
         assert [one.changes for one in running.listener.movements] == [((ACCOUNTS[0], -12),)] * 2
-        running.assert_exact()
-
-
-@pytest.mark.parametrize("nodes", [1, 3])
-async def test_a_reorganisation_of_depth_three_is_told_with_its_depth_and_read_exactly(nodes: int) -> None:
-    async with drill(GROUND, nodes=nodes) as running:
-        await running.blocks(6)
-        await running.reorganise(3)
-        running.assert_exact()
-        assert running.listener.reorgs == [3]
-        await running.blocks(2)
         running.assert_exact()
 
 
@@ -60,18 +40,6 @@ async def test_an_hour_costs_a_request_when_nothing_happened_and_three_when_an_a
             await running.until(START + timedelta(hours=hour, minutes=5))
             assert running.played.requests - before == cost
             running.assert_exact()
-
-
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-async def test_one_bad_node_of_three_changes_nothing_in_what_is_read(fault: Faults) -> None:
-    """Whatever is wrong with it, and through a reorganisation: the other two agree."""
-    async with drill(GROUND, nodes=3) as running:
-        take_on(running.faults[1], fault)
-        for _ in range(8):
-            await running.blocks(1)
-            running.assert_exact()
-        await running.reorganise(3)
-        running.assert_exact()
 
 
 @pytest.mark.parametrize("name", ["slow", "failing now and then", "throttled"])
@@ -132,33 +100,9 @@ async def test_nodes_that_are_all_behind_are_read_where_they_are() -> None:
         }
 
 
-async def test_a_chain_whose_nodes_all_fail_is_a_failure_and_never_a_zero() -> None:
-    async with drill(GROUND, nodes=3) as running:
-        await running.blocks(1)
-        known, heard = dict(running.listener.known), len(running.listener.updates)
-        for faults in running.faults:
-            faults.failing = 1.0
-        await running.blocks(2)
-        news = running.listener.updates[heard:]
-        assert {update.failure is not None for update in news} == {True}
-        assert running.listener.known == known
-        for faults in running.faults:
-            faults.failing = 0.0
-        await running.blocks(3)
-        running.assert_exact()
-
-
 async def test_a_throttled_node_is_seen_as_such() -> None:
     async with drill(GROUND) as running:
         running.faults[0].per_second = 1
         await running.blocks(5)
         (stats,) = running.connector.stats()
         assert set(stats.errors) == {Reason.RATE_LIMITED}
-
-
-async def test_a_failing_node_is_seen_as_such() -> None:
-    async with drill(GROUND, nodes=3) as running:
-        running.faults[1].failing = 1.0
-        await running.blocks(5)
-        failed = [stats.provider for stats in running.connector.stats() if stats.errors.get(Reason.UNAVAILABLE)]
-        assert failed == ["node-2"]

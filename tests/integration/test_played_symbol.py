@@ -1,4 +1,4 @@
-"""The real connector on a played Symbol chain: exact after every block, through reorganisations and every fault."""
+"""The real connector on a played Symbol chain, and its nodes; what all chains share is in test_played_alike."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
-from connectors.base import Disagreement
 from connectors.errors import Reason
 from daemon.replay.faults import Faults
 from tests.drilled import BLOCK, FAULTS, drill, take_on
@@ -16,16 +15,6 @@ from tests.played_symbol import COIN, FEE, GOLD, GROUND, START, STRANGERS, accou
 FIRST, SECOND = accounts(2)
 
 # ── the connector on it ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("nodes", [1, 3])
-async def test_every_block_is_read_exactly(nodes: int) -> None:
-    async with drill(GROUND, nodes=nodes) as running:
-        running.assert_exact()
-        for _ in range(20):
-            await running.blocks(1)
-            running.assert_exact()
-        assert running.listener.troubles == []
 
 
 async def test_a_payment_is_pending_before_it_is_mined_and_counts_only_then() -> None:
@@ -51,17 +40,6 @@ async def test_a_fee_is_told_as_it_was_paid_and_leaves_the_payer() -> None:
         (mined,) = [one for one in running.listener.movements if one.transaction == sent and one.stage == "mined"]
         assert (mined.fee, dict(mined.changes)) == (123, {FIRST: -130})
         assert running.listener.known[FIRST, COIN] == before[FIRST, COIN] - 130
-
-
-@pytest.mark.parametrize("nodes", [1, 3])
-async def test_a_reorganisation_of_depth_three_is_told_with_its_depth_and_read_exactly(nodes: int) -> None:
-    async with drill(GROUND, nodes=nodes) as running:
-        await running.blocks(6)
-        await running.reorganise(3)
-        running.assert_exact()
-        assert running.listener.reorgs == [3]
-        await running.blocks(2)
-        running.assert_exact()
 
 
 async def test_payments_of_undone_blocks_end_up_mined_in_the_other_ones() -> None:
@@ -91,18 +69,6 @@ async def test_hours_between_blocks_are_read_with_one_poll_a_block() -> None:
 # ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-async def test_one_bad_node_of_three_changes_nothing_in_what_is_read(fault: Faults) -> None:
-    """Whatever is wrong with it, and through a reorganisation: the other two agree."""
-    async with drill(GROUND, nodes=3) as running:
-        take_on(running.faults[1], fault)
-        for _ in range(6):
-            await running.blocks(1)
-            running.assert_exact()
-        await running.reorganise(3)
-        running.assert_exact()
-
-
 @pytest.mark.parametrize("name", ["slow", "failing now and then", "throttled"])
 async def test_a_single_bad_node_is_read_exactly_in_the_end(name: str) -> None:
     """What is late or was refused is asked again."""
@@ -112,41 +78,6 @@ async def test_a_single_bad_node_is_read_exactly_in_the_end(name: str) -> None:
         take_on(running.faults[0], Faults())
         await running.blocks(2)
         running.assert_exact()
-
-
-async def test_every_node_may_be_slow_and_fail_while_one_lies_and_the_chain_reorganises() -> None:
-    """The drill that every scenario is run with, too: never a wrong number, and the truth after two good minutes."""
-    async with drill(GROUND, nodes=3) as running:
-        for faults in running.faults:
-            faults.latency, faults.failing = timedelta(milliseconds=200), 0.05
-        running.faults[2].lying = True
-        seen = {running.played.tip: running.truth}
-        for number in range(16):
-            await (running.reorganise(3) if number == 8 else running.blocks(1))
-            seen[running.played.tip] = running.truth
-            assert running.listener.tip in seen
-            assert running.listener.known == seen[str(running.listener.tip)]
-        for faults in running.faults:
-            faults.failing = 0.0
-        await running.blocks(2)
-        running.assert_exact()
-
-
-async def test_the_liar_is_named_with_what_it_said() -> None:
-    """agree: 2 of 3. The truth is held, and each number that the liar forged is evidence against it."""
-    async with drill(GROUND, nodes=3) as running:
-        running.faults[2].lying = True
-        disputes: tuple[Disagreement, ...] = ()
-        while not disputes:  # a machine that stood still for a moment may have taken the liar for too slow to be heard
-            await running.blocks(1)
-            running.assert_exact()
-            disputes = running.listener.updates[-1].disagreements
-        assert {dispute.tip.hash for dispute in disputes} == {running.played.tip}
-        assert len(disputes) == len(running.truth)
-        for dispute in disputes:
-            told, units = dict(dispute.answers), running.truth[dispute.account, dispute.token]
-            assert told == {"node-1": str(units), "node-2": str(units), "node-3": str(units + units // 100 + 1)}
-        assert {one.provider for one in running.connector.stats() if one.disagreements} == {"node-3"}
 
 
 async def test_an_emptied_account_is_as_full_as_in_the_beginning_by_a_liar() -> None:
@@ -180,23 +111,6 @@ async def test_nodes_that_are_all_behind_are_read_where_they_are() -> None:
         assert {account: units for (account, token), units in running.listener.known.items() if token == COIN} == {
             account: ledger.held(account, height=5) for account in running.ground.watch.accounts
         }
-
-
-async def test_a_chain_whose_nodes_all_fail_is_a_failure_and_never_a_zero() -> None:
-    async with drill(GROUND, nodes=3) as running:
-        await running.blocks(1)
-        known, heard = dict(running.listener.known), len(running.listener.updates)
-        for faults in running.faults:
-            faults.failing = 1.0
-        await running.blocks(2)
-        news = running.listener.updates[heard:]
-        assert news
-        assert {update.failure is not None for update in news} == {True}
-        assert running.listener.known == known
-        for faults in running.faults:
-            faults.failing = 0.0
-        await running.blocks(3)
-        running.assert_exact()
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
 from aiohttp import web
 
@@ -34,6 +32,7 @@ from daemon.replay.bitcoin.scans import Scans
 from daemon.replay.bitcoin.serial import Block, Transaction
 from daemon.replay.bitcoin.view import View
 from daemon.replay.faults import Answering, Door
+from daemon.replay.loopback import Loopback
 
 LARGEST_REQUEST = 32 * 2**20  # bytes: httpserver.cpp, MAX_SIZE
 MEDIAN_OF = 11
@@ -165,33 +164,25 @@ class CoreRpc:
         return Found(view.height, view.tip.hash, view.count(), outputs)
 
 
-class CoreNode:
+class CoreNode(Loopback):
     """Serves JSON-RPC at `url` while entered; every request comes through the door."""
 
     def __init__(self, view: View, *, door: Door) -> None:
-        self.url = ""
+        super().__init__(self._run)
         self._rpc = CoreRpc(view)
         self._door = door
         self._answering: set[asyncio.Task[object]] = set()
-        self._runner: web.AppRunner | None = None
 
-    async def __aenter__(self) -> Self:
-        application = web.Application(client_max_size=LARGEST_REQUEST)
-        application.router.add_post("/", self._post)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def go_dark(self) -> None:
         """Whoever still waits for an answer gets none: simulated time may never go on."""
         for task in tuple(self._answering):
             task.cancel()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await super().go_dark()
+
+    def _run(self) -> web.AppRunner:
+        application = web.Application(client_max_size=LARGEST_REQUEST)
+        application.router.add_post("/", self._post)
+        return web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
 
     async def _post(self, request: web.Request) -> web.Response:
         body = await request.read()

@@ -12,7 +12,7 @@ from connectors.symbol.networks import NETWORKS
 from daemon.replay.played import Overspent, PlayedChain
 from daemon.replay.symbol.ledger import HARVESTER, INFLATION
 from daemon.replay.symbol.played import PlayedSymbol
-from tests.drilled import BLOCK, Traffic
+from tests.drilled import BLOCK
 from tests.played_symbol import GOLD, GROUND, PLENTY, START, STRANGERS, accounts, ground
 
 FIRST, SECOND = accounts(2)
@@ -103,19 +103,6 @@ def test_no_block_is_older_than_its_parent() -> None:
         played.mine(time=START + BLOCK)
     with pytest.raises(ValueError, match="comes after its parent"):
         played.reorganise(1, time=START)
-
-
-def test_the_same_calls_give_the_same_hashes() -> None:
-    tips = []
-    for _ in range(2):
-        played = GROUND.opened()
-        traffic = Traffic(played, ground=GROUND)
-        for number in range(1, 6):
-            traffic.pay()
-            played.mine(time=START + number * BLOCK)
-        played.reorganise(2, time=START + 6 * BLOCK)
-        tips.append(played.ledger.tip.hash)
-    assert tips[0] == tips[1]
 
 
 def test_a_year_of_blocks_leaves_no_more_than_what_changed() -> None:
