@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.nem.config import NemConfig
 from daemon.demo import CHAIN, SCENARIO, environment
 from daemon.reload import Loaded, load_whole
 from daemon.replay.catalogue import find
@@ -58,4 +59,6 @@ async def test_it_judges_by_the_same_rules_prices_and_ages(demonstrated: Loaded,
 
 
 async def test_each_node_of_the_scenario_is_named_in_it(stage: Stage, demonstrated: Loaded) -> None:
-    assert len(demonstrated.settings.chains[CHAIN].endpoints) == stage.scenario.chains[CHAIN].nodes
+    config = demonstrated.settings.chains[CHAIN]
+    assert isinstance(config, NemConfig)
+    assert len(config.endpoints) == stage.scenario.chains[CHAIN].nodes
