@@ -91,9 +91,9 @@ async def fetched(url: str) -> str:
         return await answer.text()
 
 
-def indices(lines: Sequence[str], *texts: str) -> list[int]:
-    """Where each text is found first."""
-    return [next(place for place, line in enumerate(lines) if text in line) for text in texts]
+def places(lines: Sequence[str], *patterns: str) -> list[int]:
+    """Where each is found first. Seconds are left open: a busy machine may answer a simulated second later."""
+    return [next(place for place, line in enumerate(lines) if re.search(pattern, line)) for pattern in patterns]
 
 
 async def test_the_whole_story_is_told_judged_and_summed_up_and_then_it_goes_on(tmp_path: Path) -> None:
@@ -101,16 +101,16 @@ async def test_the_whole_story_is_told_judged_and_summed_up_and_then_it_goes_on(
         await demo.says("Ctrl-C ends it.")
         assert "pyrometer" in (await fetched(f"{demo.url}/")).lower()
         await demo.says(AFTERWARDS)
-        order = indices(
+        order = places(
             demo.lines,
-            "over the limit of 5 % (jp-psa/hot-share)",
-            "xem-hot pays thief 10 XEM; a test transfer",
-            "has left since 14:56:02 UTC, over the limit of 10 % within 10m (theft/drain)",
-            DRAIN,
-            "11 h 23 min after the first transfer",
-            "What should have rung:",
-            "  met      PyrometerHotShareHigh on all: 2018-01-25 12:00:02, 3 h 01 min before the first theft",
-            "  met      PyrometerDrain: 2018-01-25 15:04:02, 2 min 02 s after the first theft, 81.03 % of XEM",
+            r"over the limit of 5 % \(jp-psa/hot-share\)",
+            r"xem-hot pays thief 10 XEM; a test transfer",
+            r"18\.97 % of customers' XEM .* over the limit of 10 % within 10m \(theft/drain\)",
+            re.escape(DRAIN),
+            r"11 h 23 min after the first transfer",
+            r"What should have rung:",
+            r"  met      PyrometerHotShareHigh on all: 2018-01-25 12:00:0\d, 3 h 01 min before the first theft",
+            r"  met      PyrometerDrain: 2018-01-25 15:04:\d\d, 2 min \d\d s after the first theft, 81\.03 % of XEM",
         )
         assert order == sorted(order)
         series = await fetched(f"{demo.url}/metrics")
