@@ -1,7 +1,7 @@
 """From running totals to amounts, values and shares with bounds: pure, and at a cost that no account count enters."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -98,15 +98,49 @@ def _why_not_current(
     return None, "; ".join(filter(None, (last_error, book.said))), None
 
 
-def wallet_states(totals: Totals, *, tiers: Mapping[str, Tier], valuation: Valuation) -> dict[str, WalletState]:
-    """Per wallet: what it can vouch for, what it can't, and what was read last."""
-    tokens: dict[str, list[tuple[Token, Total]]] = defaultdict(list)
-    for (name, token), part in totals.wallets.items():
-        tokens[name].append((token, part))
-    return {
-        name: _wallet_state(wallet, tier=tiers[name], parts=tokens[name], lost_at=totals.lost_at, valuation=valuation)
-        for name, wallet in valuation.inventory.wallets.items()
-    }
+class WalletStates:
+    """Per wallet: what it can vouch for, what it can't, and what was read last.
+
+    Remembers the states of the last judgement: of many wallets few change from one to the next.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[object, ...], WalletState]] = {}
+        self._inventory: Inventory | None = None
+
+    def of(self, totals: Totals, *, tiers: Mapping[str, Tier], valuation: Valuation) -> dict[str, WalletState]:
+        tokens: dict[str, list[tuple[Token, Total]]] = defaultdict(list)
+        for (name, token), part in totals.wallets.items():
+            tokens[name].append((token, part))
+        known, self._known = self._known if valuation.inventory is self._inventory else {}, {}
+        self._inventory = valuation.inventory
+        return {
+            name: self._state(
+                wallet, tier=tiers[name], parts=tokens[name], totals=totals, valuation=valuation, known=known.get(name)
+            )
+            for name, wallet in valuation.inventory.wallets.items()
+        }
+
+    def _state(
+        self,
+        wallet: Wallet,
+        *,
+        tier: Tier,
+        parts: Sequence[tuple[Token, Total]],
+        totals: Totals,
+        valuation: Valuation,
+        known: tuple[tuple[object, ...], WalletState] | None,
+    ) -> WalletState:
+        chain = valuation.chains[wallet.chain]
+        if chain.reason is not None or any(part.unread for _, part in parts):  # how old it is changes all the time
+            return _wallet_state(wallet, tier=tier, parts=parts, lost_at=totals.lost_at, valuation=valuation)
+        prices = (valuation.prices.get(valuation.inventory.asset_of[token]) for token, _ in parts)
+        rests_on = (wallet, tier, *parts, *prices)
+        if known is None or known[0] != rests_on:
+            state = _wallet_state(wallet, tier=tier, parts=parts, lost_at=totals.lost_at, valuation=valuation)
+            known = (rests_on, state)
+        self._known[wallet.name] = known
+        return known[1]
 
 
 def _wallet_state(

@@ -10,7 +10,7 @@ from itertools import chain as concatenated
 from typing import Protocol
 
 from daemon.classify import classify
-from daemon.exposure import Ages, Valuation, chain_state, expose, wallet_states
+from daemon.exposure import Ages, Valuation, WalletStates, chain_state, expose
 from daemon.findings import Advance, adopt, advance
 from daemon.ledger import Ledger
 from daemon.model import ChainState, Feed, Finding, Inventory, Notification, Price, Report
@@ -68,6 +68,7 @@ class Pipeline:
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
+    _states: WalletStates = field(default_factory=WalletStates, init=False, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     async def cycle(self, now: datetime) -> Report:
@@ -99,7 +100,7 @@ class Pipeline:
         }
         tiers = classify(setup.inventory.wallets)
         valuation = Valuation(setup.inventory, setup.prices, chains, setup.growth)
-        wallets = wallet_states(totals, tiers=tiers, valuation=valuation)
+        wallets = self._states.of(totals, tiers=tiers, valuation=valuation)
         exposure = expose(totals, tiers=tiers, valuation=valuation)
         disagreements = tuple(concatenated.from_iterable(book.disagreements for book in ledger.books.values()))
         picture = Picture(

@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from connectors.base import Token
 from daemon.interval import EXACT, ZERO, amount
 from daemon.ledger import Book, Total, Totals
 from daemon.model import ChainState, Inventory, Owner, Tier, Wallet
@@ -255,20 +256,19 @@ def _levels(
     chains: Mapping[str, ChainState],
     of: Collection[Of],
 ) -> dict[Subject, Level]:
-    levels: dict[Subject, Level] = {}
+    """Sums units first and turns few sums into coins: wallets are many, subjects and tokens are few."""
+    sums: dict[tuple[Of, str, Token], Total] = {}
     for (name, token), part in totals.wallets.items() if of else ():
-        wallet = inventory.wallets[name]
-        if wallet.owner is not Owner.CUSTOMER:
-            continue
-        level = _level(part, decimals=token.decimals, chain=chains[token.chain])
-        asset = inventory.asset_of[token]
-        for subject in (
-            Subject(Of.ASSET, asset),
-            Subject(Of.TIER, asset, tiers[name]),
-            Subject(Of.WALLET, asset, name),
-        ):
-            if subject.of in of:
-                levels[subject] = levels.get(subject, Level()) + level
+        if inventory.wallets[name].owner is Owner.CUSTOMER:
+            for sort, part_of in ((Of.ASSET, ""), (Of.TIER, tiers[name].value), (Of.WALLET, name)):
+                if sort in of:
+                    known = sums.get((sort, part_of, token))
+                    sums[sort, part_of, token] = part if known is None else known + part
+    levels: dict[Subject, Level] = {}
+    for (sort, part_of, token), whole in sums.items():
+        subject = Subject(sort, inventory.asset_of[token], part_of)
+        level = _level(whole, decimals=token.decimals, chain=chains[token.chain])
+        levels[subject] = levels.get(subject, Level()) + level
     return levels
 
 

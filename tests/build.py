@@ -21,7 +21,7 @@ from connectors.base import (
 )
 from connectors.errors import Reason
 from connectors.evm.config import EvmConfig
-from daemon.exposure import Ages, Valuation, chain_state, expose, wallet_states
+from daemon.exposure import Ages, Valuation, WalletStates, chain_state, expose
 from daemon.interval import Interval
 from daemon.ledger import Book, Ledger
 from daemon.model import Exposure, Inventory, Owner, Price, Tier, Wallet, WalletState
@@ -160,7 +160,7 @@ def picture(
     """What the rules see of a ledger at so many seconds after noon."""
     value = valuation(ledger, inv, prices=prices, seconds=seconds, growth=growth)
     tiers = {name: item.tier for name, item in inv.wallets.items()}
-    wallets: dict[str, WalletState] = wallet_states(ledger.totals(), tiers=tiers, valuation=value)
+    wallets: dict[str, WalletState] = WalletStates().of(ledger.totals(), tiers=tiers, valuation=value)
     exposure: Exposure = expose(ledger.totals(), tiers=tiers, valuation=value)
     disagreements = tuple(item for book in ledger.books.values() for item in book.disagreements)
     return Picture("JPY", value.chains, wallets, exposure, disagreements, ledger.sweeps(), at=at(seconds))

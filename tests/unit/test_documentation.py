@@ -95,8 +95,9 @@ def test_every_command_and_exit_code_stands_in_the_documentation() -> None:
     choices = verbs._group_actions[0].choices
     assert choices is not None
     assert set(re.findall(r"^\| `(\w+)", page, re.M)) - {"make"} == set(choices)
-    codes = {command_line.OK, command_line.FATAL, command_line.BAD_CONFIGURATION, command_line.BREACH}
-    assert {int(code) for code in re.findall(r"^\| (\d) \|", page, re.M)} == codes | {command_line.UNKNOWN, command_line.UNMET}
+    codes = {command_line.OK, command_line.FATAL, command_line.BAD_CONFIGURATION}
+    codes |= {command_line.BREACH, command_line.UNKNOWN, command_line.UNMET}
+    assert {int(code) for code in re.findall(r"^\| (\d) \|", page, re.M)} == codes
 
 
 def alert_names() -> set[str]:

@@ -10,11 +10,25 @@ from hypothesis import strategies as st
 
 from connectors.base import Token
 from connectors.errors import Reason
-from daemon.exposure import ALL, chain_state
+from daemon.exposure import ALL, WalletStates, chain_state
 from daemon.interval import NOTHING, Interval
 from daemon.ledger import Book, Ledger
 from daemon.model import Owner, Tier
-from tests.build import AGES, ETH, ETHER, USDT, at, complete, failed, inventory, picture, tip, two_tiers, wallet
+from tests.build import (
+    AGES,
+    ETH,
+    ETHER,
+    USDT,
+    at,
+    complete,
+    failed,
+    inventory,
+    picture,
+    tip,
+    two_tiers,
+    valuation,
+    wallet,
+)
 
 TIERS = (Tier.HOT, Tier.HOT, Tier.COLD, Tier.COLD, Tier.WARM)
 
@@ -184,3 +198,53 @@ def test_a_reading_from_the_future_is_no_current_one() -> None:
     inv, ledger = two_tiers(5 * ETHER, 95 * ETHER)
     assert picture(ledger, inv, seconds=-30).chains["ethereum"].reason is None
     assert picture(ledger, inv, seconds=-3600).chains["ethereum"].reason is Reason.STALE
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["balance", "unread", "price", "tier", "time", "inventory", "nothing"]),
+        st.integers(1, 3),
+        st.integers(0, 10**18),
+    ),
+    max_size=25,
+)
+
+
+@given(changes=CHANGES)
+def test_remembered_wallets_are_as_if_reckoned_anew(changes: list[tuple[str, int, int]]) -> None:
+    inv = inventory(wallet("hot", Tier.HOT, 1), wallet("warm", Tier.WARM, 2), wallet("cold", Tier.COLD, 3))
+    ledger, remembering = Ledger(inv), WalletStates()
+    ledger.apply(complete(1, {(number, ETH): number for number in (1, 2, 3)}))
+    units, prices, seconds = {1: 1, 2: 2, 3: 3}, {"ETH": "500000"}, 0.0
+    tiers = {name: item.tier for name, item in inv.wallets.items()}
+    for height, (what, number, amount) in enumerate(changes, start=2):
+        unread: list[tuple[int, Token]] = []
+        if what == "balance":
+            units[number] = amount
+        elif what == "unread":
+            unread = [(number, ETH)]
+        elif what == "price":
+            prices = {"ETH": str(amount + 1)} if number < 3 else {}
+        elif what == "tier":
+            tiers["warm"] = list(Tier)[number - 1]
+        elif what == "time":
+            seconds += number * 40
+        elif what == "inventory":
+            inv = inventory(wallet("hot", Tier.HOT, 1), wallet("warm", Tier.WARM, 2), wallet("cold", Tier.COLD, 3))
+        held = {(each, ETH): units[each] for each in units if (each, ETH) not in unread}
+        ledger.apply(complete(height, held, unread=unread))
+        value = valuation(ledger, inv, prices=prices, seconds=seconds)
+        known = remembering.of(ledger.totals(), tiers=tiers, valuation=value)
+        assert known == WalletStates().of(ledger.totals(), tiers=tiers, valuation=value)
+
+
+def test_of_many_wallets_only_those_that_changed_are_reckoned_anew() -> None:
+    inv = inventory(wallet("hot", Tier.HOT, 1), wallet("cold", Tier.COLD, 2))
+    ledger, remembering = Ledger(inv), WalletStates()
+    tiers = {name: item.tier for name, item in inv.wallets.items()}
+    states = []
+    for height, hot in ((1, 5), (2, 6)):
+        ledger.apply(complete(height, {(1, ETH): hot, (2, ETH): 7}))
+        states.append(remembering.of(ledger.totals(), tiers=tiers, valuation=valuation(ledger, inv)))
+    assert states[0]["hot"] != states[1]["hot"]
+    assert states[0]["cold"] is states[1]["cold"]
