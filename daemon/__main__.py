@@ -34,7 +34,7 @@ from daemon.table import print_report
 OK, FATAL, BAD_CONFIGURATION, BREACH, UNKNOWN, UNMET = 0, 1, 2, 3, 4, 5
 
 FASTEST = 86_400.0
-"""Story seconds a second: the demo's whole day in one."""
+"""Simulated seconds a second: a day in one."""
 
 LIBRARIES = ("web3", "aiohttp", "SQLAlchemy", "aiosqlite", "prometheus-client", "pydantic", "structlog", "uvloop")
 
@@ -170,8 +170,8 @@ def _parser() -> argparse.ArgumentParser:
     once.add_argument("--accounts", action="store_true", help="with --json: every account's units too")
     check = verbs.add_parser("check", parents=[_configured(_check)], help="validate a configuration")
     check.add_argument("--live", action="store_true", help="also ask every node, the store and every Alertmanager")
-    demo = verbs.add_parser("demo", help="a replayed day of an invented exchange, in 90 seconds")
-    demo.add_argument("--speed", type=_speed, default=960.0, metavar="N", help="story seconds a second (960)")
+    demo = verbs.add_parser("demo", help="the whole daemon before the night of Coincheck, in 90 seconds")
+    demo.add_argument("--speed", type=_speed, default=600.0, metavar="N", help="simulated seconds a second (600)")
     demo.set_defaults(command=_demo)
     _add_replay(verbs)
     of = verbs.add_parser("schema", help="JSON Schema of the configuration")

@@ -72,6 +72,7 @@ class App:
         self._started = now()
         self._reloaded = Reload(loaded.sha256, now(), success=True)
         self._wake = asyncio.Event()
+        self._caught_up = asyncio.Event()
         self._hup = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -114,6 +115,7 @@ class App:
         with suppress(StoreError):  # the worker tries again, and says so if that fails too
             await self._restore()
         await self._pipeline.cycle(self._now())  # says that all is unknown, so that nobody is served nothing
+        self._caught_up.set()
         async with self._served(), asyncio.TaskGroup() as group:
             self._group = group
             self._keep("store", self._mind_the_store)
@@ -131,6 +133,10 @@ class App:
             for task in self._tasks.values():
                 task.cancel()
         await self._drain()
+
+    async def judged(self) -> None:
+        """Returns when everything that the chains have told so far was judged: then a replay lets time go on."""
+        await self._caught_up.wait()
 
     def request_reload(self) -> None:
         """What SIGHUP does."""
@@ -164,6 +170,8 @@ class App:
         fresh, self._fresh = self._fresh, {}
         with self.metrics.stages.labels("judge").time():
             await self._pipeline.cycle(self._now())
+        if not self._wake.is_set():
+            self._caught_up.set()
         for seen in fresh.values():
             self.metrics.detection.observe(max(0.0, (self._now() - seen).total_seconds()))
 
@@ -201,6 +209,7 @@ class App:
             notices.drifted(update.chain, ledger.sweeps()[update.chain])
         if update.tip is not None and update.tip != tip_before:
             self._fresh[update.chain] = update.seen
+        self._caught_up.clear()
         self._wake.set()
 
     # Building and swapping.

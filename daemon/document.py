@@ -70,12 +70,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's values. `variable` are the places whose value came from the environment."""
+    """A file's values. `variable` are the places whose value came from the environment, `digests` as for `read`."""
 
     path: Path
     value: Value
     places: Mapping[Keys, Place] = field(repr=False)
     variable: frozenset[Keys] = frozenset()
+    digests: frozenset[str] = frozenset()
 
     def line(self, keys: Keys) -> int:
         """The line of a value, or of the nearest one around it that stands in the file."""
@@ -119,7 +120,7 @@ class Document:
             if "$" not in text:
                 return text
             filled = VARIABLE.sub(lambda match: self._substitute(match, keys=keys, env=env), text)
-            secret = key_material(filled)
+            secret = key_material(filled, hexadecimal=not _is_digest(keys, digests=self.digests))
             if secret is not None:
                 raise self.error(keys, f"the environment's value looks like {secret}; {TAKES_NONE}")
             if any(match["name"] for match in VARIABLE.finditer(text)):
@@ -178,7 +179,7 @@ def read(path: Path, *, digests: frozenset[str] = frozenset()) -> Document:
     value = reading.value(node, keys=()) if node is not None else None
     if value is None:
         raise ConfigError(str(path), "the file is empty")
-    return Document(path, value, reading.places)
+    return Document(path, value, reading.places, digests=digests)
 
 
 def first_bytes(path: Path) -> bytes:
@@ -252,7 +253,7 @@ class _Reading:
 
     def __init__(self, *, path: Path, digests: frozenset[str]) -> None:
         self.path = path
-        self.digests = {(name,) for name in digests}
+        self.digests = digests
         self.places: dict[Keys, Place] = {}
         self.count = 0
 
@@ -305,7 +306,7 @@ class _Reading:
 
     def _scalar(self, node: yaml.Node, *, keys: Keys) -> Value:
         text: str = node.value
-        secret = key_material(text, hexadecimal=keys[-1:] not in self.digests)
+        secret = key_material(text, hexadecimal=not _is_digest(keys, digests=self.digests))
         if secret is not None:
             raise self._error(keys, f"looks like {secret}; {TAKES_NONE}")
         if isinstance(node, yaml.ScalarNode) and node.style is None:
@@ -322,6 +323,10 @@ class _Reading:
     def _error(self, keys: Keys, message: str, *, line: int | None = None) -> ConfigError:
         at = self.places[keys].line if line is None else line
         return ConfigError(f"{self.path}:{at}: {key_path(keys)}" if keys else f"{self.path}:{at}", message)
+
+
+def _is_digest(keys: Keys, *, digests: frozenset[str]) -> bool:
+    return bool(keys) and keys[-1] in digests
 
 
 def _line(node: yaml.Node) -> int:

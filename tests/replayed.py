@@ -1,7 +1,10 @@
-"""The real pipe on the demonstration's configuration and day, without a network: reports of any minute of the story."""
+"""The real pipe on the chain of a scenario, without a network: reports of any minute of an invented day."""
 
+from __future__ import annotations
+
+import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -10,28 +13,63 @@ from connectors.errors import Reason
 from daemon.ledger import Ledger
 from daemon.model import Finding, Notification, Report
 from daemon.pipeline import Pipeline
-from daemon.reload import Loaded, load_whole
-from daemon.replay.day import write_day
-from daemon.replay.evm.ledger import EvmLedger
-from daemon.replay.exchange import opening
+from daemon.reload import Loaded
+from daemon.replay.configuration import configured
+from daemon.replay.evm.played import PlayedEvm
+from daemon.replay.scenario import Scenario, load
+from daemon.replay.simulation import Simulation
+from daemon.replay.stage import Stage
+from daemon.replay.timetable import Timetable
+from daemon.replay.traffic import happenings
+from daemon.replay.trial import AS_IT_WAS
 
-MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
-DEMO = Path(__file__).parents[1] / "config" / "demo.yaml"
+DAY = Path(__file__).parent / "data" / "exchange_day.yaml"
+CHAIN = "ethereum"
+
+
+@cache
+def scenario() -> Scenario:
+    return load(DAY)
+
+
+MIDNIGHT = scenario().starts
+
+
+class Unserved(PlayedEvm):
+    """A chain whose nodes never serve: nobody can reach what its configuration names."""
+
+    def settings(self) -> dict[str, object]:
+        return {**super().settings(), "endpoints": [{"url": "http://127.0.0.1:1", "name": "node-1"}]}
+
+
+class UnservedStage(Stage):
+    """What its chain knows is read from the ledger."""
+
+    def __init__(self) -> None:
+        simulation = Simulation(MIDNIGHT)
+        super().__init__(scenario(), simulation=simulation, trial=AS_IT_WAS)
+        unserved = Unserved(self._opening(CHAIN, simulation=simulation, trial=AS_IT_WAS))
+        self.chains[CHAIN] = unserved
+        self.ledger = unserved.ledger
+
+
+@cache
+def stage() -> UnservedStage:
+    """The whole day, played."""
+    playing = UnservedStage()
+    told = list(happenings(scenario()))
+    for at in Timetable(scenario()).blocks(CHAIN):
+        while told and told[0].at <= at:
+            playing.perform(told.pop(0))
+        playing.mine(CHAIN, time=at)
+    return playing
 
 
 @cache
 def loaded() -> Loaded:
-    """The demonstration's configuration, as the demonstration loads it."""
-    env = {"PYROMETER_DEMO_NODE": "http://127.0.0.1:1", "PYROMETER_DEMO_DIR": "/nowhere", "PYROMETER_DEMO_PORT": "1"}
-    return load_whole(DEMO, env=env, now=MIDNIGHT)
-
-
-@cache
-def played_day() -> EvmLedger:
-    chain = EvmLedger(opening(), time=MIDNIGHT)
-    for minute in write_day(1):
-        chain.mine(minute.transfers, time=MIDNIGHT + minute.at)
-    return chain
+    """What a daemon would be told about the day, without a node that could be asked."""
+    with tempfile.TemporaryDirectory() as folder:
+        return configured(stage(), trial=AS_IT_WAS, folder=Path(folder), now=MIDNIGHT)
 
 
 class Nowhere:
@@ -47,32 +85,33 @@ class Monitor:
 
     def __init__(self) -> None:
         setup = loaded().setup
-        self._watch = setup.inventory.watches["ethereum"]
+        self._watch = setup.inventory.watches[CHAIN]
         self._pipeline = Pipeline(setup, Ledger(setup.inventory), (), Nowhere(), (), ())
 
     async def sees(self, time: str) -> Report:
         """A complete reading of the block of that minute, judged in that minute."""
-        block = played_day().block(int((moment(time) - MIDNIGHT).total_seconds() // 60))
+        ledger = stage().ledger
+        block = ledger.block(int((moment(time) - MIDNIGHT).total_seconds() // 60))
         assert block is not None
         held = tuple(
-            Held(account, token, played_day().balance((account, token.contract), height=block.height))
+            Held(account, token, ledger.balance((account, token.contract), height=block.height))
             for account in self._watch.accounts
             for token in self._watch.tokens
         )
         tip = Tip(block.height, block.hash, block.time)
-        self._pipeline.ledger.apply(Update("ethereum", seen=block.time, tip=tip, held=held, complete=True))
+        self._pipeline.ledger.apply(Update(CHAIN, seen=block.time, tip=tip, held=held, complete=True))
         return await self._pipeline.cycle(moment(time))
 
     async def sees_nothing(self, time: str) -> Report:
         """The node refuses; what was read before is judged by its age."""
         failure = Failure(Reason.UNAVAILABLE, "node-1: Connection refused")
-        self._pipeline.ledger.apply(Update("ethereum", seen=moment(time), failure=failure))
+        self._pipeline.ledger.apply(Update(CHAIN, seen=moment(time), failure=failure))
         return await self._pipeline.cycle(moment(time))
 
     async def hears(self, time: str, *movements: Movement) -> Report:
         """At the block that was read last."""
-        tip = self._pipeline.ledger.books["ethereum"].tip
-        self._pipeline.ledger.apply(Update("ethereum", moment(time), tip, tip, movements=movements))
+        tip = self._pipeline.ledger.books[CHAIN].tip
+        self._pipeline.ledger.apply(Update(CHAIN, moment(time), tip, tip, movements=movements))
         return await self._pipeline.cycle(moment(time))
 
     async def judges(self, time: str) -> Report:

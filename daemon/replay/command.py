@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
 
 from daemon.errors import ConfigError
 from daemon.replay import rendering, telling
+from daemon.replay.alarms import Audience
 from daemon.replay.bells import rung
 from daemon.replay.cast import Cast
 from daemon.replay.catalogue import find, shipped
 from daemon.replay.outcome import Outcome
-from daemon.replay.player import SILENT, Audience, opened
+from daemon.replay.pace import at_once, paced
+from daemon.replay.player import SILENT, opened
 from daemon.replay.scenario import Scenario, load
 from daemon.replay.telling import Telling
 from daemon.replay.trial import Trial
 
 BENIGN = "benign-year"
 """The scenario in which there is nothing to find."""
-
-GLANCE = timedelta(seconds=0.1)
-"""Of real time, between two moments that somebody who watches sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ async def play(scenario: Scenario, *, wanted: Wanted, audience: Audience | None 
             bells = await stack.enter_async_context(rung(wanted.alertmanagers, scenario=scenario))
         playing = opened(scenario, trial=wanted.trial, policies=wanted.policies, audience=audience, bells=bells)
         player = await stack.enter_async_context(playing)
-        await player.play(pace=paced(scenario.starts, speed=wanted.speed) if wanted.speed else None)
+        await player.play(pace=paced(scenario.starts, speed=wanted.speed) if wanted.speed else at_once)
         return player.outcome()
 
 
@@ -86,23 +82,6 @@ async def replay_all(*, wanted: Wanted, console: Console, as_json: bool) -> bool
         telling.scoreboard([outcome for outcome, _ in incidents], console=console)
         telling.false_alarms(benign, console=console)
     return all(outcome.passed for outcome, _ in outcomes)
-
-
-def paced(start: datetime, *, speed: float) -> Callable[[datetime], AsyncIterator[datetime]]:
-    """The moments on the way to another one, each when it is its time for somebody who watches at this speed."""
-    began = time.monotonic()
-
-    async def moments(to: datetime) -> AsyncIterator[datetime]:
-        while True:
-            passed = timedelta(seconds=(time.monotonic() - began) * speed)
-            if start + passed >= to:
-                yield to
-                return
-            yield start + passed
-            left = (to - start - passed).total_seconds() / speed
-            await asyncio.sleep(min(GLANCE.total_seconds(), left))
-
-    return moments
 
 
 def own_policies(name: str) -> Sequence[object]:

@@ -46,9 +46,9 @@ def narrate(previous: Report | None, current: Report) -> list[Line]:
 
     Until every chain was read for the first time there is nothing to tell.
     """
-    if _starting(current):
+    if starting(current):
         return []
-    before = None if previous is None or _starting(previous) else previous
+    before = None if previous is None or starting(previous) else previous
     told = [*_blindness(before, current)]
     if before is not None:
         told += _losses(before, current)
@@ -212,7 +212,8 @@ def _was_lost(previous: Report | None, name: str) -> bool:
     return before is not None and before.reason is not None
 
 
-def _starting(report: Report) -> bool:
+def starting(report: Report) -> bool:
+    """Whether a chain was not read for the first time yet."""
     return any(chain.reason is Reason.STARTING for chain in report.chains.values())
 
 

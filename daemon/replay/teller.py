@@ -10,7 +10,7 @@ from rich.text import Text
 from daemon.interval import Interval
 from daemon.model import Judgement, Report, State
 from daemon.policy.rule import percent
-from daemon.replay.story import Line, Word, narrate, span
+from daemon.replay.story import Line, Word, narrate, span, starting
 
 STYLES = {
     Word.SCRIPT: "dim italic",
@@ -42,7 +42,7 @@ class Teller:
         self._account = Account()
 
     def line(self, line: Line) -> None:
-        """Prints one line; the world's `play` calls it with what really happens."""
+        """Prints one line."""
         self._console.print(
             _rendered(line, clock=self._clock) if self._console.is_terminal else _plain(line, clock=self._clock),
             soft_wrap=not self._console.is_terminal,
@@ -74,7 +74,7 @@ class Account:
         share = current.exposure.hot_share.get("all", Interval(Decimal(0), None, None)).value
         if share is not None and (self._highest is None or share > self._highest[0]):
             self._highest = (share, current)
-        if previous is not None and any(v.judgement is Judgement.UNKNOWN for v in previous.verdicts):
+        if previous is not None and _was_unknown(previous):
             self._unknown += current.at - previous.at
         for finding in current.findings:
             if finding.state is State.FIRING:
@@ -93,6 +93,11 @@ class Account:
         if self._unknown:
             told.append(f"Something was unknown for {span(self._unknown)}; it was never shown as zero.")
         return [Line(last.at, Word.STATUS, sentence) for sentence in told]
+
+
+def _was_unknown(report: Report) -> bool:
+    """Before the first reading nothing is known, and nothing was lost either."""
+    return not starting(report) and any(verdict.judgement is Judgement.UNKNOWN for verdict in report.verdicts)
 
 
 def _plain(line: Line, *, clock: str) -> Text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import count, dropwhile, takewhile
 
 from daemon.replay.scenario import Scenario
 from daemon.replay.script import moments
@@ -36,8 +37,12 @@ class Timetable:
 
     def blocks(self, chain: str) -> Iterator[datetime]:
         """When its blocks come."""
+        return takewhile(lambda at: at <= self._scenario.end, self._endless(chain))
+
+    def later_blocks(self, chain: str) -> Iterator[datetime]:
+        """When its blocks would come after the end; there is always another one."""
+        return dropwhile(lambda at: at <= self._scenario.end, self._endless(chain))
+
+    def _endless(self, chain: str) -> Iterator[datetime]:
         every = self._scenario.chains[chain].block_time
-        at = self._scenario.starts + every
-        while at <= self._scenario.end:
-            yield at
-            at += every
+        return (self._scenario.starts + every * number for number in count(1))

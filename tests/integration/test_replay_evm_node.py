@@ -1,6 +1,5 @@
-"""The node over real HTTP: as web3 reads it, going dark and coming back, and the demonstration's world around it."""
+"""The node over real HTTP: as web3 reads it, going dark and coming back."""
 
-import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -17,7 +16,6 @@ from web3.exceptions import BlockNotFound
 from daemon.replay.evm.ledger import EvmLedger, Transfer
 from daemon.replay.evm.node import Node
 from daemon.replay.evm.rpc import TokenContract
-from daemon.replay.world import demo_world
 
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
 ALICE, BOB = ("0x" + digit * 40 for digit in "12")
@@ -205,18 +203,3 @@ async def test_leaving_it_frees_the_port(dark: bool) -> None:
 async def test_two_nodes_have_two_ports() -> None:
     async with node() as one, node() as other:
         assert one.url != other.url
-
-
-async def test_the_demonstrations_world_plays_over_http() -> None:
-    """Ten times as fast as usual: the first hours are mined, and the node serves what the clock says."""
-    async with demo_world(speed=9600) as world, connected(world.url) as web3:
-        assert await web3.eth.block_number == 0
-        playing = asyncio.create_task(world.play(lambda line: None))
-        world.clock.begin()
-        await world.clock.until(world.clock.start + timedelta(hours=3))
-        block = await web3.eth.get_block("latest")
-        assert block["number"] >= 178
-        assert block["timestamp"] <= world.now().timestamp()
-        playing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await playing

@@ -210,6 +210,15 @@ async def test_what_a_connector_tells_reaches_the_log_the_api_the_report_and_the
         assert value("pyrometer_drift_accounts_total", {"chain": "ethereum"}) == 1
 
 
+async def test_when_it_says_that_all_was_judged_what_was_heard_before_is_in_the_report(tmp_path: Path) -> None:
+    async with running(tmp_path, store=MemoryStore()) as subject:
+        await subject.served()
+        subject.app._take(swept(movements=[out_of(COLD)]))
+        await asyncio.wait_for(subject.app.judged(), 15)
+        assert subject.app.report is not None
+        assert [one.moved.movement.transaction for one in subject.app.report.movements] == ["0xaa"]
+
+
 async def test_a_sweep_that_found_nothing_is_not_logged(tmp_path: Path) -> None:
     async with running(tmp_path, store=MemoryStore()) as subject:
         await subject.served()

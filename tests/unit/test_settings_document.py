@@ -177,6 +177,23 @@ def test_variables_are_filled_in_and_remembered(tmp_path: Path) -> None:
     assert filled.variable == {("a",)}
 
 
+def test_a_digest_may_come_from_the_environment_where_one_is_expected(tmp_path: Path) -> None:
+    """As in the file itself: 64 hexadecimal digits are a hash under such a key, and a private key under any other."""
+    path, digits = tmp_path / "d.yaml", "ab" * 32
+    path.write_text("nemesis: ${X}\n")
+    env = {"X": digits}
+    assert read(path, digests=frozenset(("nemesis",))).interpolated(env).value == {"nemesis": digits}
+    with pytest.raises(ConfigError, match=r"d.yaml:1: nemesis: the environment's value looks like a private key"):
+        read(path, digests=frozenset(("other",))).interpolated(env)
+
+
+def test_where_a_digest_is_expected_other_secrets_of_the_environment_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "d.yaml"
+    path.write_text("nemesis: ${X}\n")
+    with pytest.raises(ConfigError, match="the environment's value looks like"):
+        read(path, digests=frozenset(("nemesis",))).interpolated({"X": "-----BEGIN PRIVATE KEY-----"})
+
+
 @pytest.mark.parametrize("text", ["$", "${}", "${1A}", "${A B}", "a$b", "$$$", "${A", "${A:-x}"])
 def test_a_dollar_sign_without_a_meaning_is_an_error(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"d.yaml:1: a: a `\$` stands alone"):

@@ -76,8 +76,8 @@ async def test_too_much_hot_is_a_breach_with_what_to_move() -> None:
     assert told(*narrate(await monitor.sees("09:39"), await monitor.sees("09:41"))) == [
         (
             "BREACH",
-            "The hot share of customers' assets is 7.55 %, over the limit of 5 % (jp-psa/hot-share). "
-            "Move 978.37 ETH out of eth-hot-1.",
+            "The hot share of customers' assets is 7.48 %, over the limit of 5 % (jp-psa/hot-share). "
+            "Move 955.26 ETH out of eth-hot-1.",
         )
     ]
 
@@ -93,7 +93,7 @@ async def test_money_that_leaves_is_told_with_its_share() -> None:
     monitor = Monitor()
     await monitor.sees("11:30")
     lines = narrate(await monitor.sees("11:36"), await monitor.sees("11:38"))
-    assert told(*lines) == [("LEFT", "797.75 ETH, 2.77 % of the customers', left the wallets since 11:36.")]
+    assert told(*lines) == [("LEFT", "800 ETH, 2.77 % of the customers', left the wallets since 11:36.")]
 
 
 async def test_an_emptied_wallet_is_a_breach_of_its_floor() -> None:
@@ -112,7 +112,7 @@ async def test_a_share_that_fell_because_of_a_theft_is_no_all_clear() -> None:
     before = await monitor.sees("11:42")
     (line,) = narrate(before, await monitor.sees("11:44"))
     assert line.word is Word.RESOLVED
-    assert "is 2 %, within the limit of 5 % (jp-psa/hot-share). It lasted 14 min." in line.text
+    assert "is 2.03 %, within the limit of 5 % (jp-psa/hot-share). It lasted 14 min." in line.text
     assert line.text.endswith("This is no all-clear: hot-floor on eth-hot-1 still stands.")
 
 
@@ -136,7 +136,7 @@ async def test_a_dead_node_is_told_with_what_is_known_all_the_same() -> None:
             "UNKNOWN",
             "ethereum has not been read since 17:00 (node-1: Connection refused, since 17:01:00). "
             "The hot share of customers' assets is between 0 % and 100 %, unknown against the limit of 5 %. "
-            "eth-hot-1 holds between 0 and 1228.88 ETH, unknown against its floor of 250.",
+            "eth-hot-1 holds between 0 and 1240 ETH, unknown against its floor of 250.",
         )
     ]
 
@@ -157,7 +157,7 @@ async def test_a_node_that_is_back_is_told_with_the_picture() -> None:
     await monitor.sees("17:00")
     unknown = await monitor.sees_nothing("17:16")
     assert told(*narrate(unknown, await monitor.sees("17:20"))) == [
-        ("KNOWN", "ethereum is read again. Hot share 3.71 % of 17.5bn JPY; inside policy; ethereum at block 1,040.")
+        ("KNOWN", "ethereum is read again. Hot share 3.63 % of 17.5bn JPY; inside policy; ethereum at block 1,040.")
     ]
 
 

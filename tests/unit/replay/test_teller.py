@@ -76,7 +76,7 @@ async def test_midnight_brings_the_account_of_the_day() -> None:
     )
     assert "The day in 10 reports. Pages: 09:41 jp-psa/hot-share on all; 11:45 hot-floor on eth-hot-1" in lines
     assert "17:30 blind on chain:ethereum. Still standing: none." in lines
-    assert "Highest hot share 7.55 % at 09:41." in lines
+    assert "Highest hot share 7.48 % at 09:41." in lines
     assert "Something was unknown for 29 min; it was never shown as zero." in lines
 
 
@@ -97,3 +97,13 @@ async def test_a_day_does_not_begin_with_yesterdays_account() -> None:
     accounts = [line for line in out.getvalue().splitlines() if "Pages:" in line]
     assert "09:41 jp-psa/hot-share" in accounts[0]
     assert "Pages: none" in accounts[1]
+
+
+async def test_what_nobody_could_know_before_the_first_reading_is_no_gap() -> None:
+    out = io.StringIO()
+    teller, monitor = Teller(Console(file=out)), Monitor()
+    teller.report(await monitor.judges("00:01"))
+    teller.report(await monitor.sees("09:00"))
+    teller.report(replace(await monitor.sees("09:01"), at=moment("24:01")))
+    assert "Pages: none" in out.getvalue()
+    assert "unknown" not in out.getvalue()
