@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count, dropwhile, takewhile
 
 from daemon.replay.scenario import Scenario
 from daemon.replay.script import moments
+
+A_SECOND = timedelta(seconds=1)
 
 
 class Timetable:
@@ -33,7 +35,10 @@ class Timetable:
         last = max((times[-1] for times in self._moments), default=scenario.end)
         shortest = min(setup.block_time for setup in scenario.chains.values())
         middle = first + (last - first) / 2
-        return middle - (middle - scenario.starts) % shortest + shortest / 2
+        at = middle - (middle - scenario.starts) % shortest + shortest / 2
+        while any(not (at - scenario.starts) % setup.block_time for setup in scenario.chains.values()):
+            at += A_SECOND
+        return at
 
     def blocks(self, chain: str) -> Iterator[datetime]:
         """When its blocks come."""
