@@ -33,6 +33,9 @@ from daemon.table import print_report
 
 OK, FATAL, BAD_CONFIGURATION, BREACH, UNKNOWN, UNMET = 0, 1, 2, 3, 4, 5
 
+INTERRUPTED = 130
+"""As a shell has it: 128 and the number of SIGINT."""
+
 FASTEST = 86_400.0
 """Simulated seconds a second: a day in one."""
 
@@ -51,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except* ConfigError as errors:
         err.print(f"pyrometer: {_first(errors)}")
         code = BAD_CONFIGURATION
+    except* KeyboardInterrupt:
+        code = INTERRUPTED
     except* Fatal as errors:
         err.print(f"pyrometer: {_first(errors)}")
         code = FATAL

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from daemon.errors import ConfigError
+from daemon.policy.presets import read_preset
 from daemon.replay import rendering, telling
 from daemon.replay.alarms import Audience
 from daemon.replay.bells import rung
@@ -55,7 +57,8 @@ async def replay_one(name: str, *, wanted: Wanted, console: Console, as_json: bo
     scenario = load(find(name))
     audience = None if as_json else Telling(scenario, console=console)
     if not as_json:
-        console.print(f"[bold]{scenario.title}[/bold]\n{scenario.summary}\n")
+        console.print(Text(scenario.title, style="bold"))
+        console.print(Text(f"{scenario.summary}\n"))
     outcome = await play(scenario, wanted=wanted, audience=audience)
     if as_json:
         _print(rendering.outcome(outcome, cast=Cast(scenario)), console=console)
@@ -70,7 +73,7 @@ async def replay_all(*, wanted: Wanted, console: Console, as_json: bool) -> bool
     for path in shipped().values():
         scenario = load(path)
         if not as_json:
-            console.print(f"playing {scenario.title} …", style="dim")
+            console.print(Text(f"playing {scenario.title} …", style="dim"))
         outcomes.append((await play(scenario, wanted=wanted), Cast(scenario)))
     incidents = [(outcome, cast) for outcome, cast in outcomes if outcome.scenario.incident != BENIGN]
     benign = next((outcome for outcome, _ in outcomes if outcome.scenario.incident == BENIGN), None)
@@ -88,8 +91,6 @@ def own_policies(name: str) -> Sequence[object]:
     """The rules of `--policy`: the name of a preset, or a file that holds `rules:` as a preset does."""
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or path.exists():
-        from daemon.policy.presets import read_preset
-
         return [rule.model_dump(mode="json") for rule in read_preset(path).rules]
     return [name]
 

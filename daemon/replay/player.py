@@ -29,8 +29,6 @@ from daemon.replay.timetable import Timetable
 from daemon.replay.trial import AS_IT_WAS, Trial
 from daemon.supervisor import keep
 
-__all__ = ["Audience", "Bells", "Nobody", "Player", "opened"]
-
 NODES_TELL = timedelta(seconds=1)
 """How long after a block's time we ask first: no block is known everywhere the moment it is made."""
 

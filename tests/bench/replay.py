@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from daemon.replay.alarms import Nobody
 from daemon.replay.catalogue import find
 from daemon.replay.faults import Answering, Door
-from daemon.replay.player import Nobody, opened
+from daemon.replay.player import opened
 from daemon.replay.scenario import Scenario, load
 from daemon.replay.script import Happening
 from daemon.replay.stage import Stage

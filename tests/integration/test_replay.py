@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from daemon.model import Report
+from daemon.replay.alarms import Nobody
 from daemon.replay.command import Wanted, play
 from daemon.replay.outcome import Answer, Outcome
-from daemon.replay.player import Nobody
 from daemon.replay.scenario import Scenario, load
 from daemon.replay.trial import ADVERSE, AS_IT_WAS
 from tests.integration.alertmanager import running_alertmanager, until

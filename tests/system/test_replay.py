@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
 
-from tests.system.daemon import run_command
+from tests.system.daemon import command, env, run_command
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -67,3 +70,16 @@ async def test_the_schema_of_scenarios_is_json(tmp_path: Path) -> None:
     code, out, _ = await run_command("schema", "--scenario", cwd=tmp_path)
     assert code == 0
     assert json.loads(out)["title"] == "pyrometer scenario"
+
+
+async def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *command("replay", "coincheck", "--speed", "60"), stdout=PIPE, stderr=PIPE, cwd=tmp_path, env=env()
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        while b"BREACH" not in await process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    assert (process.returncode, err) == (130, b"")
