@@ -164,9 +164,9 @@ def false_alarms(outcome: Outcome, *, console: Console) -> None:
 
 
 def deed_of(payment: Payment) -> str:
-    """`hot pays thief 10 XEM`."""
+    """`hot pays thief 100,000,000 XEM`."""
     what = f"{payment.payer.name.removesuffix('/1')} pays {payment.payee.name.removesuffix('/1')}"
-    return f"{what} {payment.coin.text(payment.units)}"
+    return f"{what} {payment.coin.coins(payment.units).normalize():,f} {payment.coin.asset}"
 
 
 def _deed(happening: Happening) -> str:
