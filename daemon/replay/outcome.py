@@ -100,12 +100,17 @@ class Outcome:
         limits = {Severity.CRITICAL: tolerated.critical, Severity.WARNING: tolerated.warning}
         return any(limit is not None and self.others[severity] > limit for severity, limit in limits.items())
 
-    def first_of_each_policy(self) -> Mapping[str, Alarm]:
-        """The first alarm of each policy, in the order in which they came."""
-        first: dict[str, Alarm] = {}
-        for alarm in self.alarms:
-            first.setdefault(alarm.policy, alarm)
-        return first
+    def telling_alarms(self) -> Mapping[str, Alarm]:
+        """Of each policy the alarm that told of the incident: one that was expected, else the first since it began.
+
+        A policy that rang only before, about something else perhaps, is left out.
+        """
+        expected = [judged.alarm for judged in self.judged if judged.answer is Answer.MET and judged.alarm is not None]
+        since = [alarm for alarm in self.alarms if self.began is None or alarm.at >= self.began]
+        found: dict[str, Alarm] = {}
+        for alarm in (*sorted(expected, key=lambda one: one.at), *since):
+            found.setdefault(alarm.policy, alarm)
+        return dict(sorted(found.items(), key=lambda item: item[1].at))
 
     def delay(self, alarm: Alarm) -> timedelta | None:
         """From the first theft to the alarm; negative when it came before."""

@@ -131,10 +131,10 @@ def _verdict(outcome: Outcome) -> str:
 def scoreboard(outcomes: Sequence[Outcome], *, console: Console) -> None:
     """Per incident and policy: how late, what was lost by then, what could have been saved."""
     table = Table(title="What each policy would have done", title_justify="left", width=max(console.width, WIDE))
-    for column in ("incident", "policy", "first alarm, from the first theft", "lost by then", "could be saved"):
+    for column in ("incident", "policy", "told, from the first theft", "lost by then", "could be saved"):
         table.add_column(column)
     for outcome in outcomes:
-        for policy, alarm in outcome.first_of_each_policy().items():
+        for policy, alarm in outcome.telling_alarms().items():
             lost, saved = losses(outcome, alarm)
             delay = outcome.delay(alarm)
             told = "–" if delay is None else lag(delay)
