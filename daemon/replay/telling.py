@@ -130,7 +130,9 @@ def _verdict(outcome: Outcome) -> str:
 
 def scoreboard(outcomes: Sequence[Outcome], *, console: Console) -> None:
     """Per incident and policy: how late, what was lost by then, what could have been saved."""
-    table = Table(title="What each policy would have done", title_justify="left", width=max(console.width, WIDE))
+    if not console.is_terminal:
+        console.width = max(console.width, WIDE)
+    table = Table(title="What each policy would have done", title_justify="left")
     for column in ("incident", "policy", "told, from the first theft", "lost by then", "could be saved"):
         table.add_column(column)
     for outcome in outcomes:
