@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-
 import pytest
 
 from connectors.base import Stage
 from connectors.bitcoin.derive import ExtendedKey
 from connectors.bitcoin.descriptors import parse
-from daemon.replay.bitcoin.wrapped import BitcoinNode, UtxoSet
+from daemon.replay.bitcoin.wrapped import BitcoinNode
 from tests.integration.bitcoin_chain import REGTEST, Known, address, balances, connected_to, following, held, watching
 from tests.integration.electrumx import ElectrumX
-from tests.integration.purse import KINDS, Lock
-from tests.integration.regtest import Regtest, connected, prepared
+from tests.integration.purse import Lock
+from tests.integration.regtest import Regtest
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Regtest]:
-    yield from prepared()
-
-
-@pytest.fixture(scope="module")
-def utxos() -> UtxoSet:
-    return UtxoSet()
-
-
-@pytest.fixture(scope="module")
-def electrumx(shared: Regtest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ElectrumX]:
-    server = ElectrumX(shared.node.url, folder=tmp_path_factory.mktemp("electrumx"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-async def chain(shared: Regtest) -> AsyncIterator[Regtest]:
-    async with connected(shared):
-        yield shared
-
-
-@pytest.fixture
-async def node(chain: Regtest, utxos: UtxoSet) -> AsyncIterator[BitcoinNode]:
-    async with BitcoinNode(chain.node.url, utxos=utxos) as node:
-        yield node
-
-
-@pytest.fixture
-def locks(chain: Regtest) -> list[Lock]:
-    return chain.locks(*KINDS)
 
 
 async def test_balances_of_every_kind_of_address_follow_payments_and_spends(

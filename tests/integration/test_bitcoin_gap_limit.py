@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +17,11 @@ from connectors.bitcoin.descriptors import Descriptor, parse
 from connectors.errors import Reason
 from daemon.once import look
 from daemon.reload import Loaded, load_whole
-from daemon.replay.bitcoin.wrapped import BitcoinNode, UtxoSet
+from daemon.replay.bitcoin.wrapped import BitcoinNode
 from tests.integration.bitcoin_chain import COIN, REGTEST, connected_to, held, watching
 from tests.integration.electrumx import ElectrumX
 from tests.integration.esplora import EsploraServer
-from tests.integration.regtest import Regtest, connected, now, prepared
+from tests.integration.regtest import Regtest, now
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
@@ -30,36 +30,6 @@ POINT = bytes.fromhex("02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b
 TEST_NETWORK = bytes.fromhex("043587cf")
 LEAPS = range(0, 501, 20)
 WORTH = sum(10_000 + index for index in LEAPS)
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Regtest]:
-    yield from prepared()
-
-
-@pytest.fixture(scope="module")
-def electrumx(shared: Regtest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ElectrumX]:
-    server = ElectrumX(shared.node.url, folder=tmp_path_factory.mktemp("electrumx"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def utxos() -> UtxoSet:
-    return UtxoSet()
-
-
-@pytest.fixture
-async def chain(shared: Regtest) -> AsyncIterator[Regtest]:
-    async with connected(shared):
-        yield shared
-
-
-@pytest.fixture
-async def node(chain: Regtest, utxos: UtxoSet) -> AsyncIterator[BitcoinNode]:
-    async with BitcoinNode(chain.node.url, utxos=utxos) as node:
-        yield node
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -15,35 +15,11 @@ from tests.integration.bitcoin_chain import address, connected_to, following, wa
 from tests.integration.electrumx import ElectrumX
 from tests.integration.esplora import EsploraServer
 from tests.integration.purse import Lock, Money, transaction, txid_of
-from tests.integration.regtest import Regtest, connected, prepared
+from tests.integration.regtest import Regtest
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
 SOURCES = ("node", "zmq", "electrum", "esplora", "all")
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Regtest]:
-    yield from prepared()
-
-
-@pytest.fixture(scope="module")
-def utxos() -> UtxoSet:
-    return UtxoSet()
-
-
-@pytest.fixture(scope="module")
-def electrumx(shared: Regtest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ElectrumX]:
-    server = ElectrumX(shared.node.url, folder=tmp_path_factory.mktemp("electrumx"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-async def chain(shared: Regtest) -> AsyncIterator[Regtest]:
-    async with connected(shared):
-        yield shared
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -21,20 +21,9 @@ from daemon.replay.bitcoin.wrapped import BitcoinNode
 from tests.integration.electrumx import ElectrumX
 from tests.integration.esplora import EsploraServer
 from tests.integration.purse import SPENDABLE, Lock, Money, transaction
-from tests.integration.regtest import ASKED, Regtest, connected, eventually, now, prepared
+from tests.integration.regtest import ASKED, Regtest, eventually, now
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Regtest]:
-    yield from prepared()
-
-
-@pytest.fixture
-async def chain(shared: Regtest) -> AsyncIterator[Regtest]:
-    async with connected(shared):
-        yield shared
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import subprocess
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -22,34 +22,10 @@ from connectors.errors import Misconfigured, Unavailable
 from connectors.transport import Timing
 from tests.integration.bcoin import satoshis
 from tests.integration.electrumx import ElectrumX
-from tests.integration.purse import KINDS, Lock, Money, parse, transaction, txid_of
-from tests.integration.regtest import ASKED, Regtest, connected, eventually, now, prepared
+from tests.integration.purse import Lock, Money, parse, transaction, txid_of
+from tests.integration.regtest import ASKED, Regtest, eventually, now
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Regtest]:
-    yield from prepared()
-
-
-@pytest.fixture(scope="module")
-def electrumx(shared: Regtest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ElectrumX]:
-    server = ElectrumX(shared.node.url, folder=tmp_path_factory.mktemp("electrumx"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-async def chain(shared: Regtest) -> AsyncIterator[Regtest]:
-    async with connected(shared):
-        yield shared
-
-
-@pytest.fixture
-def locks(chain: Regtest) -> list[Lock]:
-    return chain.locks(*KINDS)
 
 
 @pytest.fixture

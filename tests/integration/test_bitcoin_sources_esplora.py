@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -18,26 +18,10 @@ from connectors.errors import BadAnswer, Misconfigured, Unavailable
 from connectors.follow import UnknownBlock
 from connectors.transport import Timing, Transport
 from tests.integration.esplora import EsploraServer
-from tests.integration.purse import KINDS, Lock, Money, parse, transaction, txid_of
-from tests.integration.regtest import ASKED, Regtest, connected, eventually, now, prepared
+from tests.integration.purse import Lock, Money, parse, transaction, txid_of
+from tests.integration.regtest import ASKED, Regtest, eventually, now
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Regtest]:
-    yield from prepared()
-
-
-@pytest.fixture
-async def chain(shared: Regtest) -> AsyncIterator[Regtest]:
-    async with connected(shared):
-        yield shared
-
-
-@pytest.fixture
-def locks(chain: Regtest) -> list[Lock]:
-    return chain.locks(*KINDS)
 
 
 @pytest.fixture

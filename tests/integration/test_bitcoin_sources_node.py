@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -18,9 +18,9 @@ from connectors.config import EndpointConfig
 from connectors.errors import Misconfigured, Reason, Unavailable
 from connectors.follow import UnknownBlock
 from connectors.transport import Timing, Transport
-from daemon.replay.bitcoin.wrapped import BitcoinNode, UtxoSet
+from daemon.replay.bitcoin.wrapped import BitcoinNode
 from tests.integration.purse import KINDS, Lock, parse
-from tests.integration.regtest import ASKED, Regtest, connected, eventually, now, prepared
+from tests.integration.regtest import ASKED, Regtest, eventually, now
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
 
@@ -36,17 +36,6 @@ async def source_at(
         yield NodeSource(transport, asked=asked, now=now, limits=limits, listening=listening)
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Regtest]:
-    yield from prepared()
-
-
-@pytest.fixture
-async def chain(shared: Regtest) -> AsyncIterator[Regtest]:
-    async with connected(shared):
-        yield shared
-
-
 @pytest.fixture
 def locks(chain: Regtest) -> list[Lock]:
     """Two of each kind."""
@@ -56,18 +45,6 @@ def locks(chain: Regtest) -> list[Lock]:
 @pytest.fixture
 def scripts(locks: list[Lock]) -> list[bytes]:
     return [lock.script for lock in locks]
-
-
-@pytest.fixture(scope="module")
-def utxos() -> UtxoSet:
-    return UtxoSet()
-
-
-@pytest.fixture
-async def node(chain: Regtest, utxos: UtxoSet) -> AsyncIterator[BitcoinNode]:
-    """Our small node before the real one."""
-    async with BitcoinNode(chain.node.url, utxos=utxos) as node:
-        yield node
 
 
 @asynccontextmanager

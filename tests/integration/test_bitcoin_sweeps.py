@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
 from connectors.base import Address, Drift, Stage, Update
 from daemon.replay.bitcoin.answers import Outpoint
-from daemon.replay.bitcoin.wrapped import BitcoinNode, UtxoSet
+from daemon.replay.bitcoin.wrapped import BitcoinNode
 from tests.integration.bitcoin_chain import COIN, address, connected_to, following, held, watching
 from tests.integration.electrumx import ElectrumX
 from tests.integration.esplora import EsploraServer
 from tests.integration.purse import Lock, Money
-from tests.integration.regtest import Regtest, connected, eventually, prepared
+from tests.integration.regtest import Regtest, eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Regtest]:
-    yield from prepared()
-
-
-@pytest.fixture(scope="module")
-def utxos() -> UtxoSet:
-    return UtxoSet()
-
-
-@pytest.fixture(scope="module")
-def electrumx(shared: Regtest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ElectrumX]:
-    server = ElectrumX(shared.node.url, folder=tmp_path_factory.mktemp("electrumx"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-async def chain(shared: Regtest) -> AsyncIterator[Regtest]:
-    async with connected(shared):
-        yield shared
-
-
-@pytest.fixture
-async def node(chain: Regtest, utxos: UtxoSet) -> AsyncIterator[BitcoinNode]:
-    async with BitcoinNode(chain.node.url, utxos=utxos) as node:
-        yield node
 
 
 async def funded(chain: Regtest, lock: Lock, value: int) -> Money:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
@@ -14,22 +14,11 @@ from tests.build import inventory
 from tests.integration.bitcoin_chain import COIN, address, connected_to
 from tests.integration.judged import Judged, judging, of
 from tests.integration.purse import Lock, Money, transaction, txid_of
-from tests.integration.regtest import Regtest, connected, prepared
+from tests.integration.regtest import Regtest
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
 RULE = ColdMoved.model_validate({"kind": "cold_moved", "clear_after": "0s"})
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Regtest]:
-    yield from prepared()
-
-
-@pytest.fixture
-async def chain(shared: Regtest) -> AsyncIterator[Regtest]:
-    async with connected(shared):
-        yield shared
 
 
 def wallets(cold: Lock, hot: Lock) -> Inventory:
