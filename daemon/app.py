@@ -21,6 +21,7 @@ from daemon.emit.alert import Origin
 from daemon.emit.alertmanager import AlertmanagerSink, Endpoint
 from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
 from daemon.errors import ConfigError, Fatal, StoreError
+from daemon.feeds.book import FeedBook
 from daemon.ledger import Ledger, Readings
 from daemon.model import Finding, Moved, Report
 from daemon.outbox import Outbox
@@ -89,6 +90,7 @@ class App:
         self._pipeline = Pipeline(
             setup=loaded.setup,
             ledger=Ledger(loaded.setup.inventory),
+            feeds=FeedBook(loaded.setup.feeds),
             findings=(),
             recorder=self._outbox,
             receivers=tuple(sink.name for sink in self.alertmanagers),
@@ -240,6 +242,7 @@ class App:
         ledger = Ledger(wanted.setup.inventory)
         ledger.carry_over(self._pipeline.ledger, chains=same)
         self._loaded, self._pipeline.setup, self._pipeline.ledger = wanted, wanted.setup, ledger
+        self._pipeline.feeds = FeedBook(wanted.setup.feeds)
         self._follow({chain: None for chain in wanted.setup.inventory.watches if chain not in going_on})
         self._wake.set()
 

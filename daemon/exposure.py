@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from connectors.base import Tip, Token
 from connectors.errors import Reason
+from daemon.feeds.values import Custody, Stated
 from daemon.groups import Group
 from daemon.interval import EXACT, NOTHING, ONE, UNKNOWN, Interval, amount, total
 from daemon.ledger import Book, Total, Totals
@@ -18,7 +19,6 @@ from daemon.model import (
     Inventory,
     LastKnown,
     Owner,
-    Price,
     Tier,
     Wallet,
     WalletState,
@@ -45,7 +45,7 @@ class Valuation:
     """
 
     inventory: Inventory
-    prices: Mapping[str, Price]
+    prices: Mapping[str, Stated]
     chains: Mapping[str, ChainState]
     growth: Decimal
 
@@ -63,10 +63,21 @@ class Valuation:
 
     def holding(self, asset: str, parts: Iterable[tuple[Token, Total]]) -> Holding:
         """An asset's amount and value, summed over its tokens."""
-        amounts = total(self.amount(token, part) for token, part in parts)
-        value = amounts.times(self.price(asset))
+        amounts = NOTHING
+        causes: set[str] = set()
+        for token, part in parts:
+            one = self.amount(token, part)
+            amounts = amounts + one
+            if one.value is None:
+                causes.add(f"chain:{token.chain}")
         units = None if amounts.value is None else int(amounts.value.scaleb(self.finest(asset), EXACT))
-        return Holding(amounts, value, units)
+        return Holding(amounts, amounts.times(self.price(asset)), units, tuple(sorted(causes)))
+
+    def entrusted(self, custody: Custody) -> Holding:
+        """What a third party attests; its `units` are None, because no chain counts them."""
+        held = custody.amount.value
+        causes = (f"custodian:{custody.custodian}",) if held.value is None else ()
+        return Holding(held, held.times(self.price(custody.asset)), None, causes)
 
     def finest(self, asset: str) -> int:
         """Decimals of the asset's finest token, in which its `units` are counted."""
@@ -188,9 +199,16 @@ def _last_known(
     return LastKnown(coins.low, min(lost_at.get((wallet.name, token), tip.time) for token, _ in read))
 
 
-def expose(groups: Mapping[Group, Total], *, valuation: Valuation) -> Exposure:
-    """Holdings by asset, tier and owner; what customers have in the hot tier; and its share of all they have."""
+def expose(groups: Mapping[Group, Total], *, valuation: Valuation, custody: Iterable[Custody] = ()) -> Exposure:
+    """Holdings by asset, tier and owner; what customers have in the hot tier; and its share of all they have.
+
+    What custodians attest is the customers', in the tier that its configuration names.
+    """
     holdings = _holdings(groups, valuation=valuation)
+    for one in custody:
+        key = (one.asset, one.tier, Owner.CUSTOMER)
+        entrusted = valuation.entrusted(one)
+        holdings[key] = _merged(holdings[key], entrusted) if key in holdings else entrusted
     customers = {(asset, tier): held for (asset, tier, owner), held in holdings.items() if owner is Owner.CUSTOMER}
     hot_value = total(held.value for (_, tier), held in customers.items() if tier is Tier.HOT)
     rest_value = total(held.value for (_, tier), held in customers.items() if tier is not Tier.HOT)
@@ -212,14 +230,16 @@ def _holdings(groups: Mapping[Group, Total], *, valuation: Valuation) -> dict[tu
     return {group: valuation.holding(group[0], tokens) for group, tokens in parts.items()}
 
 
+def _merged(one: Holding, other: Holding) -> Holding:
+    causes = tuple(sorted({*one.causes, *other.causes}))
+    return Holding(one.amount + other.amount, one.value + other.value, None, causes)
+
+
 def _causes(holdings: Mapping[tuple[str, Tier], Holding], *, valuation: Valuation, priced: bool) -> tuple[str, ...]:
-    """What stands between us and the value of these holdings: chains that were not read, prices that are missing."""
+    """What stands between us and the value of these holdings: what was not read, and prices that are missing."""
     found: set[str] = set()
     for (asset, _), held in holdings.items():
-        if held.amount.value is None:
-            # A chain that an asset lives on but no wallet is not read, and nothing of ours is there.
-            read = (valuation.chains.get(token.chain) for token in valuation.inventory.assets[asset])
-            found.update(f"chain:{state.name}" for state in read if state is not None and state.unread)
+        found.update(held.causes)
         if priced and held.value.value is None and valuation.price(asset).value is None:
             found.add(f"price:{asset}")
     return tuple(sorted(found))

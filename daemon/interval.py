@@ -66,6 +66,22 @@ class Interval:
             high = _share(self.high, rest.low)
         return Interval(low, value, high)
 
+    def over(self, whole: Interval) -> Interval:
+        """self / whole, each bound taken where it is worst; nobody knows how high over what may be nothing.
+
+        What is unread may be anything, even when what was read last was nothing. ValueError for a whole that is
+        certainly nothing.
+        """
+        if whole == NOTHING:
+            raise ValueError("a ratio to nothing")
+        most, least = (None if part.value is None and part.high == ZERO else part.high for part in (whole, self))
+        value = None
+        if self.value is not None and whole.value:
+            value = EXACT.divide(self.value, whole.value)
+        low = ZERO if most is None else EXACT.divide(self.low, most)
+        high = None if least is None or not whole.low else EXACT.divide(least, whole.low)
+        return Interval(low, value, high)
+
     def above(self, limit: Decimal) -> bool:
         """Whether even the lowest possibility is over the limit."""
         return self.low > limit

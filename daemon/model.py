@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connectors.base import Address, Disagreement, Drift, Movement, Stage, Tip, Token, Watch
 from connectors.errors import Reason
 from daemon.interval import Interval
+
+if TYPE_CHECKING:
+    from daemon.coverage import Coverage
+    from daemon.feeds.values import Feeds
 
 
 class Tier(StrEnum):
@@ -71,15 +75,6 @@ class Inventory:
     watches: Mapping[str, Watch]
     wallet_of: Mapping[tuple[str, Address], str]
     asset_of: Mapping[Token, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What one whole coin costs in the entity's currency, from which source, as of when."""
-
-    value: Interval
-    source: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +191,14 @@ class Transfer:
 class Holding:
     """An amount in whole coins and its value in the entity's currency; `units` only when all of it is read.
 
-    `units` counts in the smallest unit of the asset's finest token.
+    `units` counts in the smallest unit of the asset's finest token. `causes` name what keeps the amount from being
+    known: `chain:<name>` or `custodian:<name>`.
     """
 
     amount: Interval
     value: Interval
     units: int | None
+    causes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +226,9 @@ class WalletState:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Sums over wallets. `holdings` by (asset, tier, owner); `hot_share` by scope: `all` or the asset.
+    """Sums over wallets and custodians. `holdings` by (asset, tier, owner); `hot_share` by scope: `all` or the asset.
 
-    `causes` says per scope what stands between us and a value: `chain:<name>` or `price:<asset>`.
+    `causes` says per scope what stands between us and a value: as of holdings, or `price:<asset>`.
     """
 
     holdings: Mapping[tuple[str, Tier, Owner], Holding]
@@ -291,14 +288,6 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
-    """A source from outside the chains: its name, and when its values were current."""
-
-    source: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """Everything known and judged at one moment; what every sink receives and the API serves.
 
@@ -314,7 +303,8 @@ class Report:
     exposure: Exposure
     verdicts: tuple[Verdict, ...]
     findings: tuple[Finding, ...]
-    feeds: Mapping[str, Feed]
+    feeds: Feeds
+    coverage: Coverage
     disagreements: tuple[Disagreement, ...]
     problems: tuple[str, ...]
     movements: tuple[Transfer, ...] = ()

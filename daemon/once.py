@@ -7,6 +7,7 @@ from datetime import datetime
 
 from connectors import CONNECTORS
 from connectors.base import Address, Update, Watch
+from daemon.feeds.book import FeedBook
 from daemon.ledger import Ledger
 from daemon.model import Report
 from daemon.pipeline import Pipeline
@@ -37,7 +38,7 @@ async def look(loaded: Loaded, *, now: Callable[[], datetime]) -> Look:
     ledger = Ledger(loaded.setup.inventory)
     for update in updates:
         ledger.apply(update)
-    pipeline = Pipeline(loaded.setup, ledger, (), Unrecorded(), (), ())
+    pipeline = Pipeline(loaded.setup, ledger, FeedBook(loaded.setup.feeds), (), Unrecorded(), (), ())
     report = await pipeline.cycle(now())
     return Look(report, {wallet: ledger.readings(wallet).units for wallet in loaded.setup.inventory.wallets})
 

@@ -10,11 +10,14 @@ from itertools import chain as concatenated
 from typing import Protocol
 
 from daemon.classify import classify
+from daemon.coverage import cover
 from daemon.exposure import Ages, Valuation, WalletStates, chain_state, expose
+from daemon.feeds.book import FeedBook
+from daemon.feeds.config import FeedsConfig
 from daemon.findings import Advance, adopt, advance
 from daemon.groups import Groups
 from daemon.ledger import Ledger
-from daemon.model import ChainState, Feed, Finding, Inventory, Notification, Price, Report
+from daemon.model import ChainState, Finding, Inventory, Notification, Report
 from daemon.movements import cold_payments, shortlist
 from daemon.outbox import addressed
 from daemon.policy import judge
@@ -50,8 +53,7 @@ class Setup:
     currency: str
     inventory: Inventory
     policies: tuple[tuple[str, Rule], ...]
-    prices: Mapping[str, Price]
-    feeds: Mapping[str, str]
+    feeds: FeedsConfig
     growth: Decimal
     ages: Mapping[str, Ages]
     began: datetime
@@ -64,6 +66,7 @@ class Pipeline:
 
     setup: Setup
     ledger: Ledger
+    feeds: FeedBook
     findings: tuple[Finding, ...]
     recorder: Recorder
     receivers: tuple[str, ...]
@@ -101,16 +104,20 @@ class Pipeline:
             for name, book in ledger.books.items()
         }
         tiers = classify(setup.inventory.wallets)
-        valuation = Valuation(setup.inventory, setup.prices, chains, setup.growth)
+        feeds = self.feeds.look(now)
+        valuation = Valuation(setup.inventory, feeds.prices, chains, setup.growth)
         wallets = self._states.of(totals, tiers=tiers, valuation=valuation)
         groups = self._groups.of(totals, tiers=tiers, inventory=setup.inventory)
-        exposure = expose(groups, valuation=valuation)
+        exposure = expose(groups, valuation=valuation, custody=feeds.custody)
+        coverage = cover(exposure, liabilities=feeds.liabilities, owed=self.feeds.owed)
         disagreements = tuple(concatenated.from_iterable(book.disagreements for book in ledger.books.values()))
         picture = Picture(
             currency=setup.currency,
             chains=chains,
             wallets=wallets,
             exposure=exposure,
+            feeds=feeds,
+            coverage=coverage,
             disagreements=disagreements,
             sweeps=ledger.sweeps(),
             windows=self._windows.look(
@@ -138,7 +145,8 @@ class Pipeline:
             exposure=exposure,
             verdicts=verdicts,
             findings=step.open,
-            feeds={name: Feed(source, now) for name, source in setup.feeds.items()},
+            feeds=feeds,
+            coverage=coverage,
             disagreements=disagreements,
             problems=tuple(problems(chains, store=self.recorder.problem)),
             movements=shortlist(ledger.movements, inventory=setup.inventory, tiers=tiers),

@@ -11,7 +11,6 @@ from daemon import inventory
 from daemon.emit.alertmanager import Endpoint
 from daemon.errors import ConfigError
 from daemon.exposure import Ages
-from daemon.feeds.prices import fixed_prices
 from daemon.pipeline import Setup
 from daemon.settings import Settings, load
 
@@ -57,8 +56,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
             contract={name: kind.contract(chain) for name, (kind, chain) in kinds.items()},
         ),
         policies=settings.rules,
-        prices=fixed_prices(settings.feeds.prices, at=now),
-        feeds={"prices": "fixed"} if settings.feeds.prices else {},
+        feeds=settings.feeds,
         growth=settings.unread_growth,
         ages={name: Ages(chain.max_age, chain.max_tip_age, chain.reader) for name, chain in settings.chains.items()},
         began=now,

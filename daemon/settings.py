@@ -30,7 +30,7 @@ from connectors.config import AN_INSTANT, Duration, Receiver, Strict, format_dur
 from daemon import references
 from daemon.diagnosis import explain, first_of
 from daemon.document import Document, Keys, key_path, read
-from daemon.feeds.prices import PriceFeed
+from daemon.feeds.config import FeedsConfig
 from daemon.model import Owner, Tier
 from daemon.policy import RuleConfig, presets
 from daemon.secret_files import with_secret_files
@@ -132,12 +132,6 @@ class WalletConfig(Strict):
         if single is not None:
             return single, (getattr(self, single),)
         return ("descriptors", self.descriptors) if self.descriptors else ("addresses", self.addresses)
-
-
-class FeedsConfig(Strict):
-    """Sources from outside the chains."""
-
-    prices: tuple[PriceFeed, ...] = Field((), description="what the assets cost")
 
 
 class AlertmanagerConfig(Strict):

@@ -22,10 +22,12 @@ from connectors.base import (
 from connectors.errors import Reason
 from connectors.evm.config import EvmConfig
 from daemon.exposure import Ages, Valuation, WalletStates, chain_state, expose
+from daemon.feeds.config import FeedsConfig
+from daemon.feeds.values import Stated
 from daemon.groups import Groups
 from daemon.interval import Interval
 from daemon.ledger import Book, Ledger
-from daemon.model import Exposure, Inventory, Owner, Price, Tier, Wallet, WalletState
+from daemon.model import Exposure, Inventory, Owner, Tier, Wallet, WalletState
 from daemon.policy.rule import Picture
 from daemon.settings import Settings
 
@@ -140,8 +142,13 @@ def told(
     return Update(chain, at(seconds), here, previous or here, movements=movements, drift=drift)
 
 
-def price(value: str) -> Price:
-    return Price(Interval.exactly(Decimal(value)), "fixed", NOON)
+def price(value: str) -> Stated:
+    return Stated(Interval.exactly(Decimal(value)), "fixed", NOON)
+
+
+def priced(**values: str) -> FeedsConfig:
+    """Feeds with nothing but fixed prices, by asset."""
+    return FeedsConfig.model_validate({"prices": [{"kind": "fixed", "values": values}] if values else []})
 
 
 def valuation(
@@ -164,7 +171,9 @@ def picture(
     wallets: dict[str, WalletState] = WalletStates().of(ledger.totals(), tiers=tiers, valuation=value)
     exposure: Exposure = expose(Groups().of(ledger.totals(), tiers=tiers, inventory=inv), valuation=value)
     disagreements = tuple(item for book in ledger.books.values() for item in book.disagreements)
-    return Picture("JPY", value.chains, wallets, exposure, disagreements, ledger.sweeps(), at=at(seconds))
+    return Picture(
+        "JPY", value.chains, wallets, exposure, disagreements=disagreements, sweeps=ledger.sweeps(), at=at(seconds)
+    )
 
 
 def two_tiers(hot: int, cold: int) -> tuple[Inventory, Ledger]:

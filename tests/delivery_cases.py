@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from daemon.coverage import Coverage
 from daemon.errors import StoreError
+from daemon.feeds.values import Feeds
 from daemon.interval import NOTHING, Interval
 from daemon.model import (
     Event,
@@ -82,7 +84,7 @@ def told(finding: Finding, *, sink: str = "am", at: datetime | None = None) -> N
 def report(*findings: Finding, at: datetime = NOON) -> Report:
     """A report with nothing but findings in it."""
     exposure = Exposure(holdings={}, value=NOTHING, hot_share={}, causes={})
-    return Report("Example", "JPY", at, {}, {}, exposure, (), findings, {}, (), ())
+    return Report("Example", "JPY", at, {}, {}, exposure, (), findings, Feeds(), Coverage(), (), ())
 
 
 @dataclass

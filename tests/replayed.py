@@ -10,6 +10,7 @@ from pathlib import Path
 
 from connectors.base import Failure, Held, Movement, Tip, Update
 from connectors.errors import Reason
+from daemon.feeds.book import FeedBook
 from daemon.ledger import Ledger
 from daemon.model import Finding, Notification, Report
 from daemon.pipeline import Pipeline
@@ -86,7 +87,7 @@ class Monitor:
     def __init__(self) -> None:
         setup = loaded().setup
         self._watch = setup.inventory.watches[CHAIN]
-        self._pipeline = Pipeline(setup, Ledger(setup.inventory), (), Nowhere(), (), ())
+        self._pipeline = Pipeline(setup, Ledger(setup.inventory), FeedBook(setup.feeds), (), Nowhere(), (), ())
 
     async def sees(self, time: str) -> Report:
         """A complete reading of the block of that minute, judged in that minute."""

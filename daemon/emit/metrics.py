@@ -130,8 +130,9 @@ def _ages(report: Report, *, now: datetime) -> Families:
             tip_age.add_metric([name], (now - chain.tip.time).total_seconds())
             reading_age.add_metric([name], (now - chain.seen).total_seconds())
     feeds = GaugeMetricFamily("pyrometer_feed_age_seconds", "Age of a feed's values", labels=["feed", "source"])
-    for name, feed in report.feeds.items():
-        feeds.add_metric([name, feed.source], (now - feed.at).total_seconds())
+    for source in report.feeds.sources:
+        if source.at is not None:
+            feeds.add_metric([source.feed.value, source.name], (now - source.at).total_seconds())
     yield from (tip_age, reading_age, feeds)
 
 

@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.base import Tip
+from daemon.coverage import Cover, Coverage
+from daemon.feeds.values import FeedKind, Feeds, SourceState
 from daemon.interval import EXACT, Interval, amount, plain
 from daemon.model import (
     ChainState,
@@ -39,12 +41,10 @@ def report(found: Report, *, now: datetime) -> JSON:
         "chains": chains(found, now=now),
         "wallets": wallets(found),
         "exposure": exposure(found.exposure),
-        "coverage": {"guarantee": {}, "backing": {}, "reserve": {}},
+        "coverage": coverage(found.coverage),
         "verdicts": [verdict(item) for item in found.verdicts],
         "findings": [finding(item) for item in found.findings],
-        "feeds": {
-            name: {"source": feed.source, "age_seconds": _age(feed.at, now)} for name, feed in found.feeds.items()
-        },
+        "feeds": feeds(found.feeds, now=now),
         "movements": [transfer(item, parties=PARTIES_IN_REPORT) for item in found.movements],
         "problems": list(found.problems),
     }
@@ -110,6 +110,42 @@ def exposure(found: Exposure) -> JSON:
             }
             for (asset, tier, owner), held in found.holdings.items()
         ],
+    }
+
+
+def coverage(found: Coverage) -> JSON:
+    """Per asset what stands behind, what must be covered, and the ratio of the two where there is anything to cover."""
+    return {
+        "guarantee": {asset: _cover(one) for asset, one in found.guarantee.items()},
+        "backing": {asset: _cover(one) for asset, one in found.backing.items()},
+        "reserve": {},
+    }
+
+
+def _cover(one: Cover) -> JSON:
+    ratio = interval(one.ratio) if one.ratio is not None else {"value": None, "low": None, "high": None}
+    return {**ratio, "part": interval(one.part), "whole": interval(one.whole), "causes": list(one.causes)}
+
+
+def feeds(found: Feeds, *, now: datetime) -> JSON:
+    """Per feed its sources; the feed's own `source` and age are those of the first that is current."""
+    result: JSON = {}
+    for kind in FeedKind:
+        sources = [source for source in found.sources if source.feed is kind]
+        if sources:
+            best = next((source for source in sources if source.reason is None), sources[0])
+            result[kind.value] = {**_source(best, now=now), "sources": [_source(one, now=now) for one in sources]}
+    return result
+
+
+def _source(state: SourceState, *, now: datetime) -> JSON:
+    return {
+        "source": state.name,
+        "age_seconds": None if state.at is None else _age(state.at, now),
+        "reason": None if state.reason is None else state.reason.value,
+        "detail": state.detail,
+        "since": None if state.since is None else moment(state.since),
+        "withheld": dict(state.withheld),
     }
 
 

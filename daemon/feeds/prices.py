@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from connectors.config import Strict
+from daemon.feeds.values import Stated
 from daemon.interval import Interval
-from daemon.model import Price
 
 MONEY = re.compile(r"(?P<amount>[0-9][0-9_]*(?:\.[0-9]+)?)(?: +(?P<currency>[A-Z]{3,5}))?")
 MOST_DIGITS = 40
@@ -66,10 +66,10 @@ PriceFeed = FixedPrices
 """The union of price feeds on `kind`; becomes a discriminated union with the second kind."""
 
 
-def fixed_prices(feeds: Sequence[PriceFeed], *, at: datetime) -> dict[str, Price]:
+def fixed_prices(feeds: Sequence[PriceFeed], *, at: datetime) -> dict[str, Stated]:
     """The price of each asset that a fixed feed names, as of `at`: a fixed price is always current."""
     return {
-        asset: Price(Interval.exactly(money.amount), source=feed.kind, at=at)
+        asset: Stated(Interval.exactly(money.amount), source=feed.kind, at=at)
         for feed in feeds
         for asset, money in feed.values.items()
     }

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from connectors.base import Disagreement
 from connectors.config import Duration, Strict
+from daemon.coverage import Coverage
+from daemon.feeds.values import Feeds
 from daemon.interval import EXACT, Interval, plain
 from daemon.model import ChainState, Exposure, Judgement, Severity, SweepState, Transfer, Verdict, WalletState
 from daemon.windows import Highest, Window
@@ -41,6 +43,8 @@ class Picture:
     chains: Mapping[str, ChainState]
     wallets: Mapping[str, WalletState]
     exposure: Exposure
+    feeds: Feeds = field(default_factory=Feeds)
+    coverage: Coverage = field(default_factory=Coverage)
     disagreements: Sequence[Disagreement] = ()
     sweeps: Mapping[str, SweepState] = field(default_factory=dict)
     earlier: Sequence[Verdict] = ()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from connectors.base import Update
 from daemon.chains import ChainWorker
+from daemon.feeds.book import FeedBook
 from daemon.ledger import Ledger
 from daemon.once import Unrecorded
 from daemon.pipeline import Pipeline, Recorder, Sink
@@ -58,6 +59,7 @@ class Player:
         self._pipeline = Pipeline(
             setup=loaded.setup,
             ledger=Ledger(loaded.setup.inventory),
+            feeds=FeedBook(loaded.setup.feeds),
             findings=(),
             recorder=bells.recorder,
             receivers=bells.receivers,

@@ -10,6 +10,8 @@ from decimal import Decimal
 
 from connectors.base import Connector, Update
 from daemon.exposure import Ages
+from daemon.feeds.book import FeedBook
+from daemon.feeds.config import FeedsConfig
 from daemon.ledger import Ledger
 from daemon.model import Finding, Inventory, Judgement, Notification, Report, Verdict
 from daemon.pipeline import Pipeline, Setup
@@ -40,9 +42,9 @@ class Judged:
         (chain,) = inv.watches
         ages = {chain: Ages(max_age, timedelta(days=30), "test")}
         chains = frozenset({chain} if telling else ())
-        setup = Setup("E", "JPY", inv, (("rule", rule),), {}, {}, Decimal(1), ages, now(), chains)
+        setup = Setup("E", "JPY", inv, (("rule", rule),), FeedsConfig(), Decimal(1), ages, now(), chains)
         self._journal = Journal()
-        self._pipeline = Pipeline(setup, Ledger(inv), (), self._journal, ("am",), ())
+        self._pipeline = Pipeline(setup, Ledger(inv), FeedBook(setup.feeds), (), self._journal, ("am",), ())
         self._updates = updates
 
     @property

@@ -9,12 +9,13 @@ import pytest
 
 from connectors.base import Update
 from daemon.errors import StoreError
+from daemon.feeds.book import FeedBook
 from daemon.ledger import Ledger
 from daemon.model import Finding, Judgement, Notification, Report, State, Tier
 from daemon.pipeline import Pipeline, Setup
 from daemon.policy.hot_share import HotShare
 from daemon.policy.rule import Rule
-from tests.build import AGES, ETH, NOON, at, complete, failed, inventory, price, wallet
+from tests.build import AGES, ETH, NOON, at, complete, failed, inventory, priced, wallet
 
 INVENTORY = inventory(wallet("hot", Tier.HOT, 1), wallet("cold", Tier.COLD, 2))
 
@@ -61,13 +62,14 @@ class Bench:
             currency="JPY",
             inventory=INVENTORY,
             policies=(("jp-psa/hot-share", rule),),
-            prices={"ETH": price("500000")},
-            feeds={"prices": "fixed"},
+            feeds=priced(ETH="500000"),
             growth=Decimal(1),
             ages={"ethereum": AGES},
             began=NOON,
         )
-        self.pipeline = Pipeline(self.setup, Ledger(INVENTORY), (), self.journal, ("am-1", "am-2"), self.sinks)
+        self.pipeline = Pipeline(
+            self.setup, Ledger(INVENTORY), FeedBook(self.setup.feeds), (), self.journal, ("am-1", "am-2"), self.sinks
+        )
 
     async def see(self, update: Update, *, seconds: float) -> Report:
         self.pipeline.ledger.apply(update)

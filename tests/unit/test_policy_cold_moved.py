@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from connectors.base import Movement, Stage, Update
+from daemon.feeds.book import FeedBook
 from daemon.ledger import Ledger
 from daemon.model import Event, Finding, Inventory, Judgement, Notification, Owner, Report, State, Tier, Verdict
 from daemon.movements import MOST
@@ -23,7 +24,7 @@ from tests.build import (
     failed,
     inventory,
     movement,
-    price,
+    priced,
     tip,
     told,
     wallet,
@@ -59,15 +60,14 @@ class Watch:
             currency="JPY",
             inventory=inv,
             policies=(("cold", rule),),
-            prices={"ETH": price("1")},
-            feeds={},
+            feeds=priced(ETH="1"),
             growth=Decimal(1),
             ages={"ethereum": AGES},
             began=at(began),
             telling=frozenset({"ethereum"} if telling else ()),
         )
         self.journal = Journal()
-        self.pipeline = Pipeline(self.setup, Ledger(inv), (), self.journal, ("am",), ())
+        self.pipeline = Pipeline(self.setup, Ledger(inv), FeedBook(self.setup.feeds), (), self.journal, ("am",), ())
         self.pipeline.ledger.apply(complete(1, {(n, token): ETHER for n in range(1, 6) for token in (ETH, USDT)}))
 
     async def see(self, *movements: Movement, seconds: float) -> Report:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from connectors.base import Token, Update
+from daemon.feeds.book import FeedBook
 from daemon.interval import Interval
 from daemon.ledger import Ledger
 from daemon.model import Finding, Inventory, Judgement, Notification, Owner, Report, State, Tier, Verdict
@@ -33,7 +34,7 @@ from tests.build import (
     failed,
     inventory,
     picture,
-    price,
+    priced,
     wallet,
 )
 
@@ -283,9 +284,9 @@ class Watch:
     def __init__(self, *rules: Rule, inv: Inventory | None = None) -> None:
         self.inv = inv or inventory(wallet("hot", Tier.HOT, 1), wallet("cold", Tier.COLD, 2))
         named = tuple((f"{rule.name or 'drain'}", rule) for rule in rules or (drain(),))
-        setup = Setup("E", "JPY", self.inv, named, {"ETH": price("1")}, {}, Decimal(1), {"ethereum": AGES}, NOON)
+        setup = Setup("E", "JPY", self.inv, named, priced(ETH="1"), Decimal(1), {"ethereum": AGES}, NOON)
         self.journal = Journal()
-        self.pipeline = Pipeline(setup, Ledger(self.inv), (), self.journal, ("am",), ())
+        self.pipeline = Pipeline(setup, Ledger(self.inv), FeedBook(setup.feeds), (), self.journal, ("am",), ())
 
     async def see(self, update: Update | None, *, seconds: float) -> Report:
         if update is not None:

@@ -23,6 +23,7 @@ from connectors.symbol.config import SymbolConfig
 from daemon import settings as models
 from daemon.document import Document, Keys, read
 from daemon.errors import ConfigError
+from daemon.feeds.config import FeedsConfig
 from daemon.feeds.prices import FixedPrices
 from daemon.model import Tier
 from daemon.policy import RuleConfig
@@ -53,7 +54,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "assets.<name>.": models.AssetConfig,
     "assets.<name>.tokens[].": models.TokenConfig,
     "wallets.<name>.": models.WalletConfig,
-    "feeds.": models.FeedsConfig,
+    "feeds.": FeedsConfig,
     "feeds.prices[].": FixedPrices,
     "alertmanager.": models.AlertmanagerConfig,
     "alertmanager.endpoints[].": NamedUrl,

@@ -1,0 +1,81 @@
+"""The port to a source outside the chains, and what all of them are configured by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from pydantic import Field
+
+from connectors.config import AN_INSTANT, Duration, Strict
+from daemon.errors import DaemonError
+from daemon.feeds.values import FeedReason
+
+
+class FeedError(DaemonError):
+    """A source gave no answer, or one that can't be used: `reason` and, in one line without secrets, `detail`."""
+
+    def __init__(self, reason: FeedReason, detail: str) -> None:
+        super().__init__(f"{reason.value}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Measure(StrEnum):
+    """What a number counts: whole coins or money, or smallest units of the asset's finest token."""
+
+    AMOUNT = "amount"
+    UNITS = "units"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One number as the source wrote it, not checked yet: an int, a Decimal, a text, or whatever else it may be."""
+
+    name: object
+    number: object
+    measure: Measure = Measure.AMOUNT
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One whole answer, not checked yet. `at` is the source's own word for as of when it is, None without one."""
+
+    rows: Sequence[Row]
+    at: datetime | None = None
+    merkle_root: str | None = None
+
+
+class Reader(Protocol):
+    """An open source. One that is `pushed` gives an answer when there is a new one, every other when it is asked."""
+
+    pushed: bool
+
+    async def read(self) -> Raw:
+        """The newest answer. FeedError when there is none or it can't be made out."""
+        ...
+
+
+class SourceConfig(Strict):
+    """What every source outside the chains is configured by."""
+
+    name: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._:\[\]-]{0,100}$",
+        description="how metrics, logs and alerts call it; default: its kind, with a number where there are several",
+    )
+    every: Duration = Field(timedelta(seconds=10), gt=AN_INSTANT, description="how often it is asked")
+    timeout: Duration = Field(timedelta(seconds=5), gt=AN_INSTANT, description="deadline of one answer")
+    max_age: Duration = Field(
+        timedelta(minutes=2), gt=AN_INSTANT, description="values older than this are no longer current"
+    )
+    tolerance: Decimal | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="from max_age to twice that, values count as known to this share; default: as unknown at once",
+    )
