@@ -1,5 +1,7 @@
-"""What all tests share: output of the log is kept out of the way, so that a failing test shows its own words."""
+"""What all tests share: a quiet log, so that a failing test shows its own words, and how they run beside each other."""
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +11,28 @@ from hypothesis import settings
 # How long an example takes says nothing on a machine that does other things too; the time limit of a test does.
 settings.register_profile("pyrometer", deadline=None)
 settings.load_profile("pyrometer")
+
+# A shell that runs us in the background has us ignore Ctrl-C, and with us the commands that are tested with it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for the programs that they have started."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Beside each other, files with tests that may take long begin first, so that none is left for the end alone."""
+    if not hasattr(config, "workerinput"):
+        return
+    longest: dict[str, float] = {}
+    for item in items:
+        file, limit = item.location[0], item.get_closest_marker("timeout")
+        longest[file] = max(longest.get(file, 0.0), limit.args[0] if limit is not None else 0.0)
+    items.sort(key=lambda item: longest[item.location[0]], reverse=True)
 
 
 @pytest.fixture(autouse=True)
