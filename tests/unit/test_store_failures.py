@@ -259,7 +259,7 @@ async def test_two_processes_may_create_the_database_at_once(file: Path) -> None
 
 async def insist(store: SqlStore, finding: Finding) -> None:
     """Records a finding, trying again for some seconds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while True:
             try:
                 await store.record([finding], [])
