@@ -79,6 +79,11 @@ class Postgres:
             assert time.monotonic() < end, "PostgreSQL does not start"
             time.sleep(0.05)
 
+    def start_again(self) -> None:
+        """Where a test has left it dead."""
+        if self._process is None:
+            self.start()
+
     def kill(self) -> None:
         """At once and without goodbye; its children end with it."""
         self._end(signal.SIGKILL)
