@@ -106,7 +106,7 @@ class Postgres:
         self._run("psql", [*arguments, "-v", "ON_ERROR_STOP=1"])
 
     def _answers(self) -> bool:
-        command = [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        command: list[str | Path] = [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(command, check=False).returncode == 0
 
     def _signal(self, which: signal.Signals) -> None:
