@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Annotated, Protocol
 
 from pydantic import Field
 
 from connectors.config import AN_INSTANT, Duration, Strict
+from connectors.errors import ConnectorError, Reason
 from daemon.errors import DaemonError
 from daemon.feeds.values import FeedReason
 
@@ -25,6 +27,27 @@ class FeedError(DaemonError):
         self.detail = detail
 
 
+def bad(detail: str) -> FeedError:
+    """An answer that can't be used, and why."""
+    return FeedError(FeedReason.BAD_ANSWER, detail)
+
+
+REASONS = {
+    Reason.TIMEOUT: FeedReason.TIMEOUT,
+    Reason.BAD_ANSWER: FeedReason.BAD_ANSWER,
+    Reason.MISCONFIGURED: FeedReason.MISCONFIGURED,
+}
+
+
+@contextmanager
+def ours() -> Iterator[None]:
+    """What a connector raises becomes a FeedError; whatever is no word against an answer means that none came."""
+    try:
+        yield
+    except ConnectorError as error:
+        raise FeedError(REASONS.get(error.reason, FeedReason.UNAVAILABLE), str(error)) from error
+
+
 class Measure(StrEnum):
     """What a number counts: whole coins or money, or smallest units of the asset's finest token."""
 
@@ -33,12 +56,27 @@ class Measure(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Unstated:
+    """Stands in the place of a number that the source did not give: why, in one line without secrets."""
+
+    why: str
+
+
+SUM = "all"
+"""The one name in an answer about a sum of money: a fund, a volume."""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One number as the source wrote it, not checked yet: an int, a Decimal, a text, or whatever else it may be."""
+    """One number as the source wrote it, not checked yet: an int, a Decimal, a text, or whatever else it may be.
+
+    `at` where the source tells of each number as of when it is. Money that stands alone has the name SUM.
+    """
 
     name: object
     number: object
     measure: Measure = Measure.AMOUNT
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +98,19 @@ class Reader(Protocol):
         ...
 
 
+SourceName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9._:\[\]-]{0,100}$",
+        description="how metrics, logs and alerts call it; default: its kind, with a number where there are several",
+    ),
+]
+
+
 class SourceConfig(Strict):
     """What every source outside the chains is configured by."""
 
-    name: str = Field(
-        "",
-        pattern=r"^[A-Za-z0-9._:\[\]-]{0,100}$",
-        description="how metrics, logs and alerts call it; default: its kind, with a number where there are several",
-    )
+    name: SourceName = ""
     every: Duration = Field(timedelta(seconds=10), gt=AN_INSTANT, description="how often it is asked")
     timeout: Duration = Field(timedelta(seconds=5), gt=AN_INSTANT, description="deadline of one answer")
     max_age: Duration = Field(
