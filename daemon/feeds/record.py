@@ -124,16 +124,12 @@ class Record:
         return SourceState(plan.feed, plan.name, at, reason, detail, since, plan.ageing.max_age, self.withheld, leaves)
 
     def _why_not_current(self, now: datetime) -> tuple[FeedReason | None, str, datetime | None]:
-        if self._fault is not None or self.current(now):
-            return self._failed(now)
-        return self._silent(now, max_age=self.plan.ageing.max_age or timedelta(0))
-
-    def _failed(self, now: datetime) -> tuple[FeedReason | None, str, datetime | None]:
-        """What is current stays so while it fails, and its detail says that it does."""
         fault = self._fault
-        if fault is None or self.current(now):
+        if self.current(now):
             return None, fault.detail if fault else "", None
-        return fault.reason, fault.detail, self._failing_since
+        if fault is not None:
+            return fault.reason, fault.detail, self._failing_since
+        return self._silent(now, max_age=self.plan.ageing.max_age or timedelta(0))
 
     def _silent(self, now: datetime, *, max_age: timedelta) -> tuple[FeedReason, str, datetime | None]:
         if self._at is not None and now < self._at:

@@ -12,11 +12,10 @@ from typing import TypeVar
 from daemon.feeds.plan import Plan
 from daemon.feeds.quotes import FIRST, Quote, Quoting, combined
 from daemon.feeds.record import Record
+from daemon.feeds.source import SUM
 from daemon.feeds.values import Custody, FeedKind, Feeds, SourceState, Spread, Stated
 from daemon.interval import UNKNOWN, Interval, total
 
-SUM = "all"
-"""The one name in an answer about a sum of money."""
 FIXED = "fixed"
 
 T = TypeVar("T")
