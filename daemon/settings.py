@@ -30,6 +30,7 @@ from daemon.database import DRIVER_MISSING, DatabaseUrl, importable, lacks_drive
 from daemon.diagnosis import explain, first_of
 from daemon.document import Document, Keys, key_path, read
 from daemon.feeds.config import FeedsConfig
+from daemon.feeds.references import feed_warnings
 from daemon.feeds.sql import SqlSource
 from daemon.model import Owner, Tier
 from daemon.policy import RuleConfig, presets
@@ -278,14 +279,9 @@ class Settings(Strict):
 
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but makes the daemon see or say less, one line each."""
-        priced = references.priced(self.feeds)
         watched = {wallet.chain for wallet in self.wallets.values()}
         return (
-            *(
-                f"assets.{asset}: has no price, so that every sum of values is unknown while customers hold any"
-                for asset in self.assets
-                if priced is not None and asset not in priced
-            ),
+            *feed_warnings(self),
             *(f"chains.{chain}: no wallet is on it, it is not read" for chain in self.chains if chain not in watched),
             *references.uncovered(self),
             *(() if self.alertmanager else ("alertmanager: is not configured, nobody is told of findings",)),
