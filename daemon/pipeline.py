@@ -14,6 +14,7 @@ from daemon.coverage import cover
 from daemon.exposure import Ages, Valuation, WalletStates, chain_state, expose
 from daemon.feeds.book import FeedBook
 from daemon.feeds.plan import Plan
+from daemon.feeds.values import Feeds
 from daemon.findings import Advance, adopt, advance
 from daemon.groups import Groups
 from daemon.ledger import Ledger
@@ -22,7 +23,7 @@ from daemon.movements import cold_payments, shortlist
 from daemon.outbox import addressed
 from daemon.policy import judge
 from daemon.policy.drain import windows_of
-from daemon.policy.rule import Picture, Rule
+from daemon.policy.rule import Picture, Rule, few
 from daemon.windows import Windows
 
 
@@ -105,7 +106,7 @@ class Pipeline:
         }
         tiers = classify(setup.inventory.wallets)
         feeds = self.feeds.look(now)
-        valuation = Valuation(setup.inventory, feeds.prices, chains, setup.growth)
+        valuation = Valuation(setup.inventory, feeds.prices, chains, setup.growth, feeds.unpriced)
         wallets = self._states.of(totals, tiers=tiers, valuation=valuation)
         groups = self._groups.of(totals, tiers=tiers, inventory=setup.inventory)
         exposure = expose(groups, valuation=valuation, custody=feeds.custody)
@@ -148,13 +149,13 @@ class Pipeline:
             feeds=feeds,
             coverage=coverage,
             disagreements=disagreements,
-            problems=tuple(problems(chains, store=self.recorder.problem)),
+            problems=tuple(problems(chains, feeds=feeds, store=self.recorder.problem)),
             movements=shortlist(ledger.movements, inventory=setup.inventory, tiers=tiers),
         )
         return step, report
 
 
-def problems(chains: Mapping[str, ChainState], *, store: str | None) -> Iterator[str]:
+def problems(chains: Mapping[str, ChainState], *, feeds: Feeds, store: str | None) -> Iterator[str]:
     """Why this picture is not a complete and current one; each a line for people."""
     for name, state in chains.items():
         if state.reason is not None:
@@ -162,5 +163,9 @@ def problems(chains: Mapping[str, ChainState], *, store: str | None) -> Iterator
         elif state.unread:
             counts = ", ".join(f"{count} {reason}" for reason, count in state.unread.items())
             yield f"{name}: accounts unread: {counts}{f' ({state.detail})' if state.detail else ''}"
+    for source in feeds.sources:
+        if source.leaves:
+            said = f"{source.reason}: {source.detail}" if source.reason else "says nothing current of them"
+            yield f"{source.label}: {said} (unknown: {few(source.leaves)})"
     if store is not None:
         yield f"store: {store}"

@@ -234,11 +234,5 @@ def _certain(stated: Stated | None) -> bool:
 
 
 def _state(record: Record, plan: Plan, *, unknown: AbstractSet[str], now: datetime) -> SourceState:
-    everything = {
-        FeedKind.PRICES: plan.assets,
-        FeedKind.RATES: plan.currencies,
-        FeedKind.LIABILITIES: plan.assets,
-        FeedKind.CUSTODIANS: plan.assets,
-    }.get(record.plan.feed, frozenset((SUM,)))
-    missing = {record.plan.cause(name) for name in record.silent_of(everything, now=now)}
-    return record.state(now, leaves=tuple(sorted(missing & unknown)))
+    missing = {record.plan.cause(name) for name in record.silent_of(plan.names(record.plan), now=now)}
+    return record.state(now, leaves=tuple(sorted(missing & unknown)), causes=plan.causes[record.plan.key])

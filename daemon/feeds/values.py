@@ -72,7 +72,8 @@ class SourceState:
     """How one source stands. `at` is as of when its newest values are; `reason` why they are not current, if so.
 
     `since` is when that began; `withheld` as in its newest answer, and what it said that is too far from what it said
-    before. `leaves` are the causes of what nobody knows while this source does not say it.
+    before. `causes` are what verdicts call it that this source is to say and does not; `leaves` those of them that
+    nobody makes up for now.
     """
 
     feed: FeedKind
@@ -84,6 +85,12 @@ class SourceState:
     max_age: timedelta | None
     withheld: Mapping[str, str] = field(default_factory=dict)
     leaves: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return f"{self.feed.value}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
