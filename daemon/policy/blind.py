@@ -19,8 +19,9 @@ ALERT = "PyrometerBlind"
 
 
 class Blind(Rule):
-    """Breach, per cause (a chain, or what a source is to say), while another verdict is unknown because of it; `hold` is
-    the grace.
+    """Breach, per cause (a chain, or what a source is to say), while another verdict is unknown because of it.
+
+    `hold` is the grace.
 
     What is awaited for the first time is unknown itself: every start would be a breach otherwise.
     """

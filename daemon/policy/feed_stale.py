@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from pydantic import Field
+
 from connectors.config import format_duration
 from daemon.feeds.values import FeedReason, SourceState
-from daemon.model import Verdict
+from daemon.model import Severity, Verdict
 from daemon.policy.rule import Picture, Rule, few, judgement
 
 ALERT = "PyrometerFeedStale"
@@ -18,6 +20,9 @@ class FeedStale(Rule):
     """
 
     kind: Literal["feed_stale"]
+    severity: Severity = Field(
+        Severity.WARNING, description="critical pages, warning waits for the morning, info is kept"
+    )
 
 
 def judge(rule: FeedStale, picture: Picture, *, policy: str) -> Iterator[Verdict]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from daemon.feeds.values import Spread
 from daemon.interval import Interval, plain
-from daemon.model import Verdict
+from daemon.model import Severity, Verdict
 from daemon.policy.rule import Picture, Rule, judgement, percent
 
 ALERT = "PyrometerPriceDeviation"
@@ -22,6 +22,9 @@ class PriceDeviation(Rule):
     """
 
     kind: Literal["price_deviation"]
+    severity: Severity = Field(
+        Severity.WARNING, description="critical pages, warning waits for the morning, info is kept"
+    )
     max_deviation: Decimal = Field(
         Decimal("0.05"), gt=0, description="the most that the highest quote may be above the lowest, as a share of it"
     )
