@@ -99,6 +99,7 @@ class App:
             recorder=self._outbox,
             receivers=tuple(sink.name for sink in self.alertmanagers),
             sinks=(self.metrics, self, *self.alertmanagers),
+            averages=loaded.averages(),
         )
         self.address = ("", 0)
         """Where the API listens, once `run` has begun."""
@@ -258,6 +259,7 @@ class App:
         feeds = FeedBook(wanted.setup.feeds)
         feeds.carry_over(self._pipeline.feeds)
         self._pipeline.feeds = feeds
+        self._pipeline.averages = wanted.averages(before=self._pipeline.averages)
         self._follow({chain: None for chain in wanted.setup.inventory.watches if chain not in going_on})
         self._asking.start(wanted.asked, around=wanted.around(now=self._now, timing=self._timing))
         self._wake.set()

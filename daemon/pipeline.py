@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain as concatenated
@@ -12,6 +12,7 @@ from typing import Protocol
 from daemon.classify import classify
 from daemon.coverage import cover
 from daemon.exposure import Ages, Valuation, WalletStates, chain_state, expose
+from daemon.feeds.averages import Averages
 from daemon.feeds.book import FeedBook
 from daemon.feeds.plan import Plan
 from daemon.feeds.values import Feeds
@@ -63,7 +64,10 @@ class Setup:
 
 @dataclass(slots=True)
 class Pipeline:
-    """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events."""
+    """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events.
+
+    `averages` are counted where a rule values by them.
+    """
 
     setup: Setup
     ledger: Ledger
@@ -72,6 +76,7 @@ class Pipeline:
     recorder: Recorder
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
+    averages: Averages | None = None
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
     _groups: Groups = field(default_factory=Groups, init=False, repr=False)
     _states: WalletStates = field(default_factory=WalletStates, init=False, repr=False)
@@ -97,6 +102,15 @@ class Pipeline:
             await self.recorder.record(step.closed, ())
             self.findings = step.open
 
+    def _look(self, now: datetime) -> Feeds:
+        """What the sources say, and the averages of what they said, where a rule values by them."""
+        feeds = self.feeds.look(now)
+        if self.averages is None:
+            return feeds
+        self.averages.count(feeds.prices, now=now)
+        averaged = self.averages.trailing(self.setup.inventory.assets, now=now)
+        return replace(feeds, trailing=averaged.prices, untrailed=averaged.missing)
+
     def _judge(self, now: datetime) -> tuple[Advance, Report]:
         setup, ledger = self.setup, self.ledger
         totals = ledger.totals()
@@ -105,7 +119,7 @@ class Pipeline:
             for name, book in ledger.books.items()
         }
         tiers = classify(setup.inventory.wallets)
-        feeds = self.feeds.look(now)
+        feeds = self._look(now)
         valuation = Valuation(setup.inventory, feeds.prices, chains, setup.growth, feeds.unpriced)
         wallets = self._states.of(totals, tiers=tiers, valuation=valuation)
         groups = self._groups.of(totals, tiers=tiers, inventory=setup.inventory)

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from itertools import chain
 from typing import Any, Literal
 
 from pydantic import Field
@@ -40,8 +39,7 @@ def judge(rule: Blind, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     for source in picture.feeds.sources:
         for cause in source.leaves:
             silent[cause].append(source)
-    said = chain.from_iterable(source.causes for source in picture.feeds.sources)
-    for cause in sorted({*(f"chain:{name}" for name in picture.chains), *said, *blinded}):
+    for cause in sorted({*_standing(picture), *blinded}):
         found = Verdict(
             policy=policy,
             subject=cause,
@@ -54,6 +52,15 @@ def judge(rule: Blind, picture: Picture, *, policy: str) -> Iterator[Verdict]:
         yield _blind(found, picture, blinded=blinded[cause], silent=silent[cause]) if cause in blinded else found
 
 
+def _standing(picture: Picture) -> Iterator[str]:
+    """What is always judged, so that a finding ends when its cause is known again."""
+    feeds = picture.feeds
+    yield from (f"chain:{name}" for name in picture.chains)
+    yield from (f"trailing:{asset}" for asset in (*feeds.trailing, *feeds.untrailed))
+    for source in feeds.sources:
+        yield from source.causes
+
+
 def _named(cause: str) -> str:
     """`chain ethereum`, `reserve fund`, `volume`."""
     return cause.replace(":", " ", 1)
@@ -64,6 +71,9 @@ def _blind(fine: Verdict, picture: Picture, *, blinded: list[str], silent: list[
     if what == "chain":
         awaited = picture.chains[name].reason is Reason.STARTING
         detail, evidence = _of_chain(picture, name)
+    elif what == "trailing":
+        awaited = False
+        detail, evidence = _of_averages(picture, name)
     else:
         awaited = bool(silent) and all(source.reason is FeedReason.STARTING for source in silent)
         detail, evidence = _of_sources(silent)
@@ -84,6 +94,11 @@ def _of_chain(picture: Picture, name: str) -> tuple[str, dict[str, Any]]:
         "unread": {reason.value: count for reason, count in state.unread.items()},
         "blocks": picture.blocks([name]),
     }
+
+
+def _of_averages(picture: Picture, asset: str) -> tuple[str, dict[str, Any]]:
+    missing = picture.feeds.untrailed.get(asset)
+    return f"{missing} days of the year have no average price" if missing else "", {"missing_days": missing}
 
 
 def _of_sources(silent: list[SourceState]) -> tuple[str, dict[str, Any]]:
