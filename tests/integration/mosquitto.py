@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import shutil
 import signal
@@ -17,7 +18,7 @@ from tests.integration.anvil import free_port
 from tests.real import require_program
 
 HINT = "apt-get install mosquitto, or set PYROMETER_MOSQUITTO to the binary"
-DEADLINE = 30.0
+DEADLINE = 20.0
 USER, PASSWORD = "ledger", "throw/away"
 
 
@@ -35,11 +36,11 @@ class Mosquitto:
         subprocess.run([hashing, "-U", passwords], check=True, capture_output=True)
         passwords.chmod(0o644)
         rights = folder / "rights"
-        rights.write_text(f"user {USER}\ntopic readwrite pyrometer/#\n")
+        rights.write_text(f"user {USER}\ntopic readwrite pyrometer/#\ntopic read $SYS/#\n")
         rights.chmod(0o644)
         (folder / "mosquitto.conf").write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nacl_file {rights}\n"
-            "persistence false\n"
+            f"persistence false\nsys_interval 1\nuser {getpass.getuser()}\n"
         )
 
     @property

@@ -79,6 +79,11 @@ class Postgres:
             assert time.monotonic() < end, "PostgreSQL does not start"
             time.sleep(0.05)
 
+    def start_again(self) -> None:
+        """Where a test has left it dead."""
+        if self._process is None:
+            self.start()
+
     def kill(self) -> None:
         """At once and without goodbye; its children end with it."""
         self._end(signal.SIGKILL)
@@ -101,7 +106,7 @@ class Postgres:
         self._run("psql", [*arguments, "-v", "ON_ERROR_STOP=1"])
 
     def _answers(self) -> bool:
-        command = [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        command: list[str | Path] = [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(command, check=False).returncode == 0
 
     def _signal(self, which: signal.Signals) -> None:
