@@ -11,6 +11,7 @@ from connectors.errors import Reason
 from daemon import __main__ as command_line
 from daemon.api.routes import Routes
 from daemon.api.selection import FILTERS, MOST, USUAL
+from daemon.feeds.values import FeedReason
 from daemon.movements import KEPT, PENDING_KEPT
 from daemon.movements import MOST as MOST_KEPT
 from daemon.policy import RuleConfig
@@ -58,6 +59,10 @@ async def test_every_metric_has_help_and_the_prefix() -> None:
 
 def test_every_reason_is_explained() -> None:
     assert not [reason for reason in Reason if f"`{reason.value}`" not in text("metrics.md")]
+
+
+def test_every_reason_of_a_source_is_explained() -> None:
+    assert not [reason for reason in FeedReason if f"`{reason.value}`" not in text("api.md")]
 
 
 def test_every_route_stands_in_the_documentation() -> None:
