@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -53,6 +54,10 @@ class FeedsConfig(Strict):
     prices: tuple[PriceFeed, ...] = Field((), description="what the assets cost")
     rates: tuple[PriceFeed, ...] = Field(
         (), description="what one unit of other currencies costs in the entity's; their names stand for assets'"
+    )
+    daily_prices: Path | None = Field(
+        None,
+        description="a CSV file of daily averages, asset,day,price, of the time before they were counted here",
     )
     quotes: QuotesConfig = Field(QuotesConfig(), description="how one price is made of several")
     liabilities: tuple[LiabilitiesFeed, ...] = Field((), description="what customers are owed")

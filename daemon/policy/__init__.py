@@ -7,18 +7,31 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from daemon.model import Judgement, Verdict
-from daemon.policy import blind, cold_moved, disagreement, drain, drift, hot_share, wallet_band
+from daemon.policy import (
+    blind,
+    cold_moved,
+    disagreement,
+    drain,
+    drift,
+    feed_stale,
+    hot_share,
+    price_deviation,
+    wallet_band,
+)
 from daemon.policy.blind import Blind
 from daemon.policy.cold_moved import ColdMoved
 from daemon.policy.disagreement import DisagreementRule
 from daemon.policy.drain import Drain
 from daemon.policy.drift import DriftRule
+from daemon.policy.feed_stale import FeedStale
 from daemon.policy.hot_share import HotShare
+from daemon.policy.price_deviation import PriceDeviation
 from daemon.policy.rule import Picture, Rule
 from daemon.policy.wallet_band import WalletBand
 
 RuleConfig = Annotated[
-    HotShare | WalletBand | Drain | ColdMoved | Blind | DisagreementRule | DriftRule, Field(discriminator="kind")
+    HotShare | WalletBand | Drain | ColdMoved | Blind | DisagreementRule | DriftRule | FeedStale | PriceDeviation,
+    Field(discriminator="kind"),
 ]
 
 JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
@@ -28,6 +41,8 @@ JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
     ColdMoved: cold_moved.judge,
     DisagreementRule: disagreement.judge,
     DriftRule: drift.judge,
+    FeedStale: feed_stale.judge,
+    PriceDeviation: price_deviation.judge,
     Blind: blind.judge,
 }
 """Kind of rule → its judge, a pure function (rule, picture, policy=id) → verdicts."""

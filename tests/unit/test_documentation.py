@@ -11,6 +11,7 @@ from connectors.errors import Reason
 from daemon import __main__ as command_line
 from daemon.api.routes import Routes
 from daemon.api.selection import FILTERS, MOST, USUAL
+from daemon.feeds.values import FeedReason
 from daemon.movements import KEPT, PENDING_KEPT
 from daemon.movements import MOST as MOST_KEPT
 from daemon.policy import RuleConfig
@@ -60,6 +61,10 @@ def test_every_reason_is_explained() -> None:
     assert not [reason for reason in Reason if f"`{reason.value}`" not in text("metrics.md")]
 
 
+def test_every_reason_of_a_source_is_explained() -> None:
+    assert not [reason for reason in FeedReason if f"`{reason.value}`" not in text("api.md")]
+
+
 def test_every_route_stands_in_the_documentation() -> None:
     documented = set(re.findall(r"^\| `((?:GET|POST) /\S*)`", text("api.md"), re.M))
     routes = {f"{route.method} {route.path}" for route in Routes(World().sources()).table()}
@@ -107,7 +112,7 @@ def alert_names() -> set[str]:
 
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
     assert alert_names() == {path.stem for path in (DOCS / "alerts").glob("*.md")}
-    assert len(alert_names()) == 8
+    assert len(alert_names()) == 10
 
 
 @pytest.mark.parametrize("name", sorted(alert_names()))
