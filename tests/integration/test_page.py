@@ -363,6 +363,39 @@ async def test_coverage_is_shown_when_there_is_any(daemon: Daemon, chromium: Chr
     ]
 
 
+async def test_coverage_stands_beside_its_limit_and_where_nothing_is_asked_for_there_is_no_bar(
+    daemon: Daemon, chromium: Chromium
+) -> None:
+    daemon.shows(await quiet())
+    nothing, some = ({"value": text, "low": text, "high": text} for text in ("0", "3"))
+    empty = {"value": None, "low": None, "high": None}
+    daemon.report["coverage"] = {
+        "guarantee": {
+            "ETH": {**nothing, "part": nothing, "whole": some},
+            "XEM": {**nothing, "part": nothing, "whole": some},
+            "BTC": {**empty, "part": nothing, "whole": nothing},
+        },
+        "reserve": {"jp/reserve": {"value": "1.25", "low": "1.25", "high": "1.25"}},
+    }
+    daemon.report["verdicts"] += [
+        {"alert": "PyrometerGuaranteeShort", "subject": "XEM", "policy": "jp/g", "verdict": "breach", "limit": "1"},
+        {"alert": "PyrometerReserveShort", "subject": "all", "policy": "jp/reserve", "verdict": "ok", "limit": "1"},
+    ]
+    page = Shown(await chromium.dom(daemon.url))
+    assert [label for label in page.labels if label.startswith(("guarantee", "backing", "reserve"))] == [
+        "guarantee XEM: 0 %, limit 100 %, BREACH",
+        "reserve jp/reserve: 125 %, limit 100 %, covered",
+    ]
+
+
+async def test_what_must_come_from_outside_is_said_so(daemon: Daemon, chromium: Chromium) -> None:
+    daemon.shows(await over())
+    daemon.report["findings"][0]["moves"] = [
+        {"wallet": "", "asset": "JPY", "amount": "5", "direction": "in", "counterpart": "reserve fund"}
+    ]
+    assert "Move 5 JPY from outside to reserve fund" in Shown(await chromium.dom(daemon.url))["findings"]
+
+
 async def test_a_wallet_without_a_price_is_not_worth_nothing(daemon: Daemon, chromium: Chromium) -> None:
     daemon.shows(await quiet())
     daemon.report["wallets"]["eth-warm-1"]["holdings"]["ETH"]["value"] = None
