@@ -30,6 +30,7 @@ from daemon.database import DRIVER_MISSING, DatabaseUrl, importable, lacks_drive
 from daemon.diagnosis import explain, first_of
 from daemon.document import Document, Keys, key_path, read
 from daemon.feeds.config import FeedsConfig
+from daemon.feeds.references import feed_warnings
 from daemon.feeds.sql import SqlSource
 from daemon.model import Owner, Tier
 from daemon.needs import averaging_zones
@@ -279,14 +280,9 @@ class Settings(Strict):
 
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but makes the daemon see or say less, one line each."""
-        priced = references.asked_of(self.feeds.prices)
         watched = {wallet.chain for wallet in self.wallets.values()}
         return (
-            *(
-                f"assets.{asset}: has no price, so that every sum of values is unknown while customers hold any"
-                for asset in self.assets
-                if priced is not None and asset not in priced
-            ),
+            *feed_warnings(self),
             *(f"chains.{chain}: no wallet is on it, it is not read" for chain in self.chains if chain not in watched),
             *references.uncovered(self),
             *(() if self.alertmanager else ("alertmanager: is not configured, nobody is told of findings",)),
@@ -320,7 +316,7 @@ def _rules(settings: Settings, *, document: Document) -> tuple[tuple[str, RuleCo
     rules = presets.resolve(settings.policies, folders=presets.folders(document.path), where=document.where)
     for policy, rule in rules:
         named = references.rule_problems(rule, settings=settings, at=())
-        for keys, message in (*named, *references.feed_problems(rule, settings=settings, at=())):
+        for keys, message in (*named, *references.unfed(rule, settings=settings, at=())):
             raise document.error(("policies",), f"{policy}: {key_path(keys)}: {message}")
     zones = averaging_zones([rule for _, rule in rules])
     if len(zones) > 1:

@@ -208,7 +208,7 @@ async def test_a_quiet_morning_is_inside_policy(daemon: Daemon, chromium: Chromi
     assert page["why"] == "All 5 verdicts are known and inside their limits."
     assert page["picture"].startswith("picture of 2026-11-20 08:12:")
     assert page.labels[0] == "all, by value: 3.43 %, limit 5 %, inside"
-    assert {"alarm", "findings-section", "coverage-section"} <= page.hidden
+    assert {"alarm", "findings-section"} <= page.hidden
 
 
 async def test_every_wallet_stands_under_its_tier_with_what_it_holds(daemon: Daemon, chromium: Chromium) -> None:
