@@ -24,6 +24,7 @@ from daemon.movements import cold_payments, shortlist
 from daemon.outbox import addressed
 from daemon.policy import judge
 from daemon.policy.drain import windows_of
+from daemon.policy.reserve import reserves
 from daemon.policy.rule import Picture, Rule, few
 from daemon.windows import Windows
 
@@ -147,6 +148,7 @@ class Pipeline:
             ),
             cold_payments=cold_payments(ledger.movements, inventory=setup.inventory, tiers=tiers),
             telling=dict.fromkeys(setup.telling & chains.keys(), setup.began),
+            assets=setup.inventory.assets,
             at=now,
         )
         verdicts = judge(setup.policies, picture)
@@ -161,7 +163,7 @@ class Pipeline:
             verdicts=verdicts,
             findings=step.open,
             feeds=feeds,
-            coverage=coverage,
+            coverage=replace(coverage, reserve=reserves(setup.policies, picture)),
             disagreements=disagreements,
             problems=tuple(problems(chains, feeds=feeds, store=self.recorder.problem)),
             movements=shortlist(ledger.movements, inventory=setup.inventory, tiers=tiers),

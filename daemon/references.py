@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from connectors import CONNECTORS
 from daemon.document import Keys
-from daemon.feeds.references import feed_problems
+from daemon.feeds.references import feed_problems, priced
 from daemon.missing import Missing, Named, Problem
 from daemon.model import Tier
+from daemon.needs import unmet
 from daemon.policy import RuleConfig
+from daemon.policy.backing import Backing
 from daemon.policy.cold_moved import ColdMoved
 from daemon.policy.drain import Drain
+from daemon.policy.guarantee import Guarantee
 from daemon.policy.hot_share import HotShare
 from daemon.policy.wallet_band import WalletBand
 
@@ -30,7 +33,10 @@ def problems(settings: Settings) -> list[Problem]:
             problem
             for place, policy in enumerate(settings.policies)
             if not isinstance(policy, str)
-            for problem in rule_problems(policy, settings=settings, at=("policies", place))
+            for problem in (
+                *rule_problems(policy, settings=settings, at=("policies", place)),
+                *unfed(policy, settings=settings, at=("policies", place)),
+            )
         ),
     ]
 
@@ -38,7 +44,7 @@ def problems(settings: Settings) -> list[Problem]:
 def rule_problems(rule: RuleConfig, *, settings: Named, at: Keys) -> Iterator[Problem]:
     """What a rule that stands at `at` names that is not there."""
     missing = Missing(settings)
-    if isinstance(rule, HotShare):
+    if isinstance(rule, HotShare | Guarantee | Backing):
         for place, asset in enumerate(rule.assets):
             yield from missing.asset(asset, keys=(*at, "assets", place))
     if isinstance(rule, WalletBand):
@@ -47,6 +53,15 @@ def rule_problems(rule: RuleConfig, *, settings: Named, at: Keys) -> Iterator[Pr
     if isinstance(rule, Drain):
         yield from missing.assets(rule.assets, keys=(*at, "assets"))
         yield from missing.wallets(rule.wallets, keys=(*at, "wallets"))
+
+
+def unfed(rule: RuleConfig, *, settings: Settings, at: Keys) -> Iterator[Problem]:
+    """What a rule that stands at `at` needs and no source gives."""
+    rated = priced(settings.feeds.rates)
+    for keys, message in unmet(
+        rule, feeds=settings.feeds, assets=settings.assets, currency=settings.currency, rated=rated
+    ):
+        yield (*at, *keys), message
 
 
 def uncovered(settings: Settings) -> Iterator[str]:

@@ -33,6 +33,7 @@ from daemon.feeds.config import FeedsConfig
 from daemon.feeds.references import feed_warnings
 from daemon.feeds.sql import SqlSource
 from daemon.model import Owner, Tier
+from daemon.needs import averaging_zones
 from daemon.policy import RuleConfig, presets
 from daemon.secret_files import with_secret_files
 from daemon.tokens import ApiToken, load_tokens
@@ -314,8 +315,12 @@ def load(path: Path, *, env: Mapping[str, str], importable: Callable[[str], bool
 def _rules(settings: Settings, *, document: Document) -> tuple[tuple[str, RuleConfig], ...]:
     rules = presets.resolve(settings.policies, folders=presets.folders(document.path), where=document.where)
     for policy, rule in rules:
-        for keys, message in references.rule_problems(rule, settings=settings, at=()):
+        named = references.rule_problems(rule, settings=settings, at=())
+        for keys, message in (*named, *references.unfed(rule, settings=settings, at=())):
             raise document.error(("policies",), f"{policy}: {key_path(keys)}: {message}")
+    zones = averaging_zones([rule for _, rule in rules])
+    if len(zones) > 1:
+        raise document.error(("policies",), f"prices are averaged in one time zone; found {', '.join(sorted(zones))}")
     return rules
 
 

@@ -17,6 +17,7 @@ from daemon.feeds.money import Money
 from daemon.feeds.prices import HttpPrices, PriceFeed
 from daemon.missing import Missing, Problem
 from daemon.model import Tier
+from daemon.needs import currencies
 
 if TYPE_CHECKING:
     from daemon.settings import Settings
@@ -76,13 +77,15 @@ def _price_problems(settings: Settings) -> Iterator[Problem]:
 
 
 def _rate_problems(settings: Settings) -> Iterator[Problem]:
-    wanted = settings.feeds.currencies
+    rules = [policy for policy in settings.policies if not isinstance(policy, str)]
+    wanted = settings.feeds.currencies | currencies(rules)
+    presets = len(rules) < len(settings.policies)  # whose amounts nobody has read yet
     for place, feed in enumerate(settings.feeds.rates):
         at = ("feeds", "rates", place)
         if feed.currency not in (None, settings.currency):
             yield (*at, "currency"), f"expected rates in {settings.currency}, the entity's currency"
         for name in named_by(feed) or ():
-            if name not in wanted:
+            if name not in wanted and not presets:
                 yield (*at, _key_of_names(feed), name), f"no source in feeds.prices has {shown(name)} as its currency"
         if isinstance(feed, FixedPrices):
             yield from _fixed_problems(feed, at=at, currency=settings.currency)

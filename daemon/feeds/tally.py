@@ -38,6 +38,7 @@ def feeds(plan: Plan, records: Sequence[Record], *, began: datetime, now: dateti
     owing = by_feed[FeedKind.LIABILITIES]
     known = Feeds(
         prices=priced.prices,
+        rates=currencies.prices,
         liabilities=_by_trust(owing, now=now),
         custody=tuple(_custody(by_feed[FeedKind.CUSTODIANS], assets=plan.assets, now=now)),
         fund=_sum(plan.fund, by_feed[FeedKind.FUND], began=began, now=now),
@@ -86,6 +87,7 @@ def kept(found: Feeds, *, before: Feeds) -> Feeds:
     return replace(
         found,
         prices=_mapping(found.prices, before.prices),
+        rates=_mapping(found.rates, before.rates),
         liabilities=_mapping(found.liabilities, before.liabilities),
         spreads=_mapping(found.spreads, before.spreads),
         unpriced=before.unpriced if found.unpriced == before.unpriced else found.unpriced,

@@ -8,34 +8,54 @@ from pydantic import Field
 
 from daemon.model import Judgement, Verdict
 from daemon.policy import (
+    backing,
     blind,
     cold_moved,
     disagreement,
     drain,
     drift,
     feed_stale,
+    guarantee,
     hot_share,
     price_deviation,
+    reserve,
     wallet_band,
 )
+from daemon.policy.backing import Backing
 from daemon.policy.blind import Blind
 from daemon.policy.cold_moved import ColdMoved
 from daemon.policy.disagreement import DisagreementRule
 from daemon.policy.drain import Drain
 from daemon.policy.drift import DriftRule
 from daemon.policy.feed_stale import FeedStale
+from daemon.policy.guarantee import Guarantee
 from daemon.policy.hot_share import HotShare
 from daemon.policy.price_deviation import PriceDeviation
+from daemon.policy.reserve import ReserveRule
 from daemon.policy.rule import Picture, Rule
 from daemon.policy.wallet_band import WalletBand
 
 RuleConfig = Annotated[
-    HotShare | WalletBand | Drain | ColdMoved | Blind | DisagreementRule | DriftRule | FeedStale | PriceDeviation,
+    HotShare
+    | Guarantee
+    | Backing
+    | ReserveRule
+    | WalletBand
+    | Drain
+    | ColdMoved
+    | Blind
+    | DisagreementRule
+    | DriftRule
+    | FeedStale
+    | PriceDeviation,
     Field(discriminator="kind"),
 ]
 
 JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
     HotShare: hot_share.judge,
+    Guarantee: guarantee.judge,
+    Backing: backing.judge,
+    ReserveRule: reserve.judge,
     WalletBand: wallet_band.judge,
     Drain: drain.judge,
     ColdMoved: cold_moved.judge,

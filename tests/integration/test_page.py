@@ -208,7 +208,7 @@ async def test_a_quiet_morning_is_inside_policy(daemon: Daemon, chromium: Chromi
     assert page["why"] == "All 5 verdicts are known and inside their limits."
     assert page["picture"].startswith("picture of 2026-11-20 08:12:")
     assert page.labels[0] == "all, by value: 3.43 %, limit 5 %, inside"
-    assert {"alarm", "findings-section", "coverage-section"} <= page.hidden
+    assert {"alarm", "findings-section"} <= page.hidden
 
 
 async def test_every_wallet_stands_under_its_tier_with_what_it_holds(daemon: Daemon, chromium: Chromium) -> None:
@@ -238,7 +238,7 @@ async def test_a_breach_shows_what_to_move(daemon: Daemon, chromium: Chromium) -
     assert page["why"] == "Outside its limit: jp-psa/hot-share on all."
     assert page["findings"].startswith("BREACH critical, jp-psa/hot-share on all, since 09:41:00 UTC")
     assert "now 7.48 %, limit 5 %" in page["findings"]
-    assert "Move 955.2592 ETH out of eth-hot-1" in page["findings"]
+    assert "Move 955.2592 ETH from eth-hot-1 to tier cold" in page["findings"]
     assert page.labels[0] == "all, by value: 7.48 %, limit 5 %, BREACH"
     assert "findings-section" not in page.hidden
 
@@ -353,14 +353,47 @@ async def test_coverage_is_shown_when_there_is_any(daemon: Daemon, chromium: Chr
     daemon.report["coverage"] = {
         "guarantee": {"ETH": {"value": "1.2107", "low": "1.2107", "high": "1.2107"}},
         "backing": {"ETH": {"value": None, "low": "0.2", "high": "1.1"}},
-        "reserve": {"value": "1", "low": "1", "high": "1"},
+        "reserve": {"fund": {"value": "1", "low": "1", "high": "1"}},
     }
     page = Shown(await chromium.dom(daemon.url))
     assert page.labels[-3:] == [
-        "guarantee ETH: 121.07 %",
+        "guarantee ETH: 121.07 %, no limit",
         "backing ETH: between 20 % and 110 %, UNKNOWN",
-        "reserve: 100 %",
+        "reserve fund: 100 %, no limit",
     ]
+
+
+async def test_coverage_stands_beside_its_limit_and_where_nothing_is_asked_for_there_is_no_bar(
+    daemon: Daemon, chromium: Chromium
+) -> None:
+    daemon.shows(await quiet())
+    nothing, some = ({"value": text, "low": text, "high": text} for text in ("0", "3"))
+    empty = {"value": None, "low": None, "high": None}
+    daemon.report["coverage"] = {
+        "guarantee": {
+            "ETH": {**nothing, "part": nothing, "whole": some},
+            "XEM": {**nothing, "part": nothing, "whole": some},
+            "BTC": {**empty, "part": nothing, "whole": nothing},
+        },
+        "reserve": {"jp/reserve": {"value": "1.25", "low": "1.25", "high": "1.25"}},
+    }
+    daemon.report["verdicts"] += [
+        {"alert": "PyrometerGuaranteeShort", "subject": "XEM", "policy": "jp/g", "verdict": "breach", "limit": "1"},
+        {"alert": "PyrometerReserveShort", "subject": "all", "policy": "jp/reserve", "verdict": "ok", "limit": "1"},
+    ]
+    page = Shown(await chromium.dom(daemon.url))
+    assert [label for label in page.labels if label.startswith(("guarantee", "backing", "reserve"))] == [
+        "guarantee XEM: 0 %, limit 100 %, BREACH",
+        "reserve jp/reserve: 125 %, limit 100 %, covered",
+    ]
+
+
+async def test_what_must_come_from_outside_is_said_so(daemon: Daemon, chromium: Chromium) -> None:
+    daemon.shows(await over())
+    daemon.report["findings"][0]["moves"] = [
+        {"wallet": "", "asset": "JPY", "amount": "5", "direction": "in", "counterpart": "reserve fund"}
+    ]
+    assert "Move 5 JPY from outside to reserve fund" in Shown(await chromium.dom(daemon.url))["findings"]
 
 
 async def test_a_wallet_without_a_price_is_not_worth_nothing(daemon: Daemon, chromium: Chromium) -> None:

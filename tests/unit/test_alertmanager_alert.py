@@ -97,6 +97,20 @@ def test_moves_are_a_list_to_read() -> None:
     assert annotations(moves=moves)["amount_to_move"] == "1000 ETH from eth-hot-1; 0.1 BTC into btc-hot"
 
 
+@pytest.mark.parametrize(
+    ("move", "said"),
+    [
+        (Move("hot", "ETH", Decimal(2), counterpart="tier cold"), "2 ETH from hot to tier cold"),
+        (Move("hot", "ETH", Decimal(2), "in", "tier cold"), "2 ETH from tier cold to hot"),
+        (Move("", "JPY", Decimal(2), "in", "reserve fund"), "2 JPY from outside to reserve fund"),
+        (Move("v", "X", Decimal("1E-24"), counterpart="owner guarantee, tier cold"),
+         "0.000000000000000000000001 X from v to owner guarantee, tier cold"),
+    ],
+)  # fmt: skip
+def test_a_move_says_where_from_and_where_to_and_exactly_how_much(move: Move, said: str) -> None:
+    assert annotations(moves=(move,))["amount_to_move"] == said
+
+
 @pytest.mark.parametrize("name", ["amount_to_move", "causes", "value", "low", "high", "limit", "blocks", "evidence"])
 def test_what_a_rule_does_not_say_is_left_out(name: str) -> None:
     assert name not in annotations(moves=(), causes=(), measured=None, limit=None, evidence={})
