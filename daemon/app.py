@@ -17,6 +17,7 @@ from daemon import notices, version
 from daemon.api.auth import Gatekeeper
 from daemon.api.routes import Sources, application
 from daemon.chains import ChainWorker
+from daemon.checks import CheckKeeper
 from daemon.emit.alert import Origin
 from daemon.emit.alertmanager import AlertmanagerSink, Endpoint
 from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
@@ -28,7 +29,7 @@ from daemon.outbox import Outbox
 from daemon.pipeline import Pipeline, Sink
 from daemon.reload import Loaded, load_whole, refuse_what_takes_a_restart, unchanged_chains
 from daemon.settings import redacted
-from daemon.store import Store
+from daemon.store import DaemonStore
 from daemon.store.repository import open_store
 from daemon.supervisor import Backoff, keep
 
@@ -61,7 +62,7 @@ class App:
         *,
         env: Mapping[str, str],
         now: Now,
-        store: Store,
+        store: DaemonStore,
         session: aiohttp.ClientSession,
         timing: Timing = REAL,
     ) -> None:
@@ -82,6 +83,7 @@ class App:
         self._reports: Report | None = None
         self._fresh: dict[str, datetime] = {}
         self._last_cycle = asyncio.get_running_loop().time()
+        self._checks = CheckKeeper(store)
         self._outbox = Outbox(store, sinks=[endpoint.name for endpoint in loaded.endpoints], clock=now)
         self.alertmanagers = tuple(self._alertmanager(endpoint, session=session) for endpoint in loaded.endpoints)
         self.metrics = Metrics(
@@ -116,11 +118,14 @@ class App:
         self._pipeline.sinks = (*self._pipeline.sinks, *more)
         with suppress(StoreError):  # the worker tries again, and says so if that fails too
             await self._restore()
+        with suppress(StoreError):
+            await self._restore_checks()
         await self._pipeline.cycle(self._now())  # says that all is unknown, so that nobody is served nothing
         self._caught_up.set()
         async with self._served(), asyncio.TaskGroup() as group:
             self._group = group
             self._keep("store", self._mind_the_store)
+            self._keep("checks", self._keep_checks)
             self._keep("judge", self._judge, backoff=Backoff(most=JUDGE_AGAIN_SECONDS))
             self._keep("reload", self._reload_on_signal)
             self._keep("prune", self._prune)
@@ -190,6 +195,16 @@ class App:
         await self._outbox.flush()
         if not self._outbox.restored:
             await self._restore()
+
+    async def _keep_checks(self) -> None:
+        """Stores what was judged on schedule: after a restart that day's verdict stands."""
+        await asyncio.sleep(STORE_SECONDS)
+        if not self._checks.restored:
+            await self._restore_checks()
+        await self._checks.save(self._pipeline.standing)
+
+    async def _restore_checks(self) -> None:
+        await self._pipeline.adopt((), checks=await self._checks.restore(), now=self._now())
 
     async def _reload_on_signal(self) -> None:
         await self._hup.wait()
@@ -296,6 +311,8 @@ class App:
                 for error in filter(None, await asyncio.gather(*ways, return_exceptions=True)):
                     log.error("not drained", error=f"{type(error).__name__}: {error}")
         await self._outbox.flush()
+        with suppress(StoreError):  # what is lost is judged anew after the start
+            await self._checks.save(self._pipeline.standing)
 
     async def _drain_one(self, sink: AlertmanagerSink) -> None:
         while self._outbox.pending(sink.name):

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from daemon.emit.rendering import due_text
 from daemon.interval import Interval, plain
 from daemon.model import Judgement, Report, Verdict, WalletState
 
@@ -21,6 +22,10 @@ def print_report(report: Report, *, console: Console) -> None:
         console.print(f"{name}: {where}{why}")
     console.print(_wallets(report))
     console.print(_verdicts(report))
+    for finding in report.findings:
+        if finding.due:
+            dues = "; ".join(map(due_text, finding.due))
+            console.print(f"{finding.verdict.policy} {finding.verdict.subject}: {escape(dues)}", soft_wrap=True)
 
 
 def _wallets(report: Report) -> Table:
