@@ -239,12 +239,17 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One transfer that would help: so many whole coins of an asset out of a wallet (or into it)."""
+    """One transfer that would help: so many whole coins of an asset out of a wallet (or into it).
+
+    `counterpart` is the other end (`tier cold`, `owner guarantee, tier cold`), "" where any will do. Without a wallet
+    it comes from outside: what has to be bought, or as `asset` the currency, what has to be paid in.
+    """
 
     wallet: str
     asset: str
     amount: Decimal
     direction: str = "out"
+    counterpart: str = ""
 
 
 @dataclass(frozen=True, slots=True)
