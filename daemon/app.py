@@ -29,7 +29,7 @@ from daemon.outbox import Outbox
 from daemon.pipeline import Pipeline, Sink
 from daemon.reload import Loaded, load_whole, refuse_what_takes_a_restart, unchanged_chains
 from daemon.settings import redacted
-from daemon.store import DaemonStore
+from daemon.store import Checks, Store
 from daemon.store.repository import open_store
 from daemon.supervisor import Backoff, keep
 
@@ -62,7 +62,8 @@ class App:
         *,
         env: Mapping[str, str],
         now: Now,
-        store: DaemonStore,
+        store: Store,
+        checks: Checks,
         session: aiohttp.ClientSession,
         timing: Timing = REAL,
     ) -> None:
@@ -83,7 +84,7 @@ class App:
         self._reports: Report | None = None
         self._fresh: dict[str, datetime] = {}
         self._last_cycle = asyncio.get_running_loop().time()
-        self._checks = CheckKeeper(store)
+        self._checks = CheckKeeper(checks)
         self._outbox = Outbox(store, sinks=[endpoint.name for endpoint in loaded.endpoints], clock=now)
         self.alertmanagers = tuple(self._alertmanager(endpoint, session=session) for endpoint in loaded.endpoints)
         self.metrics = Metrics(
@@ -204,7 +205,8 @@ class App:
         await self._checks.save(self._pipeline.standing)
 
     async def _restore_checks(self) -> None:
-        await self._pipeline.adopt((), checks=await self._checks.restore(), now=self._now())
+        now = self._now()
+        await self._pipeline.adopt((), checks=await self._checks.restore(now), now=now)
 
     async def _reload_on_signal(self) -> None:
         await self._hup.wait()
@@ -215,6 +217,7 @@ class App:
     async def _prune(self) -> None:
         await asyncio.sleep(3600)
         await self._store.prune(before=self._now() - KEPT)
+        await self._checks.drop(before=self._now() - KEPT)
 
     def _take(self, update: Update) -> None:
         """From a chain's worker: into the ledger, and the pipe is woken."""
@@ -385,4 +388,4 @@ async def opened(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(loaded.settings.store_url))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield App(loaded, env=env, now=now, store=store, session=session, timing=timing)
+        yield App(loaded, env=env, now=now, store=store, checks=store.checks, session=session, timing=timing)

@@ -18,7 +18,7 @@ from daemon.ledger import GapError
 from daemon.model import Finding, Report, State
 from daemon.pipeline import Sink
 from daemon.reload import load_whole
-from tests.delivery_cases import MemoryStore
+from tests.delivery_cases import MemoryChecks, MemoryStore
 from tests.system.daemon import until
 from tests.system.exchange import COLD, HOT, config
 
@@ -63,13 +63,15 @@ async def running(
     folder: Path,
     *,
     store: MemoryStore,
+    checks: MemoryChecks | None = None,
     sinks: Sequence[Sink] = (),
     **more: Any,  # noqa: ANN401 - YAML values
 ) -> AsyncIterator[Running]:
     file = written(folder, **more)
     async with aiohttp.ClientSession() as session:
         loaded = load_whole(file, env={}, now=utc_now())
-        subject = Running(App(loaded, env={}, now=utc_now, store=store, session=session), file=file, sinks=sinks)
+        app = App(loaded, env={}, now=utc_now, store=store, checks=checks or MemoryChecks(), session=session)
+        subject = Running(app, file=file, sinks=sinks)
         try:
             yield subject
         finally:
