@@ -251,6 +251,16 @@ class Move:
     direction: str = "out"
     counterpart: str = ""
 
+    @property
+    def way(self) -> str:
+        """`from hot-1 to tier cold`, `into hot-1`, for people."""
+        source, target = (self.counterpart, self.wallet) if self.direction == "in" else (self.wallet, self.counterpart)
+        if not self.wallet:
+            return f"from outside to {self.counterpart}"
+        if not self.counterpart:
+            return f"into {target}" if self.direction == "in" else f"from {source}"
+        return f"from {source} to {target}"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

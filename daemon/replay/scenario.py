@@ -17,7 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from connectors.config import AN_INSTANT, Duration, Strict
 from daemon.diagnosis import explain, first_of
 from daemon.document import Document, read
-from daemon.feeds.prices import MoneyText
+from daemon.feeds.money import MoneyText
 from daemon.model import Owner, Severity, Tier
 from daemon.policy import presets
 from daemon.replay.written import Amount, Change, CoinsText, End, Instant
@@ -360,7 +360,7 @@ def load(path: Path) -> Scenario:
     from daemon.replay.rehearsal import problems  # it plays what is defined here
 
     scenario, document = read_scenario(path)
-    presets.resolve(scenario.policies, folders=presets.folders(path), where=document.where)
+    presets.resolve(scenario.policies, folders=presets.folders(path), document=document)
     found = problems(scenario)
     if found:
         raise first_of(found, document=document)
