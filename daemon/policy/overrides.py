@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from pydantic import Field, JsonValue
 
@@ -20,10 +21,20 @@ class PresetUse(Strict):
     """A preset, and what differs from it."""
 
     preset: str = Field(min_length=1, description="its name")
-    rules: Mapping[str, Mapping[str, JsonValue]] = Field(
+    rules: Mapping[str, Literal["off"] | Mapping[str, JsonValue]] = Field(
         default_factory=dict,
-        description="keys of its rules, by the name of the rule: those that it asks for, or others",
+        description="by the name of a rule, keys for it: those that it asks for, or others; or `off`",
     )
+
+    def given(self, rule: str) -> Mapping[str, JsonValue]:
+        """The keys for one of its rules."""
+        keys = self.rules.get(rule, {})
+        return {} if isinstance(keys, str) else keys
+
+    @property
+    def off(self) -> frozenset[str]:
+        """The rules that don't hold."""
+        return frozenset(name for name, keys in self.rules.items() if keys == "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +84,43 @@ class Overlaid(Document):
 
 def overlaid(preset: Document, use: PresetUse, *, written: Written) -> Overlaid:
     """The preset's values with the given keys in the place of its own; ConfigError for a rule that it has not."""
-    places, given = dict(preset.places), dict[Keys, Written]()
-    rules = names_of(preset.value)
-    value = preset.value
-    for name, keys in use.rules.items():
+    names = names_of(preset.value)
+    unknown = next((name for name in use.rules if name not in names), None)
+    if unknown is not None:
+        known = nearest(unknown, names)
+        raise ConfigError(written.below("rules", unknown).where, f"{use.preset} has no rule of this name{known}")
+    kept = _without(preset, use.off)
+    names = names_of(kept.value)
+    places, value, given = dict(kept.places), kept.value, dict[Keys, Written]()
+    for place, name in enumerate(names):
         at = written.below("rules", name)
-        if name not in rules:
-            raise ConfigError(at.where, f"{use.preset} has no rule of this name{nearest(name, rules)}")
-        place: Keys = ("rules", rules.index(name))
-        given[place] = at
+        if keys := use.given(name):
+            given["rules", place] = at
+            value = _with_rule(value, place, keys)
         for key, wanted in keys.items():
             if key in OWN:
                 raise ConfigError(at.below(key).where, "can't be changed; write a rule of your own instead")
-            spot = (*place, key)
+            spot = ("rules", place, key)
             given[spot] = at.below(key)
-            places = {known: where for known, where in places.items() if known[: len(spot)] != spot}
+            places = {known: where for known, where in places.items() if known[:3] != spot}
             places |= {(*spot, *rest): where for rest, where in given[spot].places(wanted).items()}
-        value = _with_rule(value, rules.index(name), keys)
     return Overlaid(preset.path, value, places, preset.variable, preset.digests, given=given)
+
+
+def _without(preset: Document, off: Collection[str]) -> Document:
+    """The preset without some of its rules; those behind them move up."""
+    stay = [place for place, name in enumerate(names_of(preset.value)) if name not in off]
+    if not off or not isinstance(preset.value, dict):
+        return preset
+    rules = rules_of(preset.value)
+    now: dict[str | int, int] = {before: after for after, before in enumerate(stay)}
+    places: dict[Keys, Place] = {}
+    for keys, place in preset.places.items():
+        if len(keys) < 2 or keys[0] != "rules":
+            places[keys] = place
+        elif keys[1] in now:
+            places["rules", now[keys[1]], *keys[2:]] = place
+    return replace(preset, value={**preset.value, "rules": [rules[place] for place in stay]}, places=places)
 
 
 def rules_of(value: Value) -> list[Value]:

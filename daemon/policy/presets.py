@@ -5,9 +5,9 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
 from connectors.config import Strict
 from daemon.diagnosis import explain, nearest
@@ -15,7 +15,6 @@ from daemon.document import Document, Keys, Value, read
 from daemon.errors import ConfigError
 from daemon.policy import RuleConfig
 from daemon.policy.overrides import PresetUse, Written, names_of, overlaid, rules_of
-from daemon.policy.rule import Rule
 
 BUILT_IN = "builtin"
 PRESET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -49,14 +48,6 @@ class Preset(Strict):
     unchecked: tuple[str, ...] = Field((), description="what the law asks for and no rule here checks")
     rules: tuple[RuleConfig, ...] = Field(min_length=1, description="the rules, as in `policies:`")
 
-    @model_validator(mode="after")
-    def _of_its_own_rules(self) -> Self:
-        names = {_name(rule) for rule in self.rules}
-        stray = next((needed.rule for needed in self.required if needed.rule not in names), None)
-        if stray is not None:
-            raise ValueError(f"required names the rule {stray}, which is not there")
-        return self
-
 
 NEEDED = TypeAdapter(tuple[Needed, ...])
 
@@ -78,35 +69,32 @@ def resolve(
     rules: list[tuple[str, RuleConfig]] = []
     for place, policy in enumerate(policies):
         written = Written(document, ("policies", place))
-        use = used(policy)
-        found = [(_name(policy), policy)] if isinstance(policy, Rule) else _from_preset(use, folders, written=written)
-        taken = next((name for name, _ in found if name in dict(rules)), None)
-        if taken is not None and use is not None:
-            raise ConfigError(written.where, f"the preset {use.preset} stands in `policies` already")
-        if taken is not None:
-            raise ConfigError(
-                written.where, f"{taken} stands in `policies` already; give this rule a `name` of its own"
-            )
+        if isinstance(policy, str | PresetUse):
+            use = used(policy)
+            found = _from_preset(use, folders, written=written)
+            again = f"the preset {use.preset} stands in `policies` already"
+        else:
+            found = [(_name(policy), policy)]
+            again = f"{_name(policy)} stands in `policies` already; give this rule a `name` of its own"
+        if any(name in dict(rules) for name, _ in found):
+            raise ConfigError(written.where, again)
         rules.extend(found)
     kinds = {rule.kind for _, rule in rules}
     built_in = _from_preset(PresetUse(preset=BUILT_IN), folders, written=Written(document, ("policies",)))
     return (*rules, *((name, rule) for name, rule in built_in if rule.kind not in kinds))
 
 
-def used(policy: str | PresetUse | RuleConfig) -> PresetUse | None:
-    """The preset that an item of `policies` is, None for a rule."""
-    if isinstance(policy, str):
-        return PresetUse.model_construct(preset=policy, rules={})
-    return policy if isinstance(policy, PresetUse) else None
+def used(policy: str | PresetUse) -> PresetUse:
+    """A preset that is used as it is, or with other keys."""
+    return PresetUse.model_construct(preset=policy, rules={}) if isinstance(policy, str) else policy
 
 
 def standing_at(policies: Sequence[str | PresetUse | RuleConfig], policy: str, *, key: str | int) -> Keys:
     """Where in a configuration a key of the rule with this id is given, or else the preset that it comes with."""
     preset, _, name = policy.partition("/")
     for place, item in enumerate(policies):
-        use = used(item)
-        if use is not None and use.preset == preset:
-            given = key in use.rules.get(name, {})
+        if isinstance(item, str | PresetUse) and used(item).preset == preset:
+            given = key in used(item).given(name)
             return ("policies", place, "rules", name) if given else ("policies", place)
     return ("policies",)
 
@@ -141,8 +129,10 @@ def read_preset(path: Path, *, use: PresetUse | None = None, written: Written | 
 def _refuse_gaps(document: Document, use: PresetUse, *, written: Written) -> None:
     """ConfigError, which says what is missing and what it means."""
     rules = dict(zip(names_of(document.value), rules_of(document.value), strict=True))
-    for needed in _needed(document.value):
+    for place, needed in enumerate(_needed(document.value)):
         rule = rules.get(needed.rule)
+        if rule is None and needed.rule not in use.off:
+            raise document.error(("required", place, "rule"), f"no rule is called so{nearest(needed.rule, rules)}")
         if isinstance(rule, dict) and all(rule.get(key) is None for key in needed.one_of):
             keys = " or ".join(f"rules.{needed.rule}.{key}" for key in needed.one_of)
             example = f"{{preset: {use.preset}, rules: {{{needed.rule}: {{{needed.one_of[0]}: ...}}}}}}"
