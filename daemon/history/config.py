@@ -69,8 +69,8 @@ class ReportConfig(Strict):
     @field_validator("cut_off", mode="before")
     @classmethod
     def _is_time(cls, value: object) -> object:
-        if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
-            raise ValueError("expected a time such as 00:00 or 15:30")
+        if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]0", value):
+            raise ValueError("expected a time in whole 10 minutes, such as 00:00 or 15:30")
         return value
 
     @property
