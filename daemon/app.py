@@ -23,13 +23,14 @@ from daemon.emit.alertmanager import AlertmanagerSink, Endpoint
 from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
 from daemon.errors import ConfigError, Fatal, StoreError
 from daemon.feeds.book import FeedBook
+from daemon.history.past import Past
 from daemon.ledger import Ledger, Readings
 from daemon.model import Finding, Moved, Report
 from daemon.outbox import Outbox
 from daemon.pipeline import Pipeline, Sink
 from daemon.reload import Loaded, load_whole, refuse_what_takes_a_restart, unchanged_chains
 from daemon.settings import redacted
-from daemon.store import Checks, Store
+from daemon.store import Archive, Checks, Store
 from daemon.store.repository import open_store
 from daemon.supervisor import Backoff, keep
 
@@ -66,6 +67,7 @@ class App:
         checks: Checks,
         session: aiohttp.ClientSession,
         timing: Timing = REAL,
+        archive: Archive | None = None,
     ) -> None:
         self._loaded = loaded
         self._env = env
@@ -90,6 +92,12 @@ class App:
         self.metrics = Metrics(
             now=now, monotonic=asyncio.get_running_loop().time, stale_after=CYCLE_LIMIT, counts=self._counts()
         )
+        self._past = Past(
+            archive,
+            loaded=loaded,
+            now=now,
+            standing=lambda: (self._pipeline.setup, self._pipeline.ledger, self._loaded),
+        )
         self._pipeline = Pipeline(
             setup=loaded.setup,
             ledger=Ledger(loaded.setup.inventory),
@@ -97,7 +105,7 @@ class App:
             findings=(),
             recorder=self._outbox,
             receivers=tuple(sink.name for sink in self.alertmanagers),
-            sinks=(self.metrics, self, *self.alertmanagers),
+            sinks=(self.metrics, self, self._past, *self.alertmanagers),
         )
         self.address = ("", 0)
         """Where the API listens, once `run` has begun."""
@@ -130,6 +138,7 @@ class App:
             self._keep("judge", self._judge, backoff=Backoff(most=JUDGE_AGAIN_SECONDS))
             self._keep("reload", self._reload_on_signal)
             self._keep("prune", self._prune)
+            self._keep("history", self._past.work)
             for sink in self.alertmanagers:
                 self._keep(f"sink {sink.name}", sink.deliver)
             self._follow(self._loaded.setup.inventory.watches)
@@ -316,6 +325,7 @@ class App:
         await self._outbox.flush()
         with suppress(StoreError):  # what is lost is judged anew after the start
             await self._checks.save(self._pipeline.standing)
+        await self._past.flush()
 
     async def _drain_one(self, sink: AlertmanagerSink) -> None:
         while self._outbox.pending(sink.name):
@@ -350,6 +360,7 @@ class App:
             accounts=self.accounts,
             movements=self._movements,
             resolved=self._resolved,
+            history=self._past.answer,
             receivers=lambda: {sink.name: sink.problem for sink in self.alertmanagers},
             policies=self._policies,
             config=lambda: {"sha256": self._loaded.sha256, **redacted(self._loaded.settings)},
@@ -388,4 +399,13 @@ async def opened(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(loaded.settings.store_url))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield App(loaded, env=env, now=now, store=store, checks=store.checks, session=session, timing=timing)
+        yield App(
+            loaded,
+            env=env,
+            now=now,
+            store=store,
+            checks=store.checks,
+            session=session,
+            timing=timing,
+            archive=store.archive,
+        )

@@ -31,6 +31,7 @@ from daemon.diagnosis import explain, first_of
 from daemon.document import Document, Keys, key_path, read
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.sql import SqlSource
+from daemon.history.config import HistoryConfig, ReportConfig
 from daemon.model import Owner, Tier
 from daemon.needs import averaging_zones
 from daemon.policy import RuleConfig, presets
@@ -240,6 +241,8 @@ class Settings(Strict):
         le=1_000_000,
         description="an unread account holds at most its last value × (1 + this)",
     )
+    history: HistoryConfig = Field(HistoryConfig(), description="how finely the past is kept, and for how long")
+    report: ReportConfig = Field(ReportConfig(), description="when a day of the daily report ends")
     log: LogConfig = Field(LogConfig(), description="what is logged, and how")
 
     _document: Document | None = PrivateAttr(None)

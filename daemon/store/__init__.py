@@ -146,6 +146,10 @@ class Archive(Protocol):
 
     async def report(self, day: date) -> ReportRow | None: ...
 
+    async def findings(self, *, since: datetime, until: datetime) -> tuple[Finding, ...]:
+        """Those that were open at any moment from `since` to before `until`, the oldest first."""
+        ...
+
     async def notices(self, *, since: datetime, until: datetime) -> tuple[Notice, ...]:
         """The notifications of that time, in the order recorded."""
         ...

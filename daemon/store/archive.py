@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, delete, func, insert, select
 
+from daemon.model import Finding
 from daemon.store import ClosingRow, Notice, ReportRow, SnapshotRow
+from daemon.store.codec import decode
 from daemon.store.doing import Do, packed, replace_rows, unpacked
-from daemon.store.tables import CLOSINGS, NOTIFICATIONS, REPORTS, SNAPSHOTS
+from daemon.store.tables import CLOSINGS, FINDINGS, NOTIFICATIONS, REPORTS, SNAPSHOTS
 
 
 class SqlArchive:
@@ -81,6 +83,13 @@ class SqlArchive:
             return None if found is None else ReportRow(day, found.sha256, found.previous, unpacked(found.body))
 
         return await self._do(work)
+
+    async def findings(self, *, since: datetime, until: datetime) -> tuple[Finding, ...]:
+        still = FINDINGS.c.resolved.is_(None) | (FINDINGS.c.resolved >= since)
+        query = (
+            select(FINDINGS.c.body).where((FINDINGS.c.since < until) & still).order_by(FINDINGS.c.since, FINDINGS.c.id)
+        )
+        return await self._do(lambda connection: tuple(map(decode, connection.scalars(query))))
 
     async def notices(self, *, since: datetime, until: datetime) -> tuple[Notice, ...]:
         of = (NOTIFICATIONS.c.at >= since) & (NOTIFICATIONS.c.at < until)

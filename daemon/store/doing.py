@@ -1,4 +1,4 @@
-"""How the modules of the store reach the one connection: work in a transaction, within the deadline, errors made ours."""
+"""How the modules of the store reach its one connection: work in a transaction, with a deadline, errors made ours."""
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence

@@ -25,6 +25,7 @@ from daemon.document import Document, Keys, read
 from daemon.errors import ConfigError
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.prices import FixedPrices
+from daemon.history.config import HistoryConfig, ReportConfig
 from daemon.model import Tier
 from daemon.policy import RuleConfig
 from daemon.policy.hot_share import SmallLimit
@@ -63,6 +64,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "alertmanager.": models.AlertmanagerConfig,
     "alertmanager.endpoints[].": NamedUrl,
     "api.": models.ApiConfig,
+    "history.": HistoryConfig,
+    "report.": ReportConfig,
     "log.": models.LogConfig,
 }
 """Where in the configuration each model stands, in the words of the documentation."""
@@ -186,7 +189,7 @@ def test_the_short_example_of_the_documentation_loads(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def uncommented(tmp_path_factory: pytest.TempPathFactory) -> Document:
     """The example with its keys behind a `#` brought in, which no one file could have all at once."""
-    text = re.sub(r"^( *)# ([a-z_]+: [^ ])", r"\1\2", EXAMPLE.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^( *)# ([a-z0-9_]+: [^ ])", r"\1\2", EXAMPLE.read_text(), flags=re.MULTILINE)
     path = tmp_path_factory.mktemp("example") / "all.yaml"
     path.write_text(text)
     return read(path)
@@ -255,7 +258,7 @@ def test_every_key_of_the_example_is_explained_where_it_first_stands() -> None:
     keys = {name for model in (*SECTIONS.values(), *RULES, *PARTS.values()) for name in model.model_fields}
     explained: set[str] = set()
     for line in EXAMPLE.read_text().splitlines():
-        key = re.match(r" *(?:- )?(?:# )?([a-z_]+):(?: |$)", line)
+        key = re.match(r" *(?:- )?(?:# )?([a-z0-9_]+):(?: |$)", line)
         if key and key[1] in keys - explained:
             assert re.search(r"\S +# \S", line), line
             explained.add(key[1])
