@@ -86,7 +86,6 @@ class App:
         self._reports: Report | None = None
         self._fresh: dict[str, datetime] = {}
         self._last_cycle = asyncio.get_running_loop().time()
-        self._checks = CheckKeeper(checks)
         self._outbox = Outbox(store, sinks=[endpoint.name for endpoint in loaded.endpoints], clock=now)
         self.alertmanagers = tuple(self._alertmanager(endpoint, session=session) for endpoint in loaded.endpoints)
         self.metrics = Metrics(
@@ -107,6 +106,7 @@ class App:
             receivers=tuple(sink.name for sink in self.alertmanagers),
             sinks=(self.metrics, self, self._past, *self.alertmanagers),
         )
+        self._checks = CheckKeeper(checks, self._pipeline, clock=now)
         self.address = ("", 0)
         """Where the API listens, once `run` has begun."""
 
@@ -127,14 +127,13 @@ class App:
         self._pipeline.sinks = (*self._pipeline.sinks, *more)
         with suppress(StoreError):  # the worker tries again, and says so if that fails too
             await self._restore()
-        with suppress(StoreError):
-            await self._restore_checks()
+            await self._checks.restore()
         await self._pipeline.cycle(self._now())  # says that all is unknown, so that nobody is served nothing
         self._caught_up.set()
         async with self._served(), asyncio.TaskGroup() as group:
             self._group = group
             self._keep("store", self._mind_the_store)
-            self._keep("checks", self._keep_checks)
+            self._keep("checks", self._checks.step)
             self._keep("judge", self._judge, backoff=Backoff(most=JUDGE_AGAIN_SECONDS))
             self._keep("reload", self._reload_on_signal)
             self._keep("prune", self._prune)
@@ -205,17 +204,6 @@ class App:
         await self._outbox.flush()
         if not self._outbox.restored:
             await self._restore()
-
-    async def _keep_checks(self) -> None:
-        """Stores what was judged on schedule: after a restart that day's verdict stands."""
-        await asyncio.sleep(STORE_SECONDS)
-        if not self._checks.restored:
-            await self._restore_checks()
-        await self._checks.save(self._pipeline.standing)
-
-    async def _restore_checks(self) -> None:
-        now = self._now()
-        await self._pipeline.adopt((), checks=await self._checks.restore(now), now=now)
 
     async def _reload_on_signal(self) -> None:
         await self._hup.wait()
@@ -323,8 +311,7 @@ class App:
                 for error in filter(None, await asyncio.gather(*ways, return_exceptions=True)):
                     log.error("not drained", error=f"{type(error).__name__}: {error}")
         await self._outbox.flush()
-        with suppress(StoreError):  # what is lost is judged anew after the start
-            await self._checks.save(self._pipeline.standing)
+        await self._checks.flush()
         await self._past.flush()
 
     async def _drain_one(self, sink: AlertmanagerSink) -> None:
