@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from pydantic import Field, JsonValue
 
 from connectors.config import Strict
 from daemon.diagnosis import nearest
-from daemon.document import Document, Keys, Place, Value, key_path
+from daemon.document import Document, Keys, Place, Value, key_path, shown
 from daemon.errors import ConfigError
 
 OWN = ("kind", "name")
@@ -21,20 +20,10 @@ class PresetUse(Strict):
     """A preset, and what differs from it."""
 
     preset: str = Field(min_length=1, description="its name")
-    rules: Mapping[str, Literal["off"] | Mapping[str, JsonValue]] = Field(
-        default_factory=dict,
-        description="by the name of a rule, keys for it: those that it asks for, or others; or `off`",
+    rules: Mapping[str, Mapping[str, JsonValue]] = Field(
+        default_factory=dict, description="keys for its rules, by their names: those that it asks for, and others"
     )
-
-    def given(self, rule: str) -> Mapping[str, JsonValue]:
-        """The keys for one of its rules."""
-        keys = self.rules.get(rule, {})
-        return {} if isinstance(keys, str) else keys
-
-    @property
-    def off(self) -> frozenset[str]:
-        """The rules that don't hold."""
-        return frozenset(name for name, keys in self.rules.items() if keys == "off")
+    without: tuple[str, ...] = Field((), description="names of its rules that are not to hold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +73,12 @@ class Overlaid(Document):
 
 def overlaid(preset: Document, use: PresetUse, *, written: Written) -> Overlaid:
     """The preset's values with the given keys in the place of its own; ConfigError for a rule that it has not."""
-    names = names_of(preset.value)
-    unknown = next((name for name in use.rules if name not in names), None)
-    if unknown is not None:
-        known = nearest(unknown, names)
-        raise ConfigError(written.below("rules", unknown).where, f"{use.preset} has no rule of this name{known}")
-    kept = _without(preset, use.off)
-    names = names_of(kept.value)
+    _refuse_strangers(names_of(preset.value), use, written=written)
+    kept = _without(preset, use.without)
     places, value, given = dict(kept.places), kept.value, dict[Keys, Written]()
-    for place, name in enumerate(names):
+    for place, name in enumerate(names_of(kept.value)):
         at = written.below("rules", name)
-        if keys := use.given(name):
+        if keys := use.rules.get(name, {}):
             given["rules", place] = at
             value = _with_rule(value, place, keys)
         for key, wanted in keys.items():
@@ -105,6 +89,18 @@ def overlaid(preset: Document, use: PresetUse, *, written: Written) -> Overlaid:
             places = {known: where for known, where in places.items() if known[:3] != spot}
             places |= {(*spot, *rest): where for rest, where in given[spot].places(wanted).items()}
     return Overlaid(preset.path, value, places, preset.variable, preset.digests, given=given)
+
+
+def _refuse_strangers(names: Sequence[str], use: PresetUse, *, written: Written) -> None:
+    places: list[tuple[str, Keys]] = [(name, ("rules", name)) for name in use.rules]
+    places += [(name, ("without", place)) for place, name in enumerate(use.without)]
+    for name, keys in places:
+        if name not in names:
+            raise ConfigError(
+                written.below(*keys).where, f"{use.preset} has no rule {shown(name)}{nearest(name, names)}"
+            )
+        if name in use.rules and name in use.without:
+            raise ConfigError(written.below(*keys).where, f"{name} is left out, so keys for it mean nothing")
 
 
 def _without(preset: Document, off: Collection[str]) -> Document:

@@ -86,7 +86,7 @@ def resolve(
 
 def used(policy: str | PresetUse) -> PresetUse:
     """A preset that is used as it is, or with other keys."""
-    return PresetUse.model_construct(preset=policy, rules={}) if isinstance(policy, str) else policy
+    return PresetUse.model_construct(preset=policy, rules={}, without=()) if isinstance(policy, str) else policy
 
 
 def standing_at(policies: Sequence[str | PresetUse | RuleConfig], policy: str, *, key: str | int) -> Keys:
@@ -94,7 +94,7 @@ def standing_at(policies: Sequence[str | PresetUse | RuleConfig], policy: str, *
     preset, _, name = policy.partition("/")
     for place, item in enumerate(policies):
         if isinstance(item, str | PresetUse) and used(item).preset == preset:
-            given = key in used(item).given(name)
+            given = key in used(item).rules.get(name, {})
             return ("policies", place, "rules", name) if given else ("policies", place)
     return ("policies",)
 
@@ -131,7 +131,7 @@ def _refuse_gaps(document: Document, use: PresetUse, *, written: Written) -> Non
     rules = dict(zip(names_of(document.value), rules_of(document.value), strict=True))
     for place, needed in enumerate(_needed(document.value)):
         rule = rules.get(needed.rule)
-        if rule is None and needed.rule not in use.off:
+        if rule is None and needed.rule not in use.without:
             raise document.error(("required", place, "rule"), f"no rule is called so{nearest(needed.rule, rules)}")
         if isinstance(rule, dict) and all(rule.get(key) is None for key in needed.one_of):
             keys = " or ".join(f"rules.{needed.rule}.{key}" for key in needed.one_of)
