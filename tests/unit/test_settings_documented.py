@@ -82,7 +82,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
 """Where in the configuration each model stands, in the words of the documentation."""
 
 
-LOOKED_AT = (*SECTIONS.values(), *RULES, *PARTS.values(), *COMMON.values(), PresetUse)
+LOOKED_AT: tuple[type[BaseModel], ...] = (*SECTIONS.values(), *RULES, *PARTS.values(), *COMMON.values(), PresetUse)
 
 
 def default_of(field: FieldInfo, *, name: str, kind: str = "") -> str:
