@@ -17,6 +17,7 @@ from daemon import notices, version
 from daemon.api.auth import Gatekeeper
 from daemon.api.routes import Sources, application
 from daemon.chains import ChainWorker
+from daemon.checks import CheckKeeper
 from daemon.emit.alert import Origin
 from daemon.emit.alertmanager import AlertmanagerSink, Endpoint
 from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
@@ -25,13 +26,14 @@ from daemon.feeds.book import FeedBook
 from daemon.feeds.plan import SourceKey
 from daemon.feeds.values import Answer, Fault
 from daemon.feeds.worker import FeedWorkers
+from daemon.history.past import Past
 from daemon.ledger import Ledger, Readings
 from daemon.model import Finding, Moved, Report
 from daemon.outbox import Outbox
 from daemon.pipeline import Pipeline, Sink
 from daemon.reload import Loaded, load_whole, refuse_what_takes_a_restart, unchanged_chains
 from daemon.settings import redacted
-from daemon.store import Store
+from daemon.store import Archive, Checks, Store
 from daemon.store.repository import open_store
 from daemon.supervisor import Backoff, keep
 
@@ -65,8 +67,10 @@ class App:
         env: Mapping[str, str],
         now: Now,
         store: Store,
+        checks: Checks,
         session: aiohttp.ClientSession,
         timing: Timing = REAL,
+        archive: Archive | None = None,
     ) -> None:
         self._loaded = loaded
         self._env = env
@@ -91,6 +95,12 @@ class App:
         self.metrics = Metrics(
             now=now, monotonic=asyncio.get_running_loop().time, stale_after=CYCLE_LIMIT, counts=self._counts()
         )
+        self._past = Past(
+            archive,
+            loaded=loaded,
+            now=now,
+            standing=lambda: (self._pipeline.setup, self._pipeline.ledger, self._loaded),
+        )
         self._pipeline = Pipeline(
             setup=loaded.setup,
             ledger=Ledger(loaded.setup.inventory),
@@ -98,9 +108,10 @@ class App:
             findings=(),
             recorder=self._outbox,
             receivers=tuple(sink.name for sink in self.alertmanagers),
-            sinks=(self.metrics, self, *self.alertmanagers),
+            sinks=(self.metrics, self, self._past, *self.alertmanagers),
             averages=loaded.averages(),
         )
+        self._checks = CheckKeeper(checks, self._pipeline, clock=now)
         self.address = ("", 0)
         """Where the API listens, once `run` has begun."""
 
@@ -121,14 +132,17 @@ class App:
         self._pipeline.sinks = (*self._pipeline.sinks, *more)
         with suppress(StoreError):  # the worker tries again, and says so if that fails too
             await self._restore()
+            await self._checks.restore()
         await self._pipeline.cycle(self._now())  # says that all is unknown, so that nobody is served nothing
         self._caught_up.set()
         async with self._served(), asyncio.TaskGroup() as group:
             self._group = group
             self._keep("store", self._mind_the_store)
+            self._keep("checks", self._checks.step)
             self._keep("judge", self._judge, backoff=Backoff(most=JUDGE_AGAIN_SECONDS))
             self._keep("reload", self._reload_on_signal)
             self._keep("prune", self._prune)
+            self._keep("history", self._past.work)
             for sink in self.alertmanagers:
                 self._keep(f"sink {sink.name}", sink.deliver)
             self._follow(self._loaded.setup.inventory.watches)
@@ -206,6 +220,7 @@ class App:
     async def _prune(self) -> None:
         await asyncio.sleep(3600)
         await self._store.prune(before=self._now() - KEPT)
+        await self._checks.drop(before=self._now() - KEPT)
 
     def _take(self, update: Update) -> None:
         """From a chain's worker: into the ledger, and the pipe is woken."""
@@ -313,6 +328,8 @@ class App:
                 for error in filter(None, await asyncio.gather(*ways, return_exceptions=True)):
                     log.error("not drained", error=f"{type(error).__name__}: {error}")
         await self._outbox.flush()
+        await self._checks.flush()
+        await self._past.flush()
 
     async def _drain_one(self, sink: AlertmanagerSink) -> None:
         while self._outbox.pending(sink.name):
@@ -347,6 +364,7 @@ class App:
             accounts=self.accounts,
             movements=self._movements,
             resolved=self._resolved,
+            history=self._past.answer,
             receivers=lambda: {sink.name: sink.problem for sink in self.alertmanagers},
             policies=self._policies,
             config=lambda: {"sha256": self._loaded.sha256, **redacted(self._loaded.settings)},
@@ -385,4 +403,13 @@ async def opened(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(loaded.settings.store_url))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield App(loaded, env=env, now=now, store=store, session=session, timing=timing)
+        yield App(
+            loaded,
+            env=env,
+            now=now,
+            store=store,
+            checks=store.checks,
+            session=session,
+            timing=timing,
+            archive=store.archive,
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -285,11 +285,40 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """A verdict that stands until the next time of its rule's schedule.
+
+    `rule` is the digest of the rule that was judged, `due` the time of its schedule, `judged` when it was judged for
+    that.
+    """
+
+    rule: str
+    due: datetime
+    judged: datetime
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a breach obliges to, by the end of the day `by`.
+
+    `left` says how many `days` (`calendar` or `business`) come after today until then, below zero once it is past.
+    """
+
+    what: str
+    by: date
+    days: str
+    left: int
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One rule's breach on one subject over its life. Times are UTC.
 
     `since` is when the breach began, `fired` when people were told, `clear_since` when it began to look over,
-    `resolved` when it was. `verdict` is the newest one: of a resolved finding, the one that ended it.
+    `resolved` when it was. `verdict` is the newest one: of a resolved finding, the one that ended it. `due` is what the
+    breach obliges to, the next one first; of a resolved finding, as it stood then.
     """
 
     id: str
@@ -300,6 +329,7 @@ class Finding:
     clear_since: datetime | None = None
     resolved: datetime | None = None
     why_resolved: str = ""
+    due: tuple[Due, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,14 @@ from daemon.feeds.values import Feeds
 from daemon.findings import Advance, adopt, advance
 from daemon.groups import Groups
 from daemon.ledger import Ledger
-from daemon.model import ChainState, Finding, Inventory, Notification, Report
+from daemon.model import ChainState, Check, Finding, Inventory, Notification, Report
 from daemon.movements import cold_payments, shortlist
 from daemon.outbox import addressed
-from daemon.policy import judge
+from daemon.policy import judged
 from daemon.policy.drain import windows_of
 from daemon.policy.reserve import reserves
 from daemon.policy.rule import Picture, Rule, few
+from daemon.policy.standing import Standing, restored
 from daemon.windows import Windows
 
 
@@ -78,6 +79,8 @@ class Pipeline:
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
     averages: Averages | None = None
+    standing: Standing = field(default_factory=dict, init=False)
+    """The verdicts of rules with a schedule that stand until their next time."""
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
     _groups: Groups = field(default_factory=Groups, init=False, repr=False)
     _states: WalletStates = field(default_factory=WalletStates, init=False, repr=False)
@@ -86,22 +89,22 @@ class Pipeline:
     async def cycle(self, now: datetime) -> Report:
         """One pass: a judgement, made durable, then handed to every sink, also behind one that breaks its promise."""
         async with self._turn:
-            step, report = self._judge(now)
+            step, report, standing = self._judge(now)
             changed = step.changed(self.findings)
             if changed or step.events:
                 await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
-            self.findings = step.open
+            self.findings, self.standing = step.open, standing
         with ExitStack() as offers:  # calls all of them, then raises what one of them raised
             for sink in reversed(self.sinks):
                 offers.callback(sink.offer, report)
         return report
 
-    async def adopt(self, stored: Sequence[Finding], *, now: datetime) -> None:
-        """Goes on with the findings of an earlier run, between two passes."""
+    async def adopt(self, stored: Sequence[Finding], *, checks: Sequence[Check] = (), now: datetime) -> None:
+        """Goes on with the findings of an earlier run, and with what it judged on schedule, between two passes."""
         async with self._turn:
             step = adopt(self.findings, stored, now=now)
             await self.recorder.record(step.closed, ())
-            self.findings = step.open
+            self.findings, self.standing = step.open, restored(self.standing, checks)
 
     def _look(self, now: datetime) -> Feeds:
         """What the sources say, and the averages of what they said, where a rule values by them."""
@@ -112,7 +115,7 @@ class Pipeline:
         averaged = self.averages.trailing(self.setup.inventory.assets, now=now)
         return replace(feeds, trailing=averaged.prices, untrailed=averaged.missing)
 
-    def _judge(self, now: datetime) -> tuple[Advance, Report]:
+    def _judge(self, now: datetime) -> tuple[Advance, Report, Standing]:
         setup, ledger = self.setup, self.ledger
         totals = ledger.totals()
         chains = {
@@ -151,7 +154,7 @@ class Pipeline:
             assets=setup.inventory.assets,
             at=now,
         )
-        verdicts = judge(setup.policies, picture)
+        verdicts, standing = judged(setup.policies, picture, standing=self.standing)
         step = advance(self.findings, verdicts, rules=dict(setup.policies), now=now)
         report = Report(
             entity=setup.entity,
@@ -168,7 +171,7 @@ class Pipeline:
             problems=tuple(problems(chains, feeds=feeds, store=self.recorder.problem)),
             movements=shortlist(ledger.movements, inventory=setup.inventory, tiers=tiers),
         )
-        return step, report
+        return step, report, standing
 
 
 def problems(chains: Mapping[str, ChainState], *, feeds: Feeds, store: str | None) -> Iterator[str]:

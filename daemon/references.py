@@ -17,6 +17,7 @@ from daemon.policy.cold_moved import ColdMoved
 from daemon.policy.drain import Drain
 from daemon.policy.guarantee import Guarantee
 from daemon.policy.hot_share import HotShare
+from daemon.policy.rule import Rule
 from daemon.policy.wallet_band import WalletBand
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def problems(settings: Settings) -> list[Problem]:
         *(
             problem
             for place, policy in enumerate(settings.policies)
-            if not isinstance(policy, str)
+            if isinstance(policy, Rule)
             for problem in (
                 *rule_problems(policy, settings=settings, at=("policies", place)),
                 *unfed(policy, settings=settings, at=("policies", place)),

@@ -55,7 +55,7 @@ class Loaded:
         )
 
 
-FIXED = ("entity", "store", "alertmanager", "api", "log")
+FIXED = ("entity", "store", "alertmanager", "api", "history", "report", "log")
 """What is taken up once: a change of these takes a restart, and a reload that would need one is refused.
 
 `entity` is a part of what Alertmanager knows an alert by.

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from daemon.interval import Interval
-from daemon.model import Finding, Judgement, Move, Severity, State, Verdict
+from daemon.model import Due, Finding, Judgement, Move, Severity, State, Verdict
 
 TIMES = st.datetimes(
     min_value=datetime(2000, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
@@ -49,4 +49,8 @@ FINDINGS = st.builds(
     clear_since=st.none() | TIMES,
     resolved=st.none() | TIMES,
     why_resolved=TEXTS,
+    due=st.lists(
+        st.builds(Due, TEXTS, st.dates(), st.sampled_from(["calendar", "business"]), st.integers(), st.booleans()),
+        max_size=2,
+    ).map(tuple),
 )

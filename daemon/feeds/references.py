@@ -18,6 +18,7 @@ from daemon.feeds.prices import HttpPrices, PriceFeed
 from daemon.missing import Missing, Problem
 from daemon.model import Tier
 from daemon.needs import currencies
+from daemon.policy.overrides import PresetUse
 
 if TYPE_CHECKING:
     from daemon.settings import Settings
@@ -77,7 +78,7 @@ def _price_problems(settings: Settings) -> Iterator[Problem]:
 
 
 def _rate_problems(settings: Settings) -> Iterator[Problem]:
-    rules = [policy for policy in settings.policies if not isinstance(policy, str)]
+    rules = [policy for policy in settings.policies if not isinstance(policy, str | PresetUse)]
     wanted = settings.feeds.currencies | currencies(rules)
     presets = len(rules) < len(settings.policies)  # whose amounts nobody has read yet
     for place, feed in enumerate(settings.feeds.rates):

@@ -13,6 +13,7 @@ from connectors.errors import BadAddress
 from daemon.diagnosis import EXPECTED, nearest
 from daemon.document import Keys, shown
 from daemon.missing import Problem
+from daemon.policy.rule import Rule
 from daemon.references import rule_problems
 from daemon.replay.cast import CONFIGS, Account, Cast, connector_config, copies, wallets_like
 from daemon.replay.scenario import INVENTED, Flow, Group, Scenario
@@ -209,7 +210,7 @@ def unless(works: Callable[[], object], *, keys: Keys) -> Iterator[Problem]:
 
 def _policies(scenario: Scenario) -> Iterator[Problem]:
     for place, policy in enumerate(scenario.policies):
-        if not isinstance(policy, str):
+        if isinstance(policy, Rule):
             yield from rule_problems(policy, settings=_Named(scenario), at=("policies", place))
 
 

@@ -59,6 +59,7 @@ class World:
             accounts=self._accounts,
             movements=self.movements.recent,
             resolved=self._resolved,
+            history=self._history,
             receivers=lambda: {"am-1": "no answer within 10 s"},
             policies=lambda: [{"policy": "jp-psa/hot-share"}],
             config=lambda: {"entity": "Example Exchange KK"},
@@ -73,6 +74,9 @@ class World:
     async def _resolved(self, since: datetime) -> Sequence[Finding]:
         self.asked_since.append(since)
         return []
+
+    async def _history(self, query: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
+        return {"asked": [list(one) for one in query]}
 
     async def _reload(self, who: str) -> str:
         if self.reload_error is not None:
@@ -276,3 +280,8 @@ async def test_metrics_speak_both_exposition_formats() -> None:
     for accept, expected in (("text/plain", "text/plain"), ("application/openmetrics-text", "application/openmetrics")):
         status, _, headers = await ask(World(), "/metrics", headers={"Accept": accept})
         assert (status, headers["Content-Type"].startswith(expected)) == (200, True)
+
+
+async def test_a_question_about_the_past_is_handed_on_as_it_came() -> None:
+    status, body, _ = await ask(World(), "/api/v1/history?metric=hot_share&step=1h&step=2h")
+    assert (status, body) == (200, {"asked": [["metric", "hot_share"], ["step", "1h"], ["step", "2h"]]})

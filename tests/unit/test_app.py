@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from daemon.app import App, utc_now
 from daemon.check import ask_everything
 from daemon.errors import ConfigError
 from daemon.ledger import GapError
-from daemon.model import Finding, Report, State
+from daemon.model import Finding, Judgement, Report, State, Verdict
 from daemon.pipeline import Sink
 from daemon.reload import load_whole
-from tests.delivery_cases import MemoryStore
+from tests.delivery_cases import MemoryChecks, MemoryStore
 from tests.pricing import Figures
 from tests.system.daemon import until
 from tests.system.exchange import COLD, HOT, config
@@ -66,13 +67,15 @@ async def running(
     folder: Path,
     *,
     store: MemoryStore,
+    checks: MemoryChecks | None = None,
     sinks: Sequence[Sink] = (),
     **more: Any,  # noqa: ANN401 - YAML values
 ) -> AsyncIterator[Running]:
     file = written(folder, **more)
     async with aiohttp.ClientSession() as session:
         loaded = load_whole(file, env={}, now=utc_now())
-        subject = Running(App(loaded, env={}, now=utc_now, store=store, session=session), file=file, sinks=sinks)
+        app = App(loaded, env={}, now=utc_now, store=store, checks=checks or MemoryChecks(), session=session)
+        subject = Running(app, file=file, sinks=sinks)
         try:
             yield subject
         finally:
@@ -322,3 +325,45 @@ async def test_a_live_check_prints_a_line_for_every_source(tmp_path: Path) -> No
         found = {answer.what: answer.trouble async for answer in ask_everything(loaded, now=utc_now)}
     assert found["feed liabilities/http"] is None
     assert found["feed prices/http"] == "ETH: 0 is no price"
+
+
+def reserves(fund: str) -> dict[str, Any]:
+    """A rule that was due an hour ago and knows all that it needs, whatever becomes of the chains."""
+    due = {"at": f"{utc_now() - timedelta(hours=1):%H:%M}", "timezone": "UTC"}
+    rule = {"kind": "reserve", "required": "2 JPY", "schedule": due}
+    return {"policies": [rule], "feeds": {"reserves": {"fund": fund}}}
+
+
+async def judged_reserve(subject: Running) -> Verdict:
+    report = await subject.reported()
+    return next(verdict for verdict in report.verdicts if verdict.policy == "reserve")
+
+
+async def test_after_a_restart_the_verdict_of_the_day_stands(tmp_path: Path) -> None:
+    """The fund has been emptied meanwhile: that is for tomorrow's check to say."""
+    checks, before = MemoryChecks(), reserves("3 JPY")
+    async with running(tmp_path, store=MemoryStore(), checks=checks, **before) as subject:
+        first = await judged_reserve(subject)
+    assert first.judgement is Judgement.OK
+    after = {**before, "feeds": {"reserves": {"fund": "1 JPY"}}}
+    async with running(tmp_path, store=MemoryStore(), checks=checks, **after) as subject:
+        assert await judged_reserve(subject) == first
+
+
+async def test_without_its_past_it_judges_what_was_due_at_once(tmp_path: Path) -> None:
+    async with running(tmp_path, store=MemoryStore(), checks=MemoryChecks(), **reserves("1 JPY")) as subject:
+        assert (await judged_reserve(subject)).judgement is Judgement.BREACH
+
+
+async def test_a_verdict_that_the_store_told_too_late_takes_the_place_of_the_one_judged_without_it(
+    tmp_path: Path,
+) -> None:
+    checks, before = MemoryChecks(), reserves("3 JPY")
+    async with running(tmp_path, store=MemoryStore(), checks=checks, **before) as subject:
+        first = await judged_reserve(subject)
+    checks.fails = True
+    after = {**before, "feeds": {"reserves": {"fund": "1 JPY"}}}
+    async with running(tmp_path, store=MemoryStore(), checks=checks, **after) as subject:
+        assert (await judged_reserve(subject)).judgement is Judgement.BREACH
+        checks.fails = False
+        await until(lambda: subject.app.report and first in subject.app.report.verdicts)

@@ -223,9 +223,8 @@ def test_a_preset_of_ones_own_is_held_against_the_configuration(tmp_path: Path) 
     )
     with pytest.raises(ConfigError) as caught:
         settings(tmp_path, more="policies: [ours]\n")
-    assert str(caught.value) == (
-        f"{tmp_path}/p.yaml:15: policies: ours/wallet-band: wallets[0]: no wallet is called 'gone'; expected eth-hot-1"
-    )
+    missing = "no wallet is called 'gone'; expected eth-hot-1"
+    assert str(caught.value) == f"{tmp_path}/p.yaml:15: policies[0]: ours/wallet-band: wallets[0]: {missing}"
 
 
 def test_two_readings_of_one_file_are_equal(tmp_path: Path) -> None:

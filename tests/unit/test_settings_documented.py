@@ -37,10 +37,16 @@ from daemon.feeds.prices import HttpPrices
 from daemon.feeds.quoted import QuoteSource
 from daemon.feeds.source import SourceConfig
 from daemon.feeds.sql import SqlSource
+from daemon.history.config import HistoryConfig, ReportConfig
 from daemon.model import Tier
 from daemon.policy import RuleConfig
+from daemon.policy.calendars import Calendar
 from daemon.policy.hot_share import SmallLimit
-from daemon.policy.presets import Preset
+from daemon.policy.overrides import PresetUse
+from daemon.policy.presets import Needed, Preset
+from daemon.policy.remedies import Remedy
+from daemon.policy.rule import Rule
+from daemon.policy.schedule import Schedule
 from daemon.reload import load_whole
 from daemon.settings import Settings, load, schema
 from daemon.tokens import TokenConfig
@@ -54,6 +60,12 @@ KINDS = {str(get_args(rule.model_fields["kind"].annotation)[0]): rule for rule i
 
 PARTS: dict[str, type[BaseModel]] = {"limit_when_small": SmallLimit}
 """What stands under a key of a rule, whatever its kind."""
+
+COMMON: dict[str, type[BaseModel]] = {"schedule": Schedule, "remedies": Remedy, "calendar": Calendar}
+"""Keys that mean the same in every rule, and what stands under them."""
+
+ASKED = {"required[].": Needed}
+"""What stands under a key of a preset."""
 
 MODELS: dict[str, type[BaseModel]] = {
     "": Settings,
@@ -77,6 +89,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "alertmanager.": models.AlertmanagerConfig,
     "alertmanager.endpoints[].": NamedUrl,
     "api.": models.ApiConfig,
+    "history.": HistoryConfig,
+    "report.": ReportConfig,
     "log.": models.LogConfig,
 }
 """Where in the configuration each model stands, in the words of the documentation."""
@@ -121,6 +135,14 @@ SECTIONS: dict[str, Mapping[str, FieldInfo]] = {
     **{prefix: model.model_fields for prefix, model in MODELS.items()},
     **{prefix: own(*models) for prefix, models in SOURCES.items()},
 }
+LOOKED_AT: tuple[type[BaseModel], ...] = (
+    *MODELS.values(),
+    *FEEDS,
+    *RULES,
+    *PARTS.values(),
+    *COMMON.values(),
+    PresetUse,
+)
 
 
 def default_of(field: FieldInfo, *, name: str, kind: str = "") -> str:
@@ -148,7 +170,7 @@ def as_text(value: object) -> str:
 
 def fields_of(kind: str) -> dict[str, FieldInfo]:
     """Every key of a kind of rule, those of its parts included."""
-    own = dict(KINDS[kind].model_fields)
+    own = {name: field for name, field in KINDS[kind].model_fields.items() if name not in COMMON}
     return own | {
         f"{key}.{name}": field for key, part in PARTS.items() if key in own for name, field in part.model_fields.items()
     }
@@ -215,15 +237,35 @@ def test_every_rule_is_documented_with_all_its_keys(kind: str) -> None:
         check(found[name], field, default=default_of(field, name=name, kind=kind))
 
 
+def common() -> dict[str, FieldInfo]:
+    """The keys of every rule that mean the same, by their places."""
+    found: dict[str, FieldInfo] = {}
+    for key, part in COMMON.items():
+        found[key] = Rule.model_fields[key]
+        below = f"{key}[]" if key == "remedies" else key
+        found |= {f"{below}.{name}": field for name, field in part.model_fields.items()}
+    return found
+
+
+@pytest.mark.parametrize("title", ["Keys of every rule", "Presets"])
+def test_keys_of_all_rules_and_of_presets_in_use_are_documented(title: str) -> None:
+    keys = common() if title != "Presets" else dict(PresetUse.model_fields)
+    written = {row.key: row for row in rows(chapter(f"### {title}")) if row.key.startswith("policies[].")}
+    assert written.keys() == {f"policies[].{name}" for name in keys}
+    for name, field in keys.items():
+        check(written[f"policies[].{name}"], field, default="" if name == "rules" else default_of(field, name=name))
+
+
 def test_nothing_is_documented_that_is_not_a_key() -> None:
     keys = {prefix + name for prefix, fields in SECTIONS.items() for name in fields}
     keys |= {f"[].{name}" for name in TokenConfig.model_fields} | set(Preset.model_fields)
+    keys |= {prefix + name for prefix, model in ASKED.items() for name in model.model_fields}
     assert OUTSIDE_THE_RULES.keys() == keys
 
 
 def test_every_model_of_the_schema_is_looked_at() -> None:
-    looked_at = {model.__name__ for model in (*MODELS.values(), *FEEDS, *RULES, *PARTS.values())} - {"Settings"}
-    found = {name for name, value in schema()["$defs"].items() if value["type"] == "object"}
+    looked_at = {model.__name__ for model in LOOKED_AT} - {"Settings"}
+    found = {name for name, value in schema()["$defs"].items() if value.get("type") == "object"}
     assert {name.rpartition("__")[2] for name in found} == looked_at
 
 
@@ -247,7 +289,7 @@ def test_the_short_example_of_the_documentation_loads(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def uncommented(tmp_path_factory: pytest.TempPathFactory) -> Document:
     """The example with its keys behind a `#` brought in, which no one file could have all at once."""
-    text = re.sub(r"^( *)# ([a-z_]+: [^ ])", r"\1\2", EXAMPLE.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^( *)# ([a-z0-9_]+: [^ ])", r"\1\2", EXAMPLE.read_text(), flags=re.MULTILINE)
     path = tmp_path_factory.mktemp("example") / "all.yaml"
     path.write_text(text)
     return read(path)
@@ -316,11 +358,23 @@ def test_the_example_has_every_key_with_its_default(prefix: str, uncommented: Do
 def test_the_example_has_every_rule_with_all_its_keys(kind: str, uncommented: Document) -> None:
     places = [keys for keys in standing_at(uncommented, "policies[].") if uncommented.at((*keys, "kind")) == kind]
     for name, field in KINDS[kind].model_fields.items():
+        if name in COMMON:
+            continue
         default = default_of(field, name=name, kind=kind)
         holds(uncommented, places, name=name, default="the kind with hyphens" if name == "name" else default)
     for key, part in PARTS.items():
         for name, field in part.model_fields.items() if key in KINDS[kind].model_fields else ():
             within = [(*keys, key) for keys in places]
+            holds(uncommented, within, name=name, default=default_of(field, name=name))
+
+
+def test_the_example_has_a_preset_that_differs_and_the_keys_of_every_rule(uncommented: Document) -> None:
+    places = standing_at(uncommented, "policies[].")
+    for name in (*COMMON, *PresetUse.model_fields):
+        holds(uncommented, places, name=name, default="")
+    for key, part in COMMON.items():
+        within = standing_at(uncommented, f"policies[].{key}{'[]' if key == 'remedies' else ''}.")
+        for name, field in part.model_fields.items():
             holds(uncommented, within, name=name, default=default_of(field, name=name))
 
 
@@ -330,10 +384,10 @@ def test_the_example_means_the_same_to_other_readers_of_yaml() -> None:
 
 def test_every_key_of_the_example_is_explained_where_it_first_stands() -> None:
     keys = {name for fields in SECTIONS.values() for name in fields}
-    keys |= {name for model in (*RULES, *PARTS.values()) for name in model.model_fields}
+    keys |= {name for model in LOOKED_AT for name in model.model_fields}
     explained: set[str] = set()
     for line in EXAMPLE.read_text().splitlines():
-        key = re.match(r" *(?:- )?(?:# )?([a-z_]+):(?: |$)", line)
+        key = re.match(r" *(?:- )?(?:# )?([a-z0-9_]+):(?: |$)", line)
         if key and key[1] in keys - explained:
             assert re.search(r"\S +# \S", line), line
             explained.add(key[1])
