@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from connectors.config import masked
 from daemon.database import masked_store
 from daemon.errors import ConfigError
-from daemon.feeds.fixed import fixed_prices
+from daemon.feeds.fixed import FixedPrices, fixed_prices
 from daemon.interval import Interval
 from daemon.model import Owner, Tier
 from daemon.policy.hot_share import HotShare
@@ -58,7 +58,9 @@ def test_underscores_group_digits(tmp_path: Path) -> None:
     loaded = settings(tmp_path, ("chain_id: 1", "chain_id: 31_337"), more=more)
     assert evm(loaded).chain_id == 31_337
     assert loaded.unread_growth == Decimal("1000.5")
-    assert loaded.feeds.prices[0].values["ETH"].amount == Decimal("500000.25")
+    (feed,) = loaded.feeds.prices
+    assert isinstance(feed, FixedPrices)
+    assert feed.values["ETH"].amount == Decimal("500000.25")
 
 
 def test_a_chain_called_no_is_called_no(tmp_path: Path) -> None:
@@ -73,7 +75,7 @@ def test_a_coin_may_be_called_like_a_secret(tmp_path: Path) -> None:
 @pytest.mark.parametrize("written", ["7", "7 JPY", "'7'"])
 def test_fixed_prices_are_exact_and_always_current(tmp_path: Path, written: str) -> None:
     loaded = settings(tmp_path, more=f"feeds: {{prices: [{{kind: fixed, values: {{ETH: {written}}}}}]}}\n")
-    price = fixed_prices(loaded.feeds.prices, at=NOW)["ETH"]
+    price = fixed_prices([feed for feed in loaded.feeds.prices if isinstance(feed, FixedPrices)], at=NOW)["ETH"]
     assert price.value == Interval.exactly(Decimal(7))
     assert (price.source, price.at) == ("fixed", NOW)
 
