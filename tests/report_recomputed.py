@@ -23,7 +23,7 @@ Bounds = tuple[Fraction | None, Fraction | None, Fraction | None]
 NONE: Bounds = (Fraction(0), Fraction(0), Fraction(0))
 PLENTY = Context(prec=400)
 WORDS = frozenset(
-    [
+    (
         "source",
         "at",
         "from",
@@ -46,7 +46,7 @@ WORDS = frozenset(
         "contract",
         "late_seconds",
         "complete",
-    ]
+    )
 )
 """What stands beside the figures and is none."""
 
