@@ -79,11 +79,12 @@ def encode(snapshot: Snapshot) -> str:
     return json.dumps({"figures": figures, "judged": judged}, separators=(",", ":"), sort_keys=True)
 
 
-def decode(text: str, *, at: datetime, grain: timedelta) -> Snapshot:
-    """The snapshot that `encode` was given; ValueError when the text is nothing of the kind."""
+def decode(text: str, *, at: datetime, grain: timedelta, only: Iterable[Key] | None = None) -> Snapshot:
+    """The snapshot that `encode` was given, or `only` those figures of it; ValueError when the text is none."""
     try:
         raw = json.loads(text)
-        figures = {_key(key): _to_figure(one) for key, one in raw["figures"].items()}
+        wanted = raw["figures"] if only is None else raw["figures"].keys() & {_text(key) for key in only}
+        figures = {_key(key): _to_figure(raw["figures"][key]) for key in wanted}
         judged = {_key(key): Judged(*one) for key, one in raw["judged"].items()}
     except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"no snapshot: {type(error).__name__} {error}") from error

@@ -87,14 +87,9 @@ class Asked:
     def _points(self, rows: Sequence[SnapshotRow], start: datetime, end: datetime) -> list[dict[str, Any]]:
         by_step: dict[datetime, list[Snapshot]] = {}
         for row in rows:
-            by_step.setdefault(floor(row.at, self.step), []).append(self._only(row))
+            part = decode(row.body, at=row.at, grain=row.grain, only=[self.key])
+            by_step.setdefault(floor(row.at, self.step), []).append(part)
         return [self._point(at, by_step.get(at, ())) for at in _steps(start, end, step=self.step)]
-
-    def _only(self, row: SnapshotRow) -> Snapshot:
-        """The one figure of it that is asked for."""
-        whole = decode(row.body, at=row.at, grain=row.grain)
-        found = whole.figures.get(self.key)
-        return Snapshot(row.at, row.grain, {} if found is None else {self.key: found})
 
     def _point(self, at: datetime, parts: Iterable[Snapshot]) -> dict[str, Any]:
         figure = merged(parts, at=at, grain=self.step).figures.get(self.key)

@@ -64,7 +64,7 @@ def cause_of(finding: Finding, evidence: Evidence) -> Cause:
 def _of_share(finding: Finding, evidence: Evidence, *, before: Closed) -> Cause:
     verdict = finding.verdict
     key = (verdict.policy, verdict.subject)
-    seen = next((one for one in evidence.snapshots if one.at + one.grain > finding.since and _breached(one, key)), None)
+    seen = evidence.first_breach(key, since=finding.since)
     limit = None if seen is None else seen.figures.get(("limit", " ".join(key)))
     if seen is None or limit is None:
         return _unknown("no snapshot shows the breach")
@@ -145,11 +145,6 @@ def _seen(snapshot: Snapshot) -> tuple[Amounts, Prices]:
 
 def _interval(figure: Figure) -> Interval:
     return Interval(figure.low, figure.value, figure.high)
-
-
-def _breached(snapshot: Snapshot, key: tuple[str, str]) -> bool:
-    said = snapshot.judged.get(key)
-    return said is not None and said.breach > 0
 
 
 def _reconfigured(policy: str, before: Closed, after: Closed | None) -> bool:

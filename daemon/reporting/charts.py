@@ -167,7 +167,7 @@ def coverage(section: JSON) -> Chart:
 
 
 def percent(raw: Mapping[str, str | None]) -> str:
-    """`5.12 %`, `between 4.9 % and 7 %`, `at least 3 %`; six places at most, rounded half-even."""
+    """`5.12 %`, `between 4.9 % and 7 %`, `at least 3 %`; the JSON alone is exact."""
     if raw["value"] is not None:
         return _percent(raw["value"])
     low = _percent(raw["low"] or "0")
@@ -175,5 +175,8 @@ def percent(raw: Mapping[str, str | None]) -> str:
 
 
 def _percent(share: str | Decimal) -> str:
-    text = f"{round(Decimal(share) * 100, 6):f}"
+    """Six places, or as many as it takes not to look like a round number that it is not."""
+    exact = Decimal(share) * 100
+    rounded = round(exact, 6)
+    text = f"{exact if rounded != exact and rounded == round(exact, 2) else rounded:f}"
     return f"{(text.rstrip('0').rstrip('.') if '.' in text else text) or '0'} %"

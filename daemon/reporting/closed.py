@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -36,6 +36,8 @@ class Closed:
     liabilities: Mapping[str, Stated]
     custody: tuple[Custody, ...]
     chains: Mapping[str, ChainState] = field(repr=False)
+    totals: tuple[tuple[str, Token, Total], ...] = field(repr=False)
+    """Of every wallet and token."""
     inventory: Inventory = field(repr=False)
 
     def exposure(
@@ -48,21 +50,16 @@ class Closed:
             self.chains,
             Decimal(self.raw["unread_growth"]),
         )
+        counted = self.roles if roles is None else {**self.roles, **roles}
         groups: dict[Group, Total] = {}
-        for name, wallet in self.raw["wallets"].items():
-            tier, owner = (self.roles if roles is None else {**self.roles, **roles})[name]
-            for reading in wallet["readings"]:
-                key = (self.token(wallet["chain"], reading), tier, owner)
-                groups[key] = groups.get(key, Total()) + _total(reading)
+        for wallet, token, part in self.totals:
+            key = (token, *counted[wallet])
+            groups[key] = groups[key] + part if key in groups else part
         return expose(groups, valuation=valuation, custody=self.custody if custody else ())
 
-    def coverage(self) -> Coverage:
+    def coverage(self, exposure: Exposure) -> Coverage:
         """What stands behind what, asset by asset."""
-        return cover(self.exposure(), liabilities=self.liabilities, owed=self.raw["owed"])
-
-    def token(self, chain: str, reading: JSON) -> Token:
-        tokens = self.inventory.assets[reading["asset"]]
-        return next(one for one in tokens if (one.chain, one.contract) == (chain, reading["contract"]))
+        return cover(exposure, liabilities=self.liabilities, owed=self.raw["owed"])
 
 
 def read(text: str) -> Closed:
@@ -96,8 +93,17 @@ def _closed(raw: JSON) -> Closed:
             Custody(one["custodian"], one["asset"], Tier(one["tier"]), _one_stated(one)) for one in raw["custody"]
         ),
         chains={name: _chain(name, one) for name, one in raw["chains"].items()},
+        totals=tuple(_totals(raw["wallets"], {(one.chain, one.contract): one for one in asset_of})),
         inventory=Inventory({}, assets, {}, {}, asset_of),
     )
+
+
+def _totals(
+    wallets: Mapping[str, JSON], tokens: Mapping[tuple[str, str | None], Token]
+) -> Iterator[tuple[str, Token, Total]]:
+    for name, wallet in wallets.items():
+        for reading in wallet["readings"]:
+            yield name, tokens[wallet["chain"], reading["contract"]], _total(reading)
 
 
 def _total(reading: JSON) -> Total:

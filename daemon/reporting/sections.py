@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from daemon.exposure import ALL
+from daemon.coverage import Coverage
 from daemon.feeds.values import Stated
 from daemon.history.closing import JSON, bounds, moment, sha256
 from daemon.history.figure import Judged, Key, exact
@@ -28,21 +29,36 @@ NO_CLOSING = "The day has no closing: nobody ran at its cut-off and until the ne
 
 def report_of(evidence: Evidence, *, entity: str, currency: str, previous: str | None) -> JSON:
     """The whole report; `previous` is the hash of the one of the day before, None where this is the first."""
-    closed = None if evidence.closing is None else evidence.closing[1]
+    worth = None if evidence.closing is None else Worth.of(evidence.closing[1])
     return {
         "format": FORMAT,
         "header": _header(evidence, entity=entity, currency=currency, previous=previous),
-        "assets": None if closed is None else [_asset(closed, asset) for asset in sorted(closed.inventory.assets)],
-        "hot_share": _hot_share(evidence, closed),
-        "exposure": None if closed is None else _exposure(evidence, closed),
+        "assets": None if worth is None else _assets(worth),
+        "hot_share": _hot_share(evidence, worth),
+        "exposure": None if worth is None else _exposure(evidence, worth),
         "breaks": alerts.breaks(evidence),
         "breaches": alerts.breaches(evidence),
         "alerts": alerts.told(evidence),
         "wallet_changes": changes.of(evidence),
         "unmatched_outflows": {"known": False, "note": "This version does not match outflows with approved payouts."},
-        "liabilities_root": _root(closed),
+        "liabilities_root": _root(worth),
         "sign_off": {"prepared_by": None, "reviewed_by": None, "date": None},
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What the readings of a closing come to: on chain alone, and with custodians."""
+
+    closed: Closed
+    chained: Exposure
+    whole: Exposure
+    coverage: Coverage
+
+    @classmethod
+    def of(cls, closed: Closed) -> Worth:
+        whole = closed.exposure()
+        return cls(closed, closed.exposure(custody=False), whole, closed.coverage(whole))
 
 
 # 1. The header.
@@ -50,7 +66,7 @@ def report_of(evidence: Evidence, *, entity: str, currency: str, previous: str |
 
 def _header(evidence: Evidence, *, entity: str, currency: str, previous: str | None) -> JSON:
     raw: JSON = {} if evidence.closing is None else evidence.closing[1].raw
-    hours = evidence.hours(("hot_share", ALL))
+    hours = evidence.hours()
     return {
         "entity": entity,
         "currency": currency,
@@ -98,7 +114,7 @@ def _gaps(evidence: Evidence, hours: Iterable[Span]) -> Iterator[str]:
             yield (
                 f"{moment(one.start)} to {moment(one.end)}: {unknown} s unknown, {one.missing} s without any snapshot."
             )
-    for (policy, subject), said in sorted(evidence.judged().items()):
+    for (policy, subject), said in sorted(evidence.judged.items()):
         if said.unknown:
             yield f"{policy} on {subject} was unknown for {said.unknown} s."
 
@@ -106,50 +122,56 @@ def _gaps(evidence: Evidence, hours: Iterable[Span]) -> Iterator[str]:
 # 2. Per asset.
 
 
-def _asset(closed: Closed, asset: str) -> JSON:
-    chained = closed.exposure(custody=False)
+def _assets(worth: Worth) -> list[JSON]:
+    readings: dict[str, list[JSON]] = {}
+    for asset, reading in _readings(worth.closed):
+        readings.setdefault(asset, []).append(reading)
+    return [
+        {"asset": asset, **_asset(worth, asset), "readings": readings.get(asset, [])}
+        for asset in sorted(worth.closed.inventory.assets)
+    ]
+
+
+def _asset(worth: Worth, asset: str) -> JSON:
+    closed, chained = worth.closed, worth.chained
     custody = [one for one in closed.custody if one.asset == asset]
-    held = closed.coverage().backing.get(asset)
-    customers = _sum(closed.exposure(), asset, owners=(Owner.CUSTOMER,), tiers=tuple(Tier))
+    held = worth.coverage.backing.get(asset)
     return {
-        "asset": asset,
         "price": _with_age(closed.prices.get(asset), closed),
         "liabilities": _with_age(closed.liabilities.get(asset), closed),
-        **{
-            tier.value: bounds(_sum(chained, asset, owners=(Owner.CUSTOMER,), tiers=(tier,)))
-            for tier in (Tier.HOT, Tier.WARM, Tier.COLD)
-        },
+        **{tier.value: bounds(_sum(chained, asset, owner=Owner.CUSTOMER, tiers=(tier,))) for tier in Tier},
         "custody": bounds(total(one.amount.value for one in custody)),
         "custodians": [
             {"custodian": one.custodian, "tier": one.tier.value, **(_with_age(one.amount, closed) or {})}
             for one in custody
         ],
-        "company": bounds(_sum(chained, asset, owners=(Owner.COMPANY,), tiers=tuple(Tier))),
-        "guarantee": bounds(_sum(chained, asset, owners=(Owner.GUARANTEE,), tiers=tuple(Tier))),
-        "customers": bounds(customers),
+        "company": bounds(_sum(chained, asset, owner=Owner.COMPANY)),
+        "guarantee": bounds(_sum(chained, asset, owner=Owner.GUARANTEE)),
+        "customers": bounds(_sum(worth.whole, asset, owner=Owner.CUSTOMER)),
         "surplus": None if held is None else less(held.part, held.whole),
-        "readings": list(_readings(closed, asset)),
     }
 
 
-def _readings(closed: Closed, asset: str) -> Iterator[JSON]:
+def _readings(closed: Closed) -> Iterator[tuple[str, JSON]]:
+    decimals = {(one.chain, one.contract): one.decimals for one in closed.inventory.asset_of}
     for name, wallet in sorted(closed.raw["wallets"].items()):
         for reading in wallet["readings"]:
-            if reading["asset"] == asset:
-                token = closed.token(wallet["chain"], reading)
-                yield {
+            yield (
+                reading["asset"],
+                {
                     "wallet": name,
                     "chain": wallet["chain"],
                     "tier": wallet["tier"],
                     "owner": wallet["owner"],
-                    "decimals": token.decimals,
+                    "decimals": decimals[wallet["chain"], reading["contract"]],
                     **{key: value for key, value in reading.items() if key != "asset"},
                     "readings_sha256": wallet["readings_sha256"],
-                }
+                },
+            )
 
 
-def _sum(exposure: Exposure, asset: str, *, owners: Sequence[Owner], tiers: Sequence[Tier]) -> Interval:
-    found = (exposure.holdings.get((asset, tier, owner)) for tier in tiers for owner in owners)
+def _sum(exposure: Exposure, asset: str, *, owner: Owner, tiers: Iterable[Tier] = Tier) -> Interval:
+    found = (exposure.holdings.get((asset, tier, owner)) for tier in tiers)
     return total(held.amount for held in found if held is not None)
 
 
@@ -173,16 +195,16 @@ def _with_age(stated: Stated | None, closed: Closed) -> JSON | None:
 # 3. The hot share.
 
 
-def _hot_share(evidence: Evidence, closed: Closed | None) -> JSON:
+def _hot_share(evidence: Evidence, worth: Worth | None) -> JSON:
     regulatory = None
-    if closed is not None and closed.trailing:
-        regulatory = _shares(closed.exposure(prices=closed.trailing))
+    if worth is not None and worth.closed.trailing:
+        regulatory = _shares(worth.closed.exposure(prices=worth.closed.trailing))
     return {
-        "spot": None if closed is None else _shares(closed.exposure()),
+        "spot": None if worth is None else _shares(worth.whole),
         "regulatory": regulatory,
         "regulatory_note": None if regulatory else "No trailing prices are kept, so that there is the spot valuation.",
-        "limits": _judged(evidence, closed, of=SHARE_ALERTS),
-        "steps": [_span(one) for one in evidence.steps(("hot_share", ALL))],
+        "limits": _judged(evidence, worth, of=SHARE_ALERTS),
+        "steps": [_span(one) for one in evidence.steps()],
     }
 
 
@@ -193,11 +215,11 @@ def _shares(exposure: Exposure) -> JSON:
     }
 
 
-def _judged(evidence: Evidence, closed: Closed | None, *, of: frozenset[str]) -> list[JSON]:
+def _judged(evidence: Evidence, worth: Worth | None, *, of: frozenset[str]) -> list[JSON]:
     """What the rules said at the closing, and for how many seconds of the day they said what."""
-    seconds = evidence.judged()
+    seconds = evidence.judged
     day = round((evidence.end - evidence.start).total_seconds())
-    found = [] if closed is None else [one for one in closed.raw["verdicts"] if one["alert"] in of]
+    found = [] if worth is None else [one for one in worth.closed.raw["verdicts"] if one["alert"] in of]
     return [
         {**one, "seconds": _seconds(seconds.get((one["policy"], one["subject"]), Judged()), day=day)}
         for one in sorted(found, key=_place)
@@ -229,14 +251,14 @@ def _span(one: Span) -> JSON:
 # 4. Exposure against coverage.
 
 
-def _exposure(evidence: Evidence, closed: Closed) -> JSON:
-    exposure, coverage = closed.exposure(), closed.coverage()
+def _exposure(evidence: Evidence, worth: Worth) -> JSON:
+    exposure, coverage = worth.whole, worth.coverage
     guarantee = total(
         held.value
         for (_, tier, owner), held in exposure.holdings.items()
         if (tier, owner) == (Tier.COLD, Owner.GUARANTEE)
     )
-    raw = closed.raw
+    raw = worth.closed.raw
     fund = NOTHING if raw["fund"] is None else interval(raw["fund"])
     insurance = interval(raw["insurance"])
     behind = guarantee + fund + insurance
@@ -260,7 +282,7 @@ def _exposure(evidence: Evidence, closed: Closed) -> JSON:
             }
             for name, covers in (("guarantee", coverage.guarantee), ("backing", coverage.backing))
         },
-        "rules": _judged(evidence, closed, of=COVER_ALERTS),
+        "rules": _judged(evidence, worth, of=COVER_ALERTS),
     }
 
 
@@ -271,6 +293,6 @@ def _at_least_nothing(raw: Mapping[str, str | None]) -> JSON:
 # 10. The liabilities' Merkle root.
 
 
-def _root(closed: Closed | None) -> JSON:
-    root = None if closed is None else closed.raw["merkle_root"]
+def _root(worth: Worth | None) -> JSON:
+    root = None if worth is None else worth.closed.raw["merkle_root"]
     return {"merkle_root": root, "note": None if root else "No source of liabilities has stated a Merkle root."}
