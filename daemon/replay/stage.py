@@ -1,4 +1,4 @@
-"""A scenario's chains with their nodes, and what happens put on them."""
+"""A scenario's chains with their nodes, the exchange's books, and what happens put on them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import Protocol, Self, cast
 
+from daemon.replay.books import Books
 from daemon.replay.cast import Account, Cast, Coin
 from daemon.replay.expectation import robbed
 from daemon.replay.outcome import Loot
@@ -45,6 +46,7 @@ class Stage:
     def __init__(self, scenario: Scenario, *, simulation: Simulation, trial: Trial) -> None:
         self.scenario = scenario
         self.cast = Cast(scenario)
+        self.books = Books(scenario)
         self._robbed = frozenset(robbed(scenario, cast=self.cast))
         self._before: dict[str, Decimal] = {}
         self._gone: dict[str, Decimal] = {}
@@ -85,13 +87,15 @@ class Stage:
         return coin.on(self._plays[coin.chain].contract)
 
     def perform(self, happening: Happening) -> None:
-        """Puts it on its chain, where it leaves a trace there."""
+        """Puts it on its chain, where it leaves a trace there, and into the books."""
+        self.books.take(happening)
         if isinstance(happening, Payment):
             self._pay(happening)
 
     def mine(self, chain: str, *, time: datetime) -> None:
         """A block with all that waits."""
         self.chains[chain].mine(time=time)
+        self.books.mined(chain)
 
     def reorganise(self, depth: int, *, time: datetime) -> None:
         """On all chains, blocks are undone, and others come with the same payments."""
