@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
 from connectors import CONNECTORS
 from daemon.diagnosis import nearest
 from daemon.document import Keys, shown
+from daemon.feeds.chainlink import ChainlinkPrices
+from daemon.feeds.coingecko import CoinGeckoPrices
+from daemon.feeds.config import FeedsConfig
+from daemon.feeds.fixed import FixedPrices
+from daemon.feeds.prices import HttpPrices, PriceFeed
 from daemon.model import Tier
 from daemon.policy import RuleConfig
 from daemon.policy.cold_moved import ColdMoved
@@ -108,6 +113,28 @@ class _Missing:
             yield keys, f"no {sort} is {called}{nearest(name, known)}"
 
 
+def priced(feeds: FeedsConfig) -> frozenset[str] | None:
+    """The assets that some source is asked the price of; None when one answers for whatever it knows."""
+    named = [_named_by(feed) for feed in feeds.prices]
+    if any(names is None for names in named):
+        return None
+    return frozenset(asset for names in named if names is not None for asset in names)
+
+
+def _named_by(feed: PriceFeed) -> Iterable[str] | None:
+    match feed:
+        case FixedPrices():
+            return feed.values
+        case CoinGeckoPrices():
+            return feed.ids
+        case ChainlinkPrices():
+            return feed.contracts
+        case HttpPrices(values=values) if not isinstance(values, str):
+            return values
+        case _:
+            return None
+
+
 def _asset_problems(settings: Settings) -> Iterator[Problem]:
     missing = _Missing(settings)
     owners: dict[tuple[str, str], str] = {}
@@ -136,6 +163,8 @@ def _price_problems(settings: Settings) -> Iterator[Problem]:
     missing = _Missing(settings)
     priced: dict[str, int] = {}
     for place, feed in enumerate(settings.feeds.prices):
+        if not isinstance(feed, FixedPrices):
+            continue
         for asset, money in feed.values.items():
             keys = ("feeds", "prices", place, "values", asset)
             yield from missing.asset(asset, keys=keys)

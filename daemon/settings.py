@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +14,6 @@ from pydantic import (
     AfterValidator,
     Discriminator,
     Field,
-    PlainSerializer,
     PrivateAttr,
     SecretStr,
     Tag,
@@ -28,21 +26,17 @@ from pydantic.json_schema import GenerateJsonSchema
 from connectors import AnyChainConfig
 from connectors.config import AN_INSTANT, Duration, Receiver, Strict, format_duration, is_http_url, told_apart
 from daemon import references
+from daemon.database import DRIVER_MISSING, DatabaseUrl, importable, lacks_driver
 from daemon.diagnosis import explain, first_of
 from daemon.document import Document, Keys, key_path, read
 from daemon.feeds.config import FeedsConfig
+from daemon.feeds.sql import SqlSource
 from daemon.model import Owner, Tier
 from daemon.policy import RuleConfig, presets
 from daemon.secret_files import with_secret_files
 from daemon.tokens import ApiToken, load_tokens
 
 DEFAULT_STORE = "sqlite+aiosqlite:///pyrometer.db"
-POSTGRESQL = "postgresql+asyncpg"
-SQLITE_URL = re.compile(r"sqlite\+aiosqlite://(?:/[^?]*)?(?:\?.*)?")
-# No `@`, `/` or `?` in a password unless it is escaped: otherwise nobody can say where the part ends that may be shown.
-POSTGRESQL_URL = re.compile(
-    r"(?P<scheme>postgresql\+asyncpg)://(?:[^@/?#\s]+@)?(?P<host>[\w.:,\[\]-]*)(?:[/?][^@\s]*)?"
-)
 DIGESTS = frozenset(("nemesis",))
 """Keys whose values are hashes of blocks, which look like private keys."""
 
@@ -203,13 +197,6 @@ class LogConfig(Strict):
     format: Literal["console", "json"] = Field("console", description="console: for people; json: one object a line")
 
 
-def masked_store(url: SecretStr) -> str:
-    """What may be shown of a store's URL: a file's name, a server's scheme and host."""
-    text = url.get_secret_value()
-    server = POSTGRESQL_URL.fullmatch(text)
-    return f"{server['scheme']}://{server['host']}/***" if server else text.partition("?")[0]
-
-
 def _policy_form(value: object) -> str:
     return "preset" if isinstance(value, str) else "rule"
 
@@ -222,7 +209,7 @@ class Settings(Strict):
 
     entity: str = Field(min_length=1, max_length=200, description="the exchange, as alerts and reports call it")
     currency: str = Field(description="currency of all values, three to five capitals, such as JPY")
-    store: Annotated[SecretStr, PlainSerializer(masked_store, return_type=str, when_used="json")] = Field(
+    store: DatabaseUrl = Field(
         SecretStr(DEFAULT_STORE), description="SQLAlchemy URL of the database, sqlite+aiosqlite or postgresql+asyncpg"
     )
     store_file: Path | None = Field(None, description="instead of `store`: a file that holds the URL")
@@ -258,16 +245,6 @@ class Settings(Strict):
             raise ValueError("expected three to five capital letters, such as JPY")
         return value
 
-    @field_validator("store")
-    @classmethod
-    def _is_store(cls, value: SecretStr) -> SecretStr:
-        text = value.get_secret_value()
-        if text.startswith(POSTGRESQL) and not POSTGRESQL_URL.fullmatch(text):
-            raise ValueError(f"expected {POSTGRESQL}://user:password@host/database, with %40 for @ and %2F for /")
-        if not SQLITE_URL.fullmatch(text) and not POSTGRESQL_URL.fullmatch(text):
-            raise ValueError(f"expected a URL that begins with sqlite+aiosqlite:/// or {POSTGRESQL}://")
-        return value
-
     @property
     def store_url(self) -> str:
         """The database's URL, with its password."""
@@ -283,6 +260,13 @@ class Settings(Strict):
         """(policy id, rule) of every rule in force: presets resolved, built-in ones included."""
         return self._rules
 
+    def databases(self) -> Iterator[tuple[Keys, SecretStr]]:
+        """(place, URL) of the store and of every database that is asked."""
+        yield ("store",) if self.store_file is None else ("store_file",), self.store
+        for source in self.feeds.sources:
+            if isinstance(source.config, SqlSource):
+                yield (*source.keys, "url" if source.config.url_file is None else "url_file"), source.config.url
+
     def where(self, keys: Keys) -> str:
         """`file:line: key.path` of a value in the file that was loaded; the key path alone when none was."""
         return key_path(keys) if self._document is None else self._document.where(keys)
@@ -294,13 +278,13 @@ class Settings(Strict):
 
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but makes the daemon see or say less, one line each."""
-        priced = {asset for feed in self.feeds.prices for asset in feed.values}
+        priced = references.priced(self.feeds)
         watched = {wallet.chain for wallet in self.wallets.values()}
         return (
             *(
                 f"assets.{asset}: has no price, so that every sum of values is unknown while customers hold any"
                 for asset in self.assets
-                if asset not in priced
+                if priced is not None and asset not in priced
             ),
             *(f"chains.{chain}: no wallet is on it, it is not read" for chain in self.chains if chain not in watched),
             *references.uncovered(self),
@@ -308,11 +292,7 @@ class Settings(Strict):
         )
 
 
-def _importable(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
-
-
-def load(path: Path, *, env: Mapping[str, str], importable: Callable[[str], bool] = _importable) -> Settings:
+def load(path: Path, *, env: Mapping[str, str], importable: Callable[[str], bool] = importable) -> Settings:
     """Reads and checks a configuration file and the files it names, address files excepted (`inventory.build`).
 
     ConfigError, one line with file, line and key path, for whatever is wrong with it.
@@ -326,9 +306,9 @@ def load(path: Path, *, env: Mapping[str, str], importable: Callable[[str], bool
     problems = references.problems(settings)
     if problems:
         raise first_of(problems, document=document)
-    if settings.store_url.startswith(POSTGRESQL) and not importable("asyncpg"):
-        keys: Keys = ("store",) if settings.store_file is None else ("store_file",)
-        raise document.error(keys, "needs asyncpg, which is not installed; it comes with pyrometer[postgres]")
+    for keys, url in settings.databases():
+        if lacks_driver(url, importable=importable):
+            raise document.error(keys, DRIVER_MISSING)
     tokens_file = settings.api.tokens_file
     settings._tokens = load_tokens(path.parent / tokens_file) if tokens_file is not None else ()
     settings._rules = _rules(settings, document=document)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from daemon.feeds.config import FeedsConfig
-from daemon.feeds.prices import fixed_prices
+from daemon.feeds.fixed import FixedPrices, fixed_prices
 from daemon.feeds.values import FeedKind, Feeds, SourceState
 
 
@@ -22,6 +22,6 @@ class FeedBook:
 
     def look(self, now: datetime) -> Feeds:
         """Everything that is known at `now`."""
-        fixed = [feed for feed in self._config.prices if feed.kind == "fixed"]
+        fixed = [feed for feed in self._config.prices if isinstance(feed, FixedPrices)]
         states = (SourceState(FeedKind.PRICES, feed.kind, now, None, "", None, None) for feed in fixed)
         return Feeds(prices=fixed_prices(fixed, at=now), sources=tuple(states))

@@ -1,75 +1,33 @@
-"""What a coin costs: the settings of price feeds, and the prices that stand in the configuration itself."""
+"""What a coin costs, and what a currency is worth: the kinds of sources that may say it."""
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, Literal
+from __future__ import annotations
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from typing import Annotated
 
-from connectors.config import Strict
-from daemon.feeds.values import Stated
-from daemon.interval import Interval
+from pydantic import Field
 
-MONEY = re.compile(r"(?P<amount>[0-9][0-9_]*(?:\.[0-9]+)?)(?: +(?P<currency>[A-Z]{3,5}))?")
-MOST_DIGITS = 40
+from daemon.feeds.chainlink import ChainlinkPrices
+from daemon.feeds.coingecko import CoinGeckoPrices
+from daemon.feeds.expression import Expressions
+from daemon.feeds.file import FileSource
+from daemon.feeds.fixed import FixedPrices
+from daemon.feeds.http import HttpSource
+from daemon.feeds.quoted import QuoteSource
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
-    """An amount as configured; `currency` is None where none is written, which means the entity's."""
+class HttpPrices(QuoteSource, HttpSource):
+    """Prices in a JSON answer."""
 
-    amount: Decimal
-    currency: str | None
-
-    def __str__(self) -> str:
-        return f"{self.amount:f}" if self.currency is None else f"{self.amount:f} {self.currency}"
-
-
-def parse_money(value: object) -> Money:
-    """`500_000 JPY`, `1.25` or an int or Decimal; ValueError for anything else, and for zero.
-
-    A price of zero would make a holding vanish from every sum: what a coin is worth is known or unknown, never nothing.
-    """
-    if isinstance(value, Money):
-        return value
-    text = str(value).strip() if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else ""
-    match = MONEY.fullmatch(text)
-    if match is None or len(match["amount"]) > MOST_DIGITS:
-        raise ValueError("expected an amount such as 500_000 JPY or 1.25")
-    amount = Decimal(match["amount"])
-    if not amount:
-        raise ValueError("expected a price above zero; leave out an asset whose price is not known")
-    return Money(amount, match["currency"])
-
-
-MoneyText = Annotated[
-    Money,
-    BeforeValidator(parse_money),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": ["string", "number"], "examples": ["500_000 JPY", 1.25]}),
-]
-
-
-class FixedPrices(Strict):
-    """Prices written into the configuration, never out of date and only as good as whoever wrote them."""
-
-    kind: Literal["fixed"] = Field(description="prices that stand here")
-    values: Mapping[str, MoneyText] = Field(
-        min_length=1, description="asset to the price of one whole coin; without a currency it is the entity's"
+    values: Expressions = Field(
+        description="JMESPath of a mapping from asset to price, or of a list of {asset, price}; or one for each asset"
     )
 
 
-PriceFeed = FixedPrices
-"""The union of price feeds on `kind`; becomes a discriminated union with the second kind."""
+class FilePrices(QuoteSource, FileSource):
+    """Prices in a file."""
 
 
-def fixed_prices(feeds: Sequence[PriceFeed], *, at: datetime) -> dict[str, Stated]:
-    """The price of each asset that a fixed feed names, as of `at`: a fixed price is always current."""
-    return {
-        asset: Stated(Interval.exactly(money.amount), source=feed.kind, at=at)
-        for feed in feeds
-        for asset, money in feed.values.items()
-    }
+PriceFeed = Annotated[
+    FixedPrices | HttpPrices | CoinGeckoPrices | ChainlinkPrices | FilePrices, Field(discriminator="kind")
+]
+"""A source of prices or rates, by its `kind`."""

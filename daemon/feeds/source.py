@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Annotated, Protocol
 
 from pydantic import Field
 
@@ -32,13 +32,21 @@ class Measure(StrEnum):
     UNITS = "units"
 
 
+SUM = "all"
+"""The one name in an answer about a sum of money: a fund, a volume."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One number as the source wrote it, not checked yet: an int, a Decimal, a text, or whatever else it may be."""
+    """One number as the source wrote it, not checked yet: an int, a Decimal, a text, or whatever else it may be.
+
+    `at` where the source tells of each number as of when it is. Money that stands alone has the name SUM.
+    """
 
     name: object
     number: object
     measure: Measure = Measure.AMOUNT
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +68,19 @@ class Reader(Protocol):
         ...
 
 
+SourceName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9._:\[\]-]{0,100}$",
+        description="how metrics, logs and alerts call it; default: its kind, with a number where there are several",
+    ),
+]
+
+
 class SourceConfig(Strict):
     """What every source outside the chains is configured by."""
 
-    name: str = Field(
-        "",
-        pattern=r"^[A-Za-z0-9._:\[\]-]{0,100}$",
-        description="how metrics, logs and alerts call it; default: its kind, with a number where there are several",
-    )
+    name: SourceName = ""
     every: Duration = Field(timedelta(seconds=10), gt=AN_INSTANT, description="how often it is asked")
     timeout: Duration = Field(timedelta(seconds=5), gt=AN_INSTANT, description="deadline of one answer")
     max_age: Duration = Field(

@@ -48,13 +48,15 @@ class Answer:
     """What one source said at one moment, checked: exact numbers by name, as of `at`.
 
     `withheld` says of single names why their number was not taken, in words. `merkle_root` is what the exchange has
-    published of its liabilities, where the source tells it.
+    published of its liabilities, where the source tells it. `times` is, of prices whose source tells it for each, as of
+    when each is; `at` is then the oldest of them.
     """
 
     values: Mapping[str, Decimal]
     at: datetime
     withheld: Mapping[str, str] = field(default_factory=dict)
     merkle_root: str | None = None
+    times: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

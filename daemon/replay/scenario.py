@@ -17,7 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from connectors.config import AN_INSTANT, Duration, Strict
 from daemon.diagnosis import explain, first_of
 from daemon.document import Document, read
-from daemon.feeds.prices import MoneyText
+from daemon.feeds.money import MoneyText
 from daemon.model import Owner, Severity, Tier
 from daemon.policy import presets
 from daemon.replay.written import Amount, Change, CoinsText, End, Instant

@@ -10,12 +10,13 @@ import pytest
 from pydantic import SecretStr
 
 from connectors.config import masked
+from daemon.database import masked_store
 from daemon.errors import ConfigError
-from daemon.feeds.prices import fixed_prices
+from daemon.feeds.fixed import fixed_prices
 from daemon.interval import Interval
 from daemon.model import Owner, Tier
 from daemon.policy.hot_share import HotShare
-from daemon.settings import DEFAULT_STORE, ApiConfig, Settings, load, masked_store, redacted, schema
+from daemon.settings import DEFAULT_STORE, ApiConfig, Settings, load, redacted, schema
 from tests.build import evm
 
 GOOD = (Path(__file__).parents[1] / "data" / "good.yaml").read_text()

@@ -1,0 +1,47 @@
+"""URLs of databases: which are understood, what of them may be shown, and which driver they need."""
+
+import importlib.util
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator, PlainSerializer, SecretStr
+
+POSTGRESQL = "postgresql+asyncpg"
+SQLITE_URL = re.compile(r"sqlite\+aiosqlite://(?:/[^?]*)?(?:\?.*)?")
+# No `@`, `/` or `?` in a password unless it is escaped: otherwise nobody can say where the part ends that may be shown.
+POSTGRESQL_URL = re.compile(
+    r"(?P<scheme>postgresql\+asyncpg)://(?:[^@/?#\s]+@)?(?P<host>[\w.:,\[\]-]*)(?:[/?][^@\s]*)?"
+)
+DRIVER_MISSING = "needs asyncpg, which is not installed; it comes with pyrometer[postgres]"
+
+
+def masked_store(url: SecretStr) -> str:
+    """What may be shown of a store's URL: a file's name, a server's scheme and host."""
+    text = url.get_secret_value()
+    server = POSTGRESQL_URL.fullmatch(text)
+    return f"{server['scheme']}://{server['host']}/***" if server else text.partition("?")[0]
+
+
+def _understood(url: SecretStr) -> SecretStr:
+    text = url.get_secret_value()
+    if text.startswith(POSTGRESQL) and not POSTGRESQL_URL.fullmatch(text):
+        raise ValueError(f"expected {POSTGRESQL}://user:password@host/database, with %40 for @ and %2F for /")
+    if not SQLITE_URL.fullmatch(text) and not POSTGRESQL_URL.fullmatch(text):
+        raise ValueError(f"expected a URL that begins with sqlite+aiosqlite:/// or {POSTGRESQL}://")
+    return url
+
+
+DatabaseUrl = Annotated[
+    SecretStr, AfterValidator(_understood), PlainSerializer(masked_store, return_type=str, when_used="json")
+]
+"""An SQLAlchemy URL, sqlite+aiosqlite or postgresql+asyncpg; printed without what may be a password."""
+
+
+def importable(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def lacks_driver(url: SecretStr, *, importable: Callable[[str], bool] = importable) -> bool:
+    """Whether what such a database is spoken to with is not installed."""
+    return url.get_secret_value().startswith(POSTGRESQL) and not importable("asyncpg")

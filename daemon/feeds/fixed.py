@@ -1,0 +1,36 @@
+"""Prices that stand in the configuration itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from connectors.config import Strict
+from daemon.feeds.money import MoneyText
+from daemon.feeds.quoted import Currency
+from daemon.feeds.source import SourceName
+from daemon.feeds.values import Stated
+from daemon.interval import Interval
+
+
+class FixedPrices(Strict):
+    """Prices written into the configuration, never out of date and only as good as whoever wrote them."""
+
+    kind: Literal["fixed"] = Field(description="prices that stand here")
+    name: SourceName = ""
+    currency: Currency | None = Field(None, description="of prices that don't say theirs; default: the entity's")
+    values: Mapping[str, MoneyText] = Field(
+        min_length=1, description="asset to the price of one whole coin; without a currency it is the entity's"
+    )
+
+
+def fixed_prices(feeds: Sequence[FixedPrices], *, at: datetime) -> dict[str, Stated]:
+    """The price of each asset that a fixed feed names, as of `at`: a fixed price is always current."""
+    return {
+        asset: Stated(Interval.exactly(money.amount), source=feed.kind, at=at)
+        for feed in feeds
+        for asset, money in feed.values.items()
+    }
