@@ -13,7 +13,7 @@ from daemon.classify import classify
 from daemon.coverage import cover
 from daemon.exposure import Ages, Valuation, WalletStates, chain_state, expose
 from daemon.feeds.book import FeedBook
-from daemon.feeds.config import FeedsConfig
+from daemon.feeds.plan import Plan
 from daemon.findings import Advance, adopt, advance
 from daemon.groups import Groups
 from daemon.ledger import Ledger
@@ -53,7 +53,7 @@ class Setup:
     currency: str
     inventory: Inventory
     policies: tuple[tuple[str, Rule], ...]
-    feeds: FeedsConfig
+    feeds: Plan
     growth: Decimal
     ages: Mapping[str, Ages]
     began: datetime

@@ -11,6 +11,7 @@ from daemon import inventory
 from daemon.emit.alertmanager import Endpoint
 from daemon.errors import ConfigError
 from daemon.exposure import Ages
+from daemon.feeds.planning import planned
 from daemon.pipeline import Setup
 from daemon.settings import Settings, load
 
@@ -56,7 +57,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
             contract={name: kind.contract(chain) for name, (kind, chain) in kinds.items()},
         ),
         policies=settings.rules,
-        feeds=settings.feeds,
+        feeds=planned(settings.feeds, assets=settings.assets, currency=settings.currency),
         growth=settings.unread_growth,
         ages={name: Ages(chain.max_age, chain.max_tip_age, chain.reader) for name, chain in settings.chains.items()},
         began=now,

@@ -23,6 +23,8 @@ from connectors.errors import Reason
 from connectors.evm.config import EvmConfig
 from daemon.exposure import Ages, Valuation, WalletStates, chain_state, expose
 from daemon.feeds.config import FeedsConfig
+from daemon.feeds.plan import Plan
+from daemon.feeds.planning import planned
 from daemon.feeds.values import Stated
 from daemon.groups import Groups
 from daemon.interval import Interval
@@ -146,9 +148,10 @@ def price(value: str) -> Stated:
     return Stated(Interval.exactly(Decimal(value)), "fixed", NOON)
 
 
-def priced(**values: str) -> FeedsConfig:
+def priced(**values: str) -> Plan:
     """Feeds with nothing but fixed prices, by asset."""
-    return FeedsConfig.model_validate({"prices": [{"kind": "fixed", "values": values}] if values else []})
+    config = FeedsConfig.model_validate({"prices": [{"kind": "fixed", "values": values}] if values else []})
+    return planned(config, assets=values, currency="JPY")
 
 
 def valuation(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from daemon.interval import NOTHING, Interval
+from daemon.interval import EXACT, NOTHING, ZERO, Interval
 from daemon.model import Tier
 
 
@@ -71,7 +71,8 @@ class Fault:
 class SourceState:
     """How one source stands. `at` is as of when its newest values are; `reason` why they are not current, if so.
 
-    `since` is when that began; `withheld` as in its newest answer.
+    `since` is when that began; `withheld` as in its newest answer, and what it said that is too far from what it said
+    before. `leaves` are the causes of what nobody knows while this source does not say it.
     """
 
     feed: FeedKind
@@ -82,6 +83,7 @@ class SourceState:
     since: datetime | None
     max_age: timedelta | None
     withheld: Mapping[str, str] = field(default_factory=dict)
+    leaves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +98,23 @@ class Custody:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How far apart the current quotes of an asset are: each source's, in the entity's currency."""
+    """How far apart the current quotes of an asset are: each source's, in the entity's currency.
+
+    `withheld` says by source what was not taken; `silent` are the sources that are to speak of it, and have nothing
+    current.
+    """
 
     quotes: Mapping[str, Decimal]
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    silent: tuple[str, ...] = ()
 
     @property
     def width(self) -> Decimal:
-        """(highest − lowest) / lowest; 0 for one quote."""
+        """(highest − lowest) / lowest; 0 for one quote, and for none."""
+        if len(self.quotes) < 2:
+            return ZERO
         lowest, highest = min(self.quotes.values()), max(self.quotes.values())
-        return (highest - lowest) / lowest
+        return EXACT.divide(EXACT.subtract(highest, lowest), lowest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +123,8 @@ class Feeds:
 
     `prices` in the entity's currency; `trailing` the average prices of a regulatory valuation; `liabilities` in whole
     coins; `fund` and `volume` in the entity's currency, `insurance` the cover that is in force; None where none is
-    configured.
+    configured. `spreads` by asset, and `rate:<currency>`. `unpriced` names, of assets that have a quote and no price,
+    what is missing beside the quote: `rate:<currency>`.
     """
 
     prices: Mapping[str, Stated] = field(default_factory=dict)
@@ -126,3 +137,4 @@ class Feeds:
     spreads: Mapping[str, Spread] = field(default_factory=dict)
     sources: tuple[SourceState, ...] = ()
     merkle_root: str | None = None
+    unpriced: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,103 @@
+"""What the configuration of the sources means to the book that keeps what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+
+from daemon.feeds.ageing import NEVER, Ageing
+from daemon.feeds.quotes import FIRST, Quoting
+from daemon.feeds.values import FeedKind
+from daemon.model import Tier
+
+SourceKey = tuple[FeedKind, str]
+"""What is asked for, and who is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePlan:
+    """One source. `currency` is what its money is in, None for the entity's; `currencies` of single names, where they
+    are in another one.
+
+    `assets` is what it is to speak of, empty for whatever there is; `fixed` what it says where that stands in the
+    configuration itself. `config` is whatever else it is configured by: when any of it changes, it is another source.
+    """
+
+    feed: FeedKind
+    name: str
+    ageing: Ageing = NEVER
+    currency: str | None = None
+    currencies: Mapping[str, str] = field(default_factory=dict)
+    assets: frozenset[str] = frozenset()
+    fixed: Mapping[str, Decimal] | None = None
+    custodian: str = ""
+    tier: Tier = Tier.COLD
+    config: object = None
+
+    @property
+    def key(self) -> SourceKey:
+        return self.feed, self.name
+
+    @property
+    def by_name(self) -> bool:
+        """Whether each name lives for itself: one price that is missing says nothing of the others."""
+        return self.feed in (FeedKind.PRICES, FeedKind.RATES)
+
+    def currency_of(self, name: str) -> str | None:
+        """What the number of this name is in; None for the entity's, and for coins."""
+        return self.currencies.get(name, self.currency)
+
+    def cause(self, name: str) -> str:
+        """What verdicts and alerts call it that `name` is not known."""
+        match self.feed:
+            case FeedKind.PRICES:
+                return f"price:{name}"
+            case FeedKind.RATES:
+                return f"rate:{name}"
+            case FeedKind.LIABILITIES:
+                return f"liabilities:{name}"
+            case FeedKind.CUSTODIANS:
+                return f"custodian:{self.custodian}"
+            case FeedKind.FUND:
+                return "reserve:fund"
+            case FeedKind.VOLUME:
+                return "volume"
+
+
+@dataclass(frozen=True, slots=True)
+class Insured:
+    """What an insurer pays at most, in the entity's currency; nothing any more from `ends` on."""
+
+    limit: Decimal
+    ends: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All sources, each feed's in the order of trust. `assets` are those of the configuration.
+
+    `fund` and `volume` are sums that stand in the configuration itself, in the entity's currency.
+    """
+
+    sources: tuple[SourcePlan, ...] = ()
+    quoting: Quoting = FIRST
+    fund: Decimal | None = None
+    volume: Decimal | None = None
+    insured: tuple[Insured, ...] = ()
+    assets: frozenset[str] = frozenset()
+
+    @cached_property
+    def owed(self) -> frozenset[str]:
+        """The assets that a source of liabilities is to speak of."""
+        named = (plan.assets or self.assets for plan in self.sources if plan.feed is FeedKind.LIABILITIES)
+        return frozenset().union(*named)
+
+    @cached_property
+    def currencies(self) -> frozenset[str]:
+        """The foreign currencies that something is quoted in."""
+        quoted = [plan for plan in self.sources if plan.by_name]
+        named = {currency for plan in quoted for currency in plan.currencies.values()}
+        return frozenset(named | {plan.currency for plan in quoted if plan.currency is not None})
