@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from daemon.feeds.values import Stated
-from daemon.interval import NOTHING, UNKNOWN, Interval, total
+from daemon.interval import EXACT, NOTHING, UNKNOWN, ZERO, Interval, total
 from daemon.model import Exposure, Owner, Tier
 
 
@@ -25,12 +26,71 @@ class Cover:
 
 
 @dataclass(frozen=True, slots=True)
+class Reserve:
+    """Money that stands behind what remains at risk: a fund, and insurance for at most `insurance_share` of what is
+    required. `causes` name what keeps fund or requirement from being known."""
+
+    fund: Interval
+    insurance: Interval
+    required: Interval
+    insurance_share: Decimal
+    causes: tuple[str, ...] = ()
+
+    @property
+    def part(self) -> Interval:
+        """The fund and as much of the insurance as may be counted."""
+        return self.fund + self.insurance.at_most(self.required.times(Interval.exactly(self.insurance_share)))
+
+    @property
+    def ratio(self) -> Interval | None:
+        """What may be counted over what is required; None when nothing is.
+
+        The more is required, the smaller the ratio, although more insurance may be counted then: so the bounds are
+        those of the fund and the insurance at either end of what may be required.
+        """
+        if self.required == NOTHING:
+            return None
+        return Interval(
+            ZERO if self.required.most is None else self._ratio(self.fund.low, self.insurance.low, self.required.most),
+            self._value,
+            None
+            if self.fund.most is None or not self.required.low
+            else self._ratio(self.fund.most, self.insurance.most, self.required.low),
+        )
+
+    def lacking(self, *, limit: Decimal) -> tuple[Decimal | None, Decimal | None]:
+        """What is missing to limit × required, at worst and at best; None where nobody knows, negative: a surplus."""
+        worst = best = None
+        if self.required.most is not None:
+            there = EXACT.add(self.fund.low, self._admitted(self.insurance.low, required=self.required.most))
+            worst = EXACT.subtract(EXACT.multiply(limit, self.required.most), there)
+        if self.fund.most is not None:
+            there = EXACT.add(self.fund.most, self._admitted(self.insurance.most, required=self.required.low))
+            best = EXACT.subtract(EXACT.multiply(limit, self.required.low), there)
+        return worst, best
+
+    @property
+    def _value(self) -> Decimal | None:
+        if self.fund.value is None or self.insurance.value is None or not self.required.value:
+            return None
+        return self._ratio(self.fund.value, self.insurance.value, self.required.value)
+
+    def _ratio(self, fund: Decimal, insurance: Decimal | None, required: Decimal) -> Decimal:
+        return EXACT.divide(EXACT.add(fund, self._admitted(insurance, required=required)), required)
+
+    def _admitted(self, insurance: Decimal | None, *, required: Decimal) -> Decimal:
+        most = EXACT.multiply(self.insurance_share, required)
+        return most if insurance is None else min(insurance, most)
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
-    """By asset. `guarantee`: own cold assets set aside, over what customers have in the hot tier. `backing`: what is
-    kept for customers, on chain and by custodians, over what they are owed."""
+    """`guarantee` by asset: own cold assets set aside, over what customers have in the hot tier. `backing` by asset:
+    what is kept for customers, on chain and by custodians, over what they are owed. `reserve` by policy."""
 
     guarantee: Mapping[str, Cover] = field(default_factory=dict)
     backing: Mapping[str, Cover] = field(default_factory=dict)
+    reserve: Mapping[str, Reserve] = field(default_factory=dict)
 
 
 def cover(exposure: Exposure, *, liabilities: Mapping[str, Stated], owed: Iterable[str]) -> Coverage:

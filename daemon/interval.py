@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
 
@@ -51,6 +51,31 @@ class Interval:
             None if self.high is None or factor.high is None else EXACT.multiply(self.high, factor.high),
         )
 
+    def at_least(self, floor: Interval) -> Interval:
+        """The larger of the two; known where one is certainly larger than whatever the other may be."""
+        high = None if self.most is None or floor.most is None else max(self.most, floor.most)
+        return Interval._between(max(self.low, floor.low), high, one=self.value, other=floor.value, pick=max)
+
+    def at_most(self, cap: Interval) -> Interval:
+        """The smaller of the two; known where one is certainly smaller than whatever the other may be."""
+        highs = [part.most for part in (self, cap) if part.most is not None]
+        return Interval._between(
+            min(self.low, cap.low), min(highs, default=None), one=self.value, other=cap.value, pick=min
+        )
+
+    @classmethod
+    def _between(
+        cls,
+        low: Decimal,
+        high: Decimal | None,
+        *,
+        one: Decimal | None,
+        other: Decimal | None,
+        pick: Callable[[Decimal, Decimal], Decimal],
+    ) -> Interval:
+        known = low if low == high else None
+        return cls(low, known if one is None or other is None else pick(one, other), high)
+
     def share_with(self, rest: Interval) -> Interval:
         """self / (self + rest), each bound taken where it is worst; the share of nothing in nothing is 0.
 
@@ -74,13 +99,17 @@ class Interval:
         """
         if whole == NOTHING:
             raise ValueError("a ratio to nothing")
-        most, least = (None if part.value is None and part.high == ZERO else part.high for part in (whole, self))
         value = None
         if self.value is not None and whole.value:
             value = EXACT.divide(self.value, whole.value)
-        low = ZERO if most is None else EXACT.divide(self.low, most)
-        high = None if least is None or not whole.low else EXACT.divide(least, whole.low)
+        low = ZERO if whole.most is None else EXACT.divide(self.low, whole.most)
+        high = None if self.most is None or not whole.low else EXACT.divide(self.most, whole.low)
         return Interval(low, value, high)
+
+    @property
+    def most(self) -> Decimal | None:
+        """The highest that it may be: what was nothing when it was read last and can't be read now may be anything."""
+        return None if self.value is None and self.high == ZERO else self.high
 
     def above(self, limit: Decimal) -> bool:
         """Whether even the lowest possibility is over the limit."""

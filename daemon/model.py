@@ -239,12 +239,27 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One transfer that would help: so many whole coins of an asset out of a wallet (or into it)."""
+    """One transfer that would help: so many whole coins of an asset out of a wallet (or into it).
+
+    `counterpart` is the other end (`tier cold`, `owner guarantee, tier cold`), "" where any will do. Without a wallet
+    it comes from outside: what has to be bought, or as `asset` the currency, what has to be paid in.
+    """
 
     wallet: str
     asset: str
     amount: Decimal
     direction: str = "out"
+    counterpart: str = ""
+
+    @property
+    def way(self) -> str:
+        """`from hot-1 to tier cold`, `into hot-1`, for people."""
+        source, target = (self.counterpart, self.wallet) if self.direction == "in" else (self.wallet, self.counterpart)
+        if not self.wallet:
+            return f"from outside to {self.counterpart}"
+        if not self.counterpart:
+            return f"into {target}" if self.direction == "in" else f"from {source}"
+        return f"from {source} to {target}"
 
 
 @dataclass(frozen=True, slots=True)

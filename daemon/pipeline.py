@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain as concatenated
@@ -22,6 +22,7 @@ from daemon.movements import cold_payments, shortlist
 from daemon.outbox import addressed
 from daemon.policy import judge
 from daemon.policy.drain import windows_of
+from daemon.policy.reserve import reserves
 from daemon.policy.rule import Picture, Rule
 from daemon.windows import Windows
 
@@ -132,6 +133,7 @@ class Pipeline:
             ),
             cold_payments=cold_payments(ledger.movements, inventory=setup.inventory, tiers=tiers),
             telling=dict.fromkeys(setup.telling & chains.keys(), setup.began),
+            assets=setup.inventory.assets,
             at=now,
         )
         verdicts = judge(setup.policies, picture)
@@ -146,7 +148,7 @@ class Pipeline:
             verdicts=verdicts,
             findings=step.open,
             feeds=feeds,
-            coverage=coverage,
+            coverage=replace(coverage, reserve=reserves(setup.policies, picture)),
             disagreements=disagreements,
             problems=tuple(problems(chains, store=self.recorder.problem)),
             movements=shortlist(ledger.movements, inventory=setup.inventory, tiers=tiers),

@@ -1,12 +1,14 @@
 """The report as a table on a terminal: what `once` prints."""
 
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from daemon.interval import Interval, plain
+from daemon.coverage import Cover
+from daemon.interval import NOTHING, Interval, plain
 from daemon.model import Judgement, Report, Verdict, WalletState
 
 COLOURS = {Judgement.OK: "green", Judgement.BREACH: "bold red", Judgement.UNKNOWN: "bold magenta"}
@@ -20,6 +22,8 @@ def print_report(report: Report, *, console: Console) -> None:
         why = f"  [magenta]{what}: {escape(chain.detail)}[/]" if what else ""
         console.print(f"{name}: {where}{why}")
     console.print(_wallets(report))
+    if covers := list(_covers(report)):
+        console.print(_coverage(covers))
     console.print(_verdicts(report))
 
 
@@ -40,6 +44,35 @@ def _cells(state: WalletState, asset: str) -> tuple[str, str]:
         return f"[magenta]unknown[/] {_bounds(doubtful.amount, places=6)}", "[magenta]unknown[/]"
     value = held.value.value
     return _grouped(held.amount.low, places=18), "[magenta]no price[/]" if value is None else _grouped(value, places=2)
+
+
+def _covers(report: Report) -> Iterator[tuple[str, str, Cover]]:
+    """What is covered or ought to be: no line for an asset that nothing is set aside for and no rule asks for."""
+    judged = {(verdict.alert, verdict.subject) for verdict in report.verdicts}
+    coverage = report.coverage
+    for asset, cover in coverage.guarantee.items():
+        if cover.part != NOTHING or ("PyrometerGuaranteeShort", asset) in judged:
+            yield "guarantee", asset, cover
+    for asset, cover in coverage.backing.items():
+        yield "backing", asset, cover
+    for reserve in coverage.reserve.values():
+        yield "reserve", report.currency, Cover(reserve.part, reserve.required)
+
+
+def _coverage(covers: Iterable[tuple[str, str, Cover]]) -> Table:
+    table = Table("coverage", "of")
+    for heading in ("stands behind", "must be covered", "ratio"):
+        table.add_column(heading, justify="right")
+    for kind, unit, cover in covers:
+        ratio = "nothing to cover" if cover.ratio is None else _shown(cover.ratio, places=6)
+        table.add_row(kind, unit, _shown(cover.part, places=18), _shown(cover.whole, places=18), ratio)
+    return table
+
+
+def _shown(measured: Interval, *, places: int) -> str:
+    if measured.value is None:
+        return f"[magenta]unknown[/] {_bounds(measured, places=min(places, 6))}"
+    return _grouped(measured.value, places=places)
 
 
 def _verdicts(report: Report) -> Table:

@@ -1,6 +1,7 @@
 """Small values of the pipe for unit tests, said in as few words as a test needs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -21,11 +22,12 @@ from connectors.base import (
 )
 from connectors.errors import Reason
 from connectors.evm.config import EvmConfig
+from daemon.coverage import cover
 from daemon.exposure import Ages, Valuation, WalletStates, chain_state, expose
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.plan import Plan
 from daemon.feeds.planning import planned
-from daemon.feeds.values import Stated
+from daemon.feeds.values import Feeds, Stated
 from daemon.groups import Groups
 from daemon.interval import Interval
 from daemon.ledger import Book, Ledger
@@ -166,16 +168,35 @@ def valuation(
 
 
 def picture(
-    ledger: Ledger, inv: Inventory, *, prices: Mapping[str, str] | None = None, seconds: float = 0, growth: str = "1"
+    ledger: Ledger,
+    inv: Inventory,
+    *,
+    prices: Mapping[str, str] | None = None,
+    seconds: float = 0,
+    growth: str = "1",
+    feeds: Feeds | None = None,
 ) -> Picture:
-    """What the rules see of a ledger at so many seconds after noon."""
+    """What the rules see of a ledger at so many seconds after noon; the prices of `feeds` count before `prices`."""
     value = valuation(ledger, inv, prices=prices, seconds=seconds, growth=growth)
+    found = feeds or Feeds()
+    value = replace(value, prices={**value.prices, **found.prices})
+    found = replace(found, prices=value.prices)
     tiers = {name: item.tier for name, item in inv.wallets.items()}
     wallets: dict[str, WalletState] = WalletStates().of(ledger.totals(), tiers=tiers, valuation=value)
-    exposure: Exposure = expose(Groups().of(ledger.totals(), tiers=tiers, inventory=inv), valuation=value)
+    groups = Groups().of(ledger.totals(), tiers=tiers, inventory=inv)
+    exposure: Exposure = expose(groups, valuation=value, custody=found.custody)
     disagreements = tuple(item for book in ledger.books.values() for item in book.disagreements)
     return Picture(
-        "JPY", value.chains, wallets, exposure, disagreements=disagreements, sweeps=ledger.sweeps(), at=at(seconds)
+        "JPY",
+        value.chains,
+        wallets,
+        exposure,
+        feeds=found,
+        coverage=cover(exposure, liabilities=found.liabilities, owed=found.liabilities),
+        disagreements=disagreements,
+        sweeps=ledger.sweeps(),
+        assets=inv.assets,
+        at=at(seconds),
     )
 
 

@@ -34,7 +34,9 @@ VERDICTS = st.builds(
     measured=st.none() | INTERVALS,
     limit=st.none() | NUMBERS,
     causes=st.lists(TEXTS, max_size=3).map(tuple),
-    moves=st.lists(st.builds(Move, TEXTS, TEXTS, NUMBERS, st.sampled_from(["in", "out"])), max_size=3).map(tuple),
+    moves=st.lists(st.builds(Move, TEXTS, TEXTS, NUMBERS, st.sampled_from(["in", "out"]), TEXTS), max_size=3).map(
+        tuple
+    ),
     evidence=st.dictionaries(TEXTS, JSON_VALUES, max_size=3),
 )
 FINDINGS = st.builds(

@@ -99,7 +99,7 @@ def _number(value: Decimal | None) -> str:
 
 
 def _move(move: Move) -> str:
-    return f"{plain(move.amount)} {move.asset} {'into' if move.direction == 'in' else 'from'} {move.wallet}"
+    return f"{plain(move.amount, places=80)} {move.asset} {move.way}"
 
 
 def _blocks(evidence: Mapping[str, object]) -> str:

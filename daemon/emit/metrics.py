@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import reduce
 
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -11,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from connectors.base import ProviderStats
+from daemon.exposure import ALL
 from daemon.interval import Interval
 from daemon.model import Judgement, Report, Severity, State
 
@@ -106,6 +108,7 @@ class Metrics(Collector):
             yield from _reading(report)
             yield from _holdings(report)
             yield from _shares(report)
+            yield _coverage(report)
             yield from _judgements(report)
 
     def _counters(self) -> Families:
@@ -195,6 +198,24 @@ def _shares(report: Report) -> Families:
         if verdict.alert == "PyrometerHotShareHigh":
             _add(limit, [verdict.subject, verdict.policy], verdict.limit)
     yield from (share, limit)
+
+
+def _coverage(report: Report) -> GaugeMetricFamily:
+    """Of several reserve rules the one that is covered least: the series carry no policy."""
+    ratios = GaugeMetricFamily(
+        "pyrometer_coverage_ratio",
+        "What stands behind, over what must be covered; absent where nothing must be",
+        labels=["kind", "asset", "bound"],
+    )
+    covers = {"guarantee": report.coverage.guarantee, "backing": report.coverage.backing}
+    for kind, by_asset in covers.items():
+        for asset, cover in by_asset.items():
+            if cover.ratio is not None:
+                _add_bounds(ratios, [kind, asset], cover.ratio)
+    reserves = [one.ratio for one in report.coverage.reserve.values() if one.ratio is not None]
+    if reserves:
+        _add_bounds(ratios, ["reserve", ALL], reduce(Interval.at_most, reserves))
+    return ratios
 
 
 def _judgements(report: Report) -> Families:

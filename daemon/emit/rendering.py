@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.base import Tip
-from daemon.coverage import Cover, Coverage
+from daemon.coverage import Cover, Coverage, Reserve
 from daemon.feeds.values import FeedKind, Feeds, SourceState
 from daemon.interval import EXACT, Interval, amount, plain
 from daemon.model import (
@@ -114,17 +114,41 @@ def exposure(found: Exposure) -> JSON:
 
 
 def coverage(found: Coverage) -> JSON:
-    """Per asset what stands behind, what must be covered, and the ratio of the two where there is anything to cover."""
+    """What stands behind, what must be covered, and the ratio of the two where there is anything to cover.
+
+    `guarantee` and `backing` by asset, in whole coins; `reserve` by policy, in the entity's currency.
+    """
     return {
         "guarantee": {asset: _cover(one) for asset, one in found.guarantee.items()},
         "backing": {asset: _cover(one) for asset, one in found.backing.items()},
-        "reserve": {},
+        "reserve": {policy: _reserve(one) for policy, one in found.reserve.items()},
     }
 
 
 def _cover(one: Cover) -> JSON:
-    ratio = interval(one.ratio) if one.ratio is not None else {"value": None, "low": None, "high": None}
-    return {**ratio, "part": interval(one.part), "whole": interval(one.whole), "causes": list(one.causes)}
+    return {
+        **_ratio(one.ratio),
+        "part": interval(one.part),
+        "whole": interval(one.whole),
+        "causes": list(one.causes),
+    }
+
+
+def _reserve(one: Reserve) -> JSON:
+    """`insurance` is what is in force, `part` the fund and as much of that as may be counted."""
+    return {
+        **_ratio(one.ratio),
+        "part": money_interval(one.part),
+        "whole": money_interval(one.required),
+        "fund": money_interval(one.fund),
+        "insurance": money_interval(one.insurance),
+        "insurance_share": plain(one.insurance_share),
+        "causes": list(one.causes),
+    }
+
+
+def _ratio(ratio: Interval | None) -> JSON:
+    return interval(ratio) if ratio is not None else {"value": None, "low": None, "high": None}
 
 
 def feeds(found: Feeds, *, now: datetime) -> JSON:
@@ -255,7 +279,13 @@ def _last(known: LastKnown) -> JSON:
 
 
 def _move(move: Move) -> JSON:
-    return {"wallet": move.wallet, "asset": move.asset, "amount": plain(move.amount), "direction": move.direction}
+    return {
+        "wallet": move.wallet,
+        "asset": move.asset,
+        "amount": plain(move.amount, places=80),
+        "direction": move.direction,
+        "counterpart": move.counterpart,
+    }
 
 
 def _block(tip: Tip | None) -> JSON:

@@ -121,13 +121,14 @@ class Spread:
 class Feeds:
     """Everything that the sources say at one moment. What is absent is not known.
 
-    `prices` in the entity's currency; `trailing` the average prices of a regulatory valuation; `liabilities` in whole
-    coins; `fund` and `volume` in the entity's currency, `insurance` the cover that is in force; None where none is
-    configured. `spreads` by asset, and `rate:<currency>`. `unpriced` names, of assets that have a quote and no price,
-    what is missing beside the quote: `rate:<currency>`.
+    `prices` in the entity's currency; `rates` what one unit of another currency is worth in it; `trailing` the average
+    prices of a regulatory valuation; `liabilities` in whole coins; `fund` and `volume` in the entity's currency,
+    `insurance` the cover that is in force; None where none is configured. `spreads` by asset, and `rate:<currency>`.
+    `unpriced` names, of assets that have a quote and no price, what is missing beside the quote: `rate:<currency>`.
     """
 
     prices: Mapping[str, Stated] = field(default_factory=dict)
+    rates: Mapping[str, Stated] = field(default_factory=dict)
     trailing: Mapping[str, Stated] = field(default_factory=dict)
     liabilities: Mapping[str, Stated] = field(default_factory=dict)
     custody: tuple[Custody, ...] = ()

@@ -7,22 +7,49 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from daemon.model import Judgement, Verdict
-from daemon.policy import blind, cold_moved, disagreement, drain, drift, hot_share, wallet_band
+from daemon.policy import (
+    backing,
+    blind,
+    cold_moved,
+    disagreement,
+    drain,
+    drift,
+    guarantee,
+    hot_share,
+    reserve,
+    wallet_band,
+)
+from daemon.policy.backing import Backing
 from daemon.policy.blind import Blind
 from daemon.policy.cold_moved import ColdMoved
 from daemon.policy.disagreement import DisagreementRule
 from daemon.policy.drain import Drain
 from daemon.policy.drift import DriftRule
+from daemon.policy.guarantee import Guarantee
 from daemon.policy.hot_share import HotShare
+from daemon.policy.reserve import ReserveRule
 from daemon.policy.rule import Picture, Rule
 from daemon.policy.wallet_band import WalletBand
 
 RuleConfig = Annotated[
-    HotShare | WalletBand | Drain | ColdMoved | Blind | DisagreementRule | DriftRule, Field(discriminator="kind")
+    HotShare
+    | Guarantee
+    | Backing
+    | ReserveRule
+    | WalletBand
+    | Drain
+    | ColdMoved
+    | Blind
+    | DisagreementRule
+    | DriftRule,
+    Field(discriminator="kind"),
 ]
 
 JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
     HotShare: hot_share.judge,
+    Guarantee: guarantee.judge,
+    Backing: backing.judge,
+    ReserveRule: reserve.judge,
     WalletBand: wallet_band.judge,
     Drain: drain.judge,
     ColdMoved: cold_moved.judge,

@@ -1,15 +1,34 @@
 """`hot_share`: no more than so much of the customers' assets may be hot."""
 
 from collections.abc import Iterator
-from decimal import ROUND_UP, Decimal
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import Field
 
+from connectors.config import Strict
 from daemon.exposure import ALL
-from daemon.interval import EXACT, ONE, ZERO, Interval
-from daemon.model import Judgement, Move, Owner, Tier, Verdict, WalletState
+from daemon.feeds.prices import MoneyText
+from daemon.interval import EXACT, NOTHING, ONE, ZERO, Interval
+from daemon.model import Judgement, Move, Owner, Tier, Verdict
+from daemon.policy.cover import HotTiers, blocks
+from daemon.policy.customers import Prices, Sum, ValuedAt, held, owed
+from daemon.policy.money import converted
 from daemon.policy.rule import Picture, Rule, judgement, percent
+from daemon.policy.transfers import TO_COLD, coin, drawn, purses
+from daemon.policy.zone import ZoneName
+
+ALERT = "PyrometerHotShareHigh"
+TYPEABLE = 6
+"""Places of an amount to move: a person can type it."""
+
+
+class SmallLimit(Strict):
+    """Another limit for whoever keeps little."""
+
+    limit: Decimal = Field(gt=0, lt=1, description="the largest allowed share then")
+    until: MoneyText = Field(description="while customers' assets are worth no more than this")
 
 
 class HotShare(Rule):
@@ -17,102 +36,126 @@ class HotShare(Rule):
 
     kind: Literal["hot_share"]
     limit: Decimal = Field(gt=0, lt=1, description="the largest allowed share, such as 0.05")
+    of: Literal["holdings", "owed"] = Field(
+        "holdings", description="holdings: share of what customers have; owed: of what they are owed"
+    )
     scope: Literal["all", "asset", "both"] = Field(
         "all", description="all: one test on the value of everything; asset: one test per asset, in units; both"
     )
     assets: tuple[str, ...] = Field((), description="with scope asset: only these; default: every asset")
+    tiers: HotTiers = Field((Tier.HOT,), min_length=1, description="what counts as hot: hot, warm or both")
+    valuation: ValuedAt = Field(ValuedAt.SPOT, description="spot: prices of today; trailing-year: averaged, as in law")
+    timezone: ZoneName = Field("UTC", description="with trailing-year: where its days and months begin")
+    limit_when_small: SmallLimit | None = Field(None, description="another limit for whoever keeps little")
     hysteresis: Decimal = Field(
         Decimal("0.02"), ge=0, lt=1, description="it is over only below limit × (1 − hysteresis)"
     )
 
-    @property
-    def clear_limit(self) -> Decimal:
-        return EXACT.multiply(self.limit, EXACT.subtract(ONE, self.hysteresis))
-
 
 def judge(rule: HotShare, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     """One verdict per scope that the rule names."""
-    for scope, share in picture.exposure.hot_share.items():
+    limits = _limits(rule, picture)
+    for scope in picture.exposure.hot_share:
         if scope == ALL and rule.scope in ("all", "both"):
-            yield _verdict(rule, picture, policy=policy, scope=scope, share=share)
+            yield _verdict(rule, picture, policy=policy, scope=scope, limits=limits)
         if scope != ALL and rule.scope in ("asset", "both") and (not rule.assets or scope in rule.assets):
-            yield _verdict(rule, picture, policy=policy, scope=scope, share=share)
+            yield _verdict(rule, picture, policy=policy, scope=scope, limits=limits)
 
 
-def _verdict(rule: HotShare, picture: Picture, *, policy: str, scope: str, share: Interval) -> Verdict:
-    verdict = judgement(breach=share.above(rule.limit), ok=share.within(rule.limit))
-    limit = percent(Interval.exactly(rule.limit))
+def _verdict(rule: HotShare, picture: Picture, *, policy: str, scope: str, limits: "_Limits") -> Verdict:
+    share, causes = _share(rule, picture, scope=scope)
+    found = _judged(share, limits)
+    limit = percent(Interval.exactly(limits.strict))
     what = "customers' assets" if scope == ALL else f"customers' {scope}"
-    relation = {Judgement.BREACH: "over", Judgement.OK: "within", Judgement.UNKNOWN: "unknown against"}[verdict]
-    chains = {
-        state.wallet.chain
-        for state in picture.wallets.values()
-        if scope == ALL or scope in state.holdings or scope in state.doubtful
-    }
+    against = "" if rule.of == "holdings" else ", over what customers are owed,"
+    told = "a share of nothing" if share is None else percent(share, beside=limits.strict)
+    relation = {Judgement.BREACH: "over", Judgement.OK: "within", Judgement.UNKNOWN: "unknown against"}[found]
     return Verdict(
         policy=policy,
         subject=scope,
-        alert="PyrometerHotShareHigh",
+        alert=ALERT,
         severity=rule.severity,
-        judgement=verdict,
-        summary=f"The hot share of {what} is {percent(share, beside=rule.limit)}, {relation} the limit of {limit}",
-        cleared=share.within(rule.clear_limit),
+        judgement=found,
+        summary=f"The hot share of {what}{against} is {told}, {relation} the limit of {limit}",
+        cleared=share is not None and share.within(_clear(rule, limits.strict)),
         measured=share,
-        limit=rule.limit,
-        causes=picture.exposure.causes[scope],
-        moves=tuple(_moves(rule, picture, scope=scope)) if verdict is Judgement.BREACH else (),
-        evidence={"blocks": picture.blocks(chains)},
+        limit=limits.strict,
+        causes=tuple(sorted(causes | limits.causes)),
+        moves=tuple(_moves(rule, picture, scope=scope, limit=limits.strict)) if found is Judgement.BREACH else (),
+        evidence={"blocks": blocks(picture, picture.assets if scope == ALL else [scope])},
     )
 
 
-def _moves(rule: HotShare, picture: Picture, *, scope: str) -> Iterator[Move]:
-    """Transfers out of the hot tier that bring the share to where the finding clears, largest holdings first.
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """The limits that may hold, the `strict` one and the `loose` one; `causes` keep us from knowing which."""
 
-    A move changes the hot part but not the whole, so excess = hot − clear_limit × whole, with the worst case for what
-    is unread.
+    strict: Decimal
+    loose: Decimal
+    causes: frozenset[str] = frozenset()
+
+
+def _limits(rule: HotShare, picture: Picture) -> _Limits:
+    """How much customers have, or are owed, decides which limit holds."""
+    small = rule.limit_when_small
+    if small is None:
+        return _Limits(rule.limit, rule.limit)
+    prices = Prices.at(rule.valuation, picture)
+    everything = held(picture, scope=ALL, tiers=tuple(Tier), prices=prices)
+    if rule.of == "owed":
+        everything = owed(picture, scope=ALL, prices=prices)
+    until = converted(small.until, picture)
+    if everything.measured.most is not None and everything.measured.most <= until.measured.low:
+        return _Limits(small.limit, small.limit)
+    if until.measured.most is not None and everything.measured.low > until.measured.most:
+        return _Limits(rule.limit, rule.limit)
+    return _Limits(min(rule.limit, small.limit), max(rule.limit, small.limit), causes=everything.causes | until.causes)
+
+
+def _share(rule: HotShare, picture: Picture, *, scope: str) -> tuple[Interval | None, frozenset[str]]:
+    """The share and what keeps it from being known; None when something is hot and customers are owed nothing."""
+    if (rule.of, rule.valuation, rule.tiers) == ("holdings", ValuedAt.SPOT, (Tier.HOT,)):
+        return picture.exposure.hot_share[scope], frozenset(picture.exposure.causes[scope])
+    hot, beside = _parts(rule, picture, scope=scope)
+    causes = hot.causes | beside.causes
+    if rule.of == "holdings":
+        return hot.measured.share_with(beside.measured), causes
+    if beside.measured == NOTHING:
+        return (None if hot.measured.low else Interval(ZERO, hot.measured.value, hot.measured.value)), causes
+    return hot.measured.over(beside.measured), causes
+
+
+def _parts(rule: HotShare, picture: Picture, *, scope: str) -> tuple[Sum, Sum]:
+    """What is hot, and beside it the rest of what customers have, or what they are owed."""
+    prices = Prices.at(rule.valuation, picture)
+    hot = held(picture, scope=scope, tiers=rule.tiers, prices=prices)
+    if rule.of == "owed":
+        return hot, owed(picture, scope=scope, prices=prices)
+    rest = [tier for tier in Tier if tier not in rule.tiers]
+    return hot, held(picture, scope=scope, tiers=rest, prices=prices)
+
+
+def _judged(share: Interval | None, limits: _Limits) -> Judgement:
+    if share is None:
+        return Judgement.BREACH
+    return judgement(breach=share.above(limits.loose), ok=share.within(limits.strict))
+
+
+def _clear(rule: HotShare, limit: Decimal) -> Decimal:
+    return EXACT.multiply(limit, EXACT.subtract(ONE, rule.hysteresis))
+
+
+def _moves(rule: HotShare, picture: Picture, *, scope: str, limit: Decimal) -> list[Move]:
+    """Transfers into cold that bring the share to where the finding clears, with the worst case for what is unread.
+
+    A move changes the hot part, but neither the whole nor what is owed: excess = hot − clear limit × whole.
     """
-    hot, rest = _hot_and_rest(picture, scope=scope)
-    if hot.high is None or rest.high is None:
-        return
-    most_hot = hot.high if hot.value is None else hot.value
-    least_whole = EXACT.add(most_hot, rest.low if rest.value is None else rest.value)
-    excess = EXACT.subtract(most_hot, EXACT.multiply(rule.clear_limit, least_whole))
-    for size, wallet, asset in sorted(_hot_holdings(picture, scope=scope), key=lambda found: -found[0]):
-        if excess <= 0:
-            return
-        holding = wallet.holdings[asset].amount.low
-        part = min(excess, size)
-        coins = (
-            holding if part == size else _rounded_up(EXACT.divide(EXACT.multiply(holding, part), size), most=holding)
-        )
-        yield Move(wallet.wallet.name, asset, coins)
-        excess = EXACT.subtract(excess, part)
-
-
-def _hot_and_rest(picture: Picture, *, scope: str) -> tuple[Interval, Interval]:
-    hot = rest = Interval.exactly(ZERO)
-    for (asset, tier, owner), held in picture.exposure.holdings.items():
-        if owner is not Owner.CUSTOMER or scope not in (ALL, asset):
-            continue
-        measured = held.value if scope == ALL else held.amount
-        if tier is Tier.HOT:
-            hot = hot + measured
-        else:
-            rest = rest + measured
-    return hot, rest
-
-
-def _hot_holdings(picture: Picture, *, scope: str) -> Iterator[tuple[Decimal, WalletState, str]]:
-    """(size in the scope's measure, wallet, asset) of everything hot that is known for certain."""
-    for state in picture.wallets.values():
-        if state.tier is not Tier.HOT or state.wallet.owner is not Owner.CUSTOMER:
-            continue
-        for asset, held in state.holdings.items():
-            size = held.value.low if scope == ALL else held.amount.low
-            if scope in (ALL, asset) and size > 0:
-                yield size, state, asset
-
-
-def _rounded_up(coins: Decimal, *, most: Decimal) -> Decimal:
-    """To six places, upwards: moving this much is enough, and a person can type it."""
-    return min(coins.quantize(Decimal("0.000001"), rounding=ROUND_UP, context=EXACT), most)
+    hot, beside = (part.measured for part in _parts(rule, picture, scope=scope))
+    if hot.most is None or (rule.of == "holdings" and beside.most is None):
+        return []
+    whole = EXACT.add(hot.most, beside.low) if rule.of == "holdings" else beside.low
+    excess = EXACT.subtract(hot.most, EXACT.multiply(_clear(rule, limit), whole))
+    worth = Prices.at(rule.valuation, picture).least if scope == ALL else coin
+    asset = None if scope == ALL else scope
+    held_hot = purses(picture, owner=Owner.CUSTOMER, tiers=rule.tiers, asset=asset)
+    return drawn(held_hot, needed=excess, worth=worth, to=TO_COLD, most_places=TYPEABLE)[0]

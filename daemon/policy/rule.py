@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from connectors.base import Disagreement
+from connectors.base import Disagreement, Token
 from connectors.config import Duration, Strict
 from daemon.coverage import Coverage
 from daemon.feeds.values import Feeds
@@ -36,7 +36,8 @@ class Picture:
 
     `sweeps` are the last ones, of the chains where one has ended; `earlier` the verdicts of the rules judged before.
     `windows` holds the highest holdings within each window that a rule looks back at; `cold_payments` the movements
-    that a cold wallet paid for, the newest first; `telling` since when movements are told of a chain, where they are.
+    that a cold wallet paid for, the newest first; `telling` since when movements are told of a chain, where they are;
+    `assets` the tokens of each asset.
     """
 
     currency: str
@@ -51,6 +52,7 @@ class Picture:
     windows: Mapping[Window, Highest] = field(default_factory=dict)
     cold_payments: Sequence[Transfer] = ()
     telling: Mapping[str, datetime] = field(default_factory=dict)
+    assets: Mapping[str, Sequence[Token]] = field(default_factory=dict)
     at: datetime = field(kw_only=True)
 
     def blocks(self, chains: Iterable[str]) -> dict[str, Any]:

@@ -189,11 +189,7 @@ def _judged(verdict: Verdict) -> str:
 
 def _moves(moves: Iterable[Move]) -> str:
     # Rounded up: whoever moves what stands here must be back under the limit.
-    steps = [
-        f"{coins(move.amount, rounding=ROUND_CEILING)} {move.asset} "
-        f"{'into' if move.direction == 'in' else 'out of'} {move.wallet}"
-        for move in moves
-    ]
+    steps = [f"{coins(move.amount, rounding=ROUND_CEILING)} {move.asset} {move.way}" for move in moves]
     return f" Move {', '.join(steps)}." if steps else ""
 
 

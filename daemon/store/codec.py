@@ -96,11 +96,18 @@ def _to_interval(raw: list[str | None] | None) -> Interval | None:
 
 
 def _move(move: Move) -> dict[str, str]:
-    return {"wallet": move.wallet, "asset": move.asset, "amount": str(move.amount), "direction": move.direction}
+    return {
+        "wallet": move.wallet,
+        "asset": move.asset,
+        "amount": str(move.amount),
+        "direction": move.direction,
+        "counterpart": move.counterpart,
+    }
 
 
 def _to_move(raw: Mapping[str, str]) -> Move:
-    return Move(raw["wallet"], raw["asset"], Decimal(raw["amount"]), raw["direction"])
+    # Findings that an earlier version stored say nothing of a counterpart.
+    return Move(raw["wallet"], raw["asset"], Decimal(raw["amount"]), raw["direction"], raw.get("counterpart", ""))
 
 
 def _decimal(value: Decimal | None) -> str | None:

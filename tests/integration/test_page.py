@@ -238,7 +238,7 @@ async def test_a_breach_shows_what_to_move(daemon: Daemon, chromium: Chromium) -
     assert page["why"] == "Outside its limit: jp-psa/hot-share on all."
     assert page["findings"].startswith("BREACH critical, jp-psa/hot-share on all, since 09:41:00 UTC")
     assert "now 7.48 %, limit 5 %" in page["findings"]
-    assert "Move 955.2592 ETH out of eth-hot-1" in page["findings"]
+    assert "Move 955.2592 ETH from eth-hot-1 to tier cold" in page["findings"]
     assert page.labels[0] == "all, by value: 7.48 %, limit 5 %, BREACH"
     assert "findings-section" not in page.hidden
 
@@ -353,13 +353,13 @@ async def test_coverage_is_shown_when_there_is_any(daemon: Daemon, chromium: Chr
     daemon.report["coverage"] = {
         "guarantee": {"ETH": {"value": "1.2107", "low": "1.2107", "high": "1.2107"}},
         "backing": {"ETH": {"value": None, "low": "0.2", "high": "1.1"}},
-        "reserve": {"value": "1", "low": "1", "high": "1"},
+        "reserve": {"fund": {"value": "1", "low": "1", "high": "1"}},
     }
     page = Shown(await chromium.dom(daemon.url))
     assert page.labels[-3:] == [
-        "guarantee ETH: 121.07 %",
+        "guarantee ETH: 121.07 %, no limit",
         "backing ETH: between 20 % and 110 %, UNKNOWN",
-        "reserve: 100 %",
+        "reserve fund: 100 %, no limit",
     ]
 
 

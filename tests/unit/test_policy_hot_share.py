@@ -48,7 +48,7 @@ def test_a_breach_says_how_much_who_and_where() -> None:
     assert verdict.summary == "The hot share of customers' assets is 5.1 %, over the limit of 5 %"
     assert (verdict.alert, verdict.severity) == ("PyrometerHotShareHigh", Severity.WARNING)
     assert verdict.limit == Decimal("0.05")
-    assert verdict.moves == (Move("hot", "ETH", Decimal(2)),)
+    assert verdict.moves == (Move("hot", "ETH", Decimal(2), counterpart="tier cold"),)
     assert verdict.evidence["blocks"] == {"ethereum": {"height": 1, "hash": picture_hash(1)}}
 
 

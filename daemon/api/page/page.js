@@ -52,6 +52,8 @@ async function forever() {
 
 const isBlind = (entry) => entry.alert === "PyrometerBlind";
 const isHotShare = (entry) => entry.alert === "PyrometerHotShareHigh";
+const COVERAGE = { guarantee: "PyrometerGuaranteeShort", backing: "PyrometerBackingShort", reserve: "PyrometerReserveShort" };
+const isRatio = (entry) => isHotShare(entry) || Object.values(COVERAGE).includes(entry.alert);
 
 /** The daemon's own answer. A picture that nothing is judged by answers nothing. */
 function overall(report) {
@@ -235,22 +237,28 @@ function placed(classes, left, width) {
   return made;
 }
 
+/** None where there is nothing to cover, and where nothing is set aside and no rule asks for it. */
+function coverBar(report, kind, name, entry) {
+  const isReserve = kind === "reserve"; // goes by policy, the others by asset
+  const verdict = (report.verdicts ?? []).find((each) => (
+    each.alert === COVERAGE[kind] && name === (isReserve ? each.policy : each.subject)
+  ));
+  if (!known(entry.low) || (!verdict && entry.part?.high === "0")) return null;
+  const state = verdict?.verdict ?? (known(entry.value) ? "" : "unknown");
+  const says = { ok: "covered", breach: "BREACH", unknown: "UNKNOWN" }[state] ?? "no limit";
+  return { name: `${kind} ${name}`, interval: entry, limit: verdict?.limit, state, says };
+}
+
 function showCoverage(report) {
-  const bars = [];
-  for (const [kind, entries] of Object.entries(report.coverage ?? {})) {
-    // The reserve is one interval; guarantee and backing have one for each asset.
-    const listed = "low" in entries || "value" in entries ? [["", entries]] : Object.entries(entries);
-    for (const [asset, interval] of listed) {
-      const state = known(interval.value) ? "" : "unknown";
-      bars.push({ name: `${kind} ${asset}`.trim(), interval, limit: null, state, says: state.toUpperCase() });
-    }
-  }
+  const bars = Object.entries(report.coverage ?? {}).flatMap(([kind, entries]) => (
+    Object.entries(entries).map(([name, entry]) => coverBar(report, kind, name, entry)).filter((bar) => bar !== null)
+  ));
   document.getElementById("coverage-section").hidden = bars.length === 0;
   fill("coverage", drawn(bars, Infinity));
 }
 
 function findingCard(finding) {
-  const figure = (text, beside) => (isHotShare(finding) ? percent(text, beside) : coins(text));
+  const figure = (text, beside) => (isRatio(finding) ? percent(text, beside) : coins(text));
   const { value, limit } = finding;
   const head = element("p", "", element("span", "state", label(finding)));
   head.append(` ${finding.severity}, ${finding.policy} on ${finding.subject}, since `, number(`${hour(finding.since)} UTC`));
@@ -261,10 +269,16 @@ function findingCard(finding) {
     card.append(element("p", "", "now ", number(now), ", limit ", number(figure(limit))));
   }
   for (const move of finding.moves ?? []) {
-    const way = move.direction === "in" ? "into" : "out of";
-    card.append(element("p", "move", "Move ", number(`${upward.format(Number(move.amount))} ${move.asset}`), ` ${way} ${move.wallet}`));
+    card.append(element("p", "move", "Move ", number(`${upward.format(Number(move.amount))} ${move.asset}`), ` ${way(move)}`));
   }
   return card;
+}
+
+/** Without a wallet it has to come from outside: bought, or paid in. */
+function way({ wallet, direction, counterpart }) {
+  if (!wallet) return `from outside to ${counterpart}`;
+  if (direction === "in") return counterpart ? `from ${counterpart} to ${wallet}` : `into ${wallet}`;
+  return counterpart ? `from ${wallet} to ${counterpart}` : `from ${wallet}`;
 }
 
 /** What is pending was told to nobody; what is firing and inside its limit again waits to be called over. */

@@ -77,7 +77,7 @@ async def test_too_much_hot_is_a_breach_with_what_to_move() -> None:
         (
             "BREACH",
             "The hot share of customers' assets is 7.48 %, over the limit of 5 % (jp-psa/hot-share). "
-            "Move 955.26 ETH out of eth-hot-1.",
+            "Move 955.26 ETH from eth-hot-1 to tier cold.",
         )
     ]
 
@@ -224,7 +224,7 @@ async def test_amounts_to_move_are_rounded_up() -> None:
     moves = (Move("a", "ETH", Decimal("1950.01")), Move("b", "ETH", Decimal("0.001"), "in"))
     current = await morning(finding(State.FIRING, replace(VERDICT, moves=moves)))
     (line,) = narrate(await morning(), current)
-    assert line.text.endswith("Move 1,951 ETH out of a, 0.01 ETH into b.")
+    assert line.text.endswith("Move 1,951 ETH from a, 0.01 ETH into b.")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,89 @@
+"""`backing`: what is kept for customers, on chain and by custodians, covers what they are owed."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import Field
+
+from daemon.coverage import Cover, backing
+from daemon.exposure import ALL
+from daemon.model import Judgement, Move, Owner, Tier, Verdict
+from daemon.policy.cover import CoverRule, blocks, reaches, relation, shortfall
+from daemon.policy.customers import Prices, Sum, ValuedAt, held_of, owed_of
+from daemon.policy.rule import Picture
+from daemon.policy.transfers import MONEY_PLACES, TO_CUSTOMERS, coin, drawn, finest, from_outside, purses
+
+ALERT = "PyrometerBackingShort"
+
+
+class Backing(CoverRule):
+    """Breach when customers' assets in all tiers, custodians' included, are less than `limit` × what they are owed."""
+
+    kind: Literal["backing"]
+    scope: Literal["all", "asset", "both"] = Field(
+        "asset", description="asset: one test per asset, in coins; all: one test on the value of everything; both"
+    )
+    assets: tuple[str, ...] = Field((), description="only these; default: every asset that liabilities are stated of")
+
+
+def judge(rule: Backing, picture: Picture, *, policy: str) -> Iterator[Verdict]:
+    """One verdict on the value of everything, one per asset, or both, as the scope says."""
+    assets = rule.assets or tuple(picture.coverage.backing)
+    if rule.scope in ("all", "both"):
+        yield _verdict(rule, picture, policy=policy, scope=ALL, assets=assets)
+    for asset in assets if rule.scope in ("asset", "both") else ():
+        yield _verdict(rule, picture, policy=policy, scope=asset, assets=(asset,))
+
+
+def _verdict(rule: Backing, picture: Picture, *, policy: str, scope: str, assets: tuple[str, ...]) -> Verdict:
+    if scope == ALL:
+        cover = _in_value(picture, assets)
+    else:
+        cover = backing(picture.exposure, scope, liabilities=picture.feeds.liabilities)
+    found = reaches(cover, limit=rule.limit)
+    what = "assets" if scope == ALL else scope
+    told = relation(found, cover.ratio, limit=rule.limit)
+    return Verdict(
+        policy=policy,
+        subject=scope,
+        alert=ALERT,
+        severity=rule.severity,
+        judgement=found,
+        summary=f"Customers' {what} that are kept, over what customers are owed: {told}",
+        cleared=reaches(cover, limit=rule.clear_limit) is Judgement.OK,
+        measured=cover.ratio,
+        limit=rule.limit,
+        causes=cover.causes,
+        moves=tuple(_moves(rule, picture, scope=scope, assets=assets, cover=cover))
+        if found is Judgement.BREACH
+        else (),
+        evidence=_evidence(picture, assets),
+    )
+
+
+def _in_value(picture: Picture, assets: tuple[str, ...]) -> Cover:
+    prices = Prices.at(ValuedAt.SPOT, picture)
+    kept = Sum.of(held_of(picture, asset, tiers=tuple(Tier), prices=prices) for asset in assets)
+    owed = Sum.of(owed_of(picture, asset, prices=prices) for asset in assets)
+    return Cover(kept.measured, owed.measured, tuple(sorted(kept.causes | owed.causes)))
+
+
+def _moves(rule: Backing, picture: Picture, *, scope: str, assets: tuple[str, ...], cover: Cover) -> Iterator[Move]:
+    """The company's own assets to the customers; what they don't suffice for has to be bought."""
+    lacking = shortfall(cover, limit=rule.clear_limit)
+    if lacking is None:
+        return
+    worth = Prices.at(ValuedAt.SPOT, picture).least if scope == ALL else coin
+    own = [purse for asset in assets for purse in purses(picture, owner=Owner.COMPANY, asset=asset)]
+    moves, lacking = drawn(own, needed=lacking, worth=worth, to=TO_CUSTOMERS)
+    yield from moves
+    if lacking and scope == ALL:
+        yield from_outside(picture.currency, lacking, places=MONEY_PLACES, to=TO_CUSTOMERS)
+    elif lacking:
+        yield from_outside(scope, lacking, places=finest(picture, scope), to=TO_CUSTOMERS)
+
+
+def _evidence(picture: Picture, assets: tuple[str, ...]) -> dict[str, Any]:
+    stated = [picture.feeds.liabilities[asset] for asset in assets if asset in picture.feeds.liabilities]
+    sources = {one.source: one.at.isoformat() for one in sorted(stated, key=lambda one: one.at, reverse=True)}
+    return {"blocks": blocks(picture, assets), "liabilities": sources}

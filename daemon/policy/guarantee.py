@@ -1,0 +1,61 @@
+"""`guarantee`: own assets of the same kind and quantity, set aside and cold, stand behind what customers have hot."""
+
+from collections.abc import Iterator
+from itertools import chain as concatenated
+from typing import Literal
+
+from pydantic import Field
+
+from daemon.coverage import Cover, guarantee
+from daemon.interval import EXACT
+from daemon.model import Judgement, Move, Owner, Tier, Verdict
+from daemon.policy.cover import CoverRule, HotTiers, blocks, reaches, relation, shortfall
+from daemon.policy.rule import Picture
+from daemon.policy.transfers import TO_COLD, TO_GUARANTEE, coin, drawn, purses
+
+ALERT = "PyrometerGuaranteeShort"
+
+
+class Guarantee(CoverRule):
+    """Breach, per asset and in coins, when what is set aside and cold is below `limit` × what customers have hot."""
+
+    kind: Literal["guarantee"]
+    assets: tuple[str, ...] = Field((), description="only these; default: every asset")
+    tiers: HotTiers = Field((Tier.HOT,), min_length=1, description="what counts as hot: hot, warm or both")
+
+
+def judge(rule: Guarantee, picture: Picture, *, policy: str) -> Iterator[Verdict]:
+    """One verdict per asset: a kind stands behind itself only. Payment Services Act 63-11-2 (Japan)."""
+    for asset in rule.assets or sorted({asset for asset, _, _ in picture.exposure.holdings}):
+        cover = guarantee(picture.exposure, asset, tiers=rule.tiers)
+        found = reaches(cover, limit=rule.limit)
+        told = relation(found, cover.ratio, limit=rule.limit)
+        yield Verdict(
+            policy=policy,
+            subject=asset,
+            alert=ALERT,
+            severity=rule.severity,
+            judgement=found,
+            summary=f"Own {asset} set aside, over the {asset} of customers that are hot: {told}",
+            cleared=reaches(cover, limit=rule.clear_limit) is Judgement.OK,
+            measured=cover.ratio,
+            limit=rule.limit,
+            causes=cover.causes,
+            moves=tuple(_moves(rule, picture, asset=asset, cover=cover)) if found is Judgement.BREACH else (),
+            evidence={"blocks": blocks(picture, [asset])},
+        )
+
+
+def _moves(rule: Guarantee, picture: Picture, *, asset: str, cover: Cover) -> Iterator[Move]:
+    """The company's own coins into the guarantee; for what they don't suffice, customers' hot ones into cold."""
+    lacking = shortfall(cover, limit=rule.clear_limit)
+    if lacking is None:
+        return
+    own = concatenated(
+        purses(picture, owner=Owner.COMPANY, asset=asset),
+        purses(picture, owner=Owner.GUARANTEE, asset=asset, tiers=(Tier.HOT, Tier.WARM)),
+    )
+    moves, lacking = drawn(own, needed=lacking, worth=coin, to=TO_GUARANTEE)
+    yield from moves
+    hot = purses(picture, owner=Owner.CUSTOMER, asset=asset, tiers=rule.tiers)
+    yield from drawn(hot, needed=EXACT.divide(lacking, rule.clear_limit), worth=coin, to=TO_COLD)[0]
