@@ -9,7 +9,7 @@ from pydantic import Field
 
 from connectors.config import Strict
 from daemon.exposure import ALL
-from daemon.feeds.prices import MoneyText
+from daemon.feeds.money import MoneyText
 from daemon.interval import EXACT, NOTHING, ONE, ZERO, Interval
 from daemon.model import Judgement, Move, Owner, Tier, Verdict
 from daemon.policy.cover import HotTiers, blocks

@@ -1,6 +1,6 @@
 """Amounts of money in rules, in the currency that everything is counted in."""
 
-from daemon.feeds.prices import Money
+from daemon.feeds.money import Money
 from daemon.interval import UNKNOWN, Interval
 from daemon.policy.customers import Sum
 from daemon.policy.rule import Picture

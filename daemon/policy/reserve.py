@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from daemon.coverage import Reserve as Behind
 from daemon.exposure import ALL
-from daemon.feeds.prices import MoneyText
+from daemon.feeds.money import MoneyText
 from daemon.interval import NOTHING, ONE, UNKNOWN
 from daemon.model import Judgement, Move, Tier, Verdict
 from daemon.policy.cover import CoverRule, HotTiers, blocks, relation
