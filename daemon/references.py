@@ -11,13 +11,15 @@ from daemon.diagnosis import nearest
 from daemon.document import Keys, shown
 from daemon.feeds.chainlink import ChainlinkPrices
 from daemon.feeds.coingecko import CoinGeckoPrices
-from daemon.feeds.config import FeedsConfig
 from daemon.feeds.fixed import FixedPrices
 from daemon.feeds.prices import HttpPrices, PriceFeed
 from daemon.model import Tier
+from daemon.needs import unmet
 from daemon.policy import RuleConfig
+from daemon.policy.backing import Backing
 from daemon.policy.cold_moved import ColdMoved
 from daemon.policy.drain import Drain
+from daemon.policy.guarantee import Guarantee
 from daemon.policy.hot_share import HotShare
 from daemon.policy.wallet_band import WalletBand
 
@@ -51,7 +53,10 @@ def problems(settings: Settings) -> list[Problem]:
             problem
             for place, policy in enumerate(settings.policies)
             if not isinstance(policy, str)
-            for problem in rule_problems(policy, settings=settings, at=("policies", place))
+            for problem in (
+                *rule_problems(policy, settings=settings, at=("policies", place)),
+                *feed_problems(policy, settings=settings, at=("policies", place)),
+            )
         ),
     ]
 
@@ -59,7 +64,7 @@ def problems(settings: Settings) -> list[Problem]:
 def rule_problems(rule: RuleConfig, *, settings: Named, at: Keys) -> Iterator[Problem]:
     """What a rule that stands at `at` names that is not there."""
     missing = _Missing(settings)
-    if isinstance(rule, HotShare):
+    if isinstance(rule, HotShare | Guarantee | Backing):
         for place, asset in enumerate(rule.assets):
             yield from missing.asset(asset, keys=(*at, "assets", place))
     if isinstance(rule, WalletBand):
@@ -113,9 +118,18 @@ class _Missing:
             yield keys, f"no {sort} is {called}{nearest(name, known)}"
 
 
-def priced(feeds: FeedsConfig) -> frozenset[str] | None:
-    """The assets that some source is asked the price of; None when one answers for whatever it knows."""
-    named = [_named_by(feed) for feed in feeds.prices]
+def feed_problems(rule: RuleConfig, *, settings: Settings, at: Keys) -> Iterator[Problem]:
+    """What a rule that stands at `at` needs and no source gives."""
+    rated = asked_of(settings.feeds.rates)
+    for keys, message in unmet(
+        rule, feeds=settings.feeds, assets=settings.assets, currency=settings.currency, rated=rated
+    ):
+        yield (*at, *keys), message
+
+
+def asked_of(feeds: Sequence[PriceFeed]) -> frozenset[str] | None:
+    """The names that some source is asked of; None when one answers for whatever it knows."""
+    named = [_named_by(feed) for feed in feeds]
     if any(names is None for names in named):
         return None
     return frozenset(asset for names in named if names is not None for asset in names)

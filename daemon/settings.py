@@ -32,6 +32,7 @@ from daemon.document import Document, Keys, key_path, read
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.sql import SqlSource
 from daemon.model import Owner, Tier
+from daemon.needs import averaging_zones
 from daemon.policy import RuleConfig, presets
 from daemon.secret_files import with_secret_files
 from daemon.tokens import ApiToken, load_tokens
@@ -278,7 +279,7 @@ class Settings(Strict):
 
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but makes the daemon see or say less, one line each."""
-        priced = references.priced(self.feeds)
+        priced = references.asked_of(self.feeds.prices)
         watched = {wallet.chain for wallet in self.wallets.values()}
         return (
             *(
@@ -318,8 +319,12 @@ def load(path: Path, *, env: Mapping[str, str], importable: Callable[[str], bool
 def _rules(settings: Settings, *, document: Document) -> tuple[tuple[str, RuleConfig], ...]:
     rules = presets.resolve(settings.policies, folders=presets.folders(document.path), where=document.where)
     for policy, rule in rules:
-        for keys, message in references.rule_problems(rule, settings=settings, at=()):
+        named = references.rule_problems(rule, settings=settings, at=())
+        for keys, message in (*named, *references.feed_problems(rule, settings=settings, at=())):
             raise document.error(("policies",), f"{policy}: {key_path(keys)}: {message}")
+    zones = averaging_zones([rule for _, rule in rules])
+    if len(zones) > 1:
+        raise document.error(("policies",), f"prices are averaged in one time zone; found {', '.join(sorted(zones))}")
     return rules
 
 

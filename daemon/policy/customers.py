@@ -1,7 +1,7 @@
 """What customers have and are owed, as a rule counts it: by tiers, in coins or in value, at spot or averaged prices."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -22,19 +22,23 @@ class ValuedAt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What one coin of each asset counts for; `cause` is what to name where that is not known."""
+    """What one coin of each asset counts for. Where it is not known, `missing` or else `sort` says what to blame."""
 
     of: Mapping[str, Stated]
-    cause: str
+    sort: str
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def at(cls, valued: ValuedAt, picture: Picture) -> "Prices":
         if valued is ValuedAt.TRAILING_YEAR:
             return cls(picture.feeds.trailing, "trailing")
-        return cls(picture.feeds.prices, "price")
+        return cls(picture.feeds.prices, "price", picture.feeds.unpriced)
 
     def price(self, asset: str) -> Interval:
         return self.of[asset].value if asset in self.of else UNKNOWN
+
+    def cause(self, asset: str) -> str:
+        return self.missing.get(asset, f"{self.sort}:{asset}")
 
     def least(self, asset: str) -> Decimal:
         """What one coin is worth for certain."""
@@ -109,4 +113,4 @@ def _valued(asset: str, coins: Interval, *, causes: Iterable[str], prices: Price
         return Sum(coins, frozenset(causes))
     price = prices.price(asset)
     unpriced = price.value is None and coins != NOTHING
-    return Sum(coins.times(price), frozenset(causes) | ({f"{prices.cause}:{asset}"} if unpriced else set()))
+    return Sum(coins.times(price), frozenset(causes) | ({prices.cause(asset)} if unpriced else set()))
