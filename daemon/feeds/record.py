@@ -133,7 +133,7 @@ class Record:
 
     def _silent(self, now: datetime, *, max_age: timedelta) -> tuple[FeedReason, str, datetime | None]:
         if self._at is not None and now < self._at:
-            return FeedReason.STALE, f"its values are of {self._at:{TIME}}, ahead of our clock", now
+            return FeedReason.STALE, f"its values are of {self._at:{TIME}}, ahead of our clock", None
         if self._at is not None:
             return FeedReason.STALE, f"no values since {self._at:{TIME}}", self._at + max_age
         if self.heard:
