@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 
 import yaml
@@ -113,7 +112,5 @@ def _wallets(stage: Stage) -> dict[str, object]:
 
 
 def _prices(scenario: Scenario) -> list[dict[str, object]]:
-    values: Mapping[str, Decimal] = {
-        name: asset.price.amount for name, asset in scenario.assets.items() if asset.price is not None
-    }
-    return [{"kind": "fixed", "values": {name: format(price, "f") for name, price in values.items()}}] if values else []
+    values = {name: str(asset.price) for name, asset in scenario.assets.items() if asset.price is not None}
+    return [{"kind": "fixed", "values": values}] if values else []
