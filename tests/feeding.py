@@ -25,10 +25,10 @@ def source(
     currency: str | None = None,
     assets: frozenset[str] = frozenset(),
     custodian: str = "",
-    config: object = None,
+    identity: object = None,
 ) -> SourcePlan:
     ageing = Ageing(max_age, None if tolerance is None else Decimal(tolerance))
-    return SourcePlan(feed, name, ageing, currency, assets=assets, custodian=custodian, config=config)
+    return SourcePlan(feed, name, ageing, currency, assets=assets, custodian=custodian, identity=identity)
 
 
 def fixed(

@@ -23,7 +23,7 @@ class SourcePlan:
     are in another one.
 
     `assets` is what it is to speak of, empty for whatever there is; `fixed` what it says where that stands in the
-    configuration itself. `config` is whatever else it is configured by: when any of it changes, it is another source.
+    configuration itself. `identity` is whatever else it is asked by: when any of it changes, it is another source.
     """
 
     feed: FeedKind
@@ -35,7 +35,7 @@ class SourcePlan:
     fixed: Mapping[str, Decimal] | None = None
     custodian: str = ""
     tier: Tier = Tier.COLD
-    config: object = None
+    identity: object = None
 
     @property
     def key(self) -> SourceKey:

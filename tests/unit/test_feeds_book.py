@@ -490,10 +490,10 @@ def test_prices_of_the_configuration_are_as_of_now_and_the_same_objects() -> Non
 
 
 def test_a_reload_keeps_what_sources_have_said_that_have_not_changed() -> None:
-    told = Told(source(PRICES, "same"), source(PRICES, "other", config="old url"))
+    told = Told(source(PRICES, "same"), source(PRICES, "other", identity="old url"))
     told.hear(0, PRICES, "same", BTC=100)
     told.hear(0, PRICES, "other", ETH=5)
-    newer = book(source(PRICES, "same"), source(PRICES, "other", config="new url"), source(PRICES, "more"))
+    newer = book(source(PRICES, "same"), source(PRICES, "other", identity="new url"), source(PRICES, "more"))
     newer.carry_over(told.book)
     found = newer.look(at(30))
     assert set(found.prices) == {"BTC"}
