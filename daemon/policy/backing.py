@@ -86,4 +86,4 @@ def _moves(rule: Backing, picture: Picture, *, scope: str, assets: tuple[str, ..
 def _evidence(picture: Picture, assets: tuple[str, ...]) -> dict[str, Any]:
     stated = [picture.feeds.liabilities[asset] for asset in assets if asset in picture.feeds.liabilities]
     sources = {one.source: one.at.isoformat() for one in sorted(stated, key=lambda one: one.at, reverse=True)}
-    return {"blocks": blocks(picture, assets), "liabilities": sources}
+    return {"blocks": blocks(picture, assets), "stated": sources}

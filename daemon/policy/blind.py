@@ -36,12 +36,13 @@ def judge(rule: Blind, picture: Picture, *, policy: str) -> Iterator[Verdict]:
 
 
 def _verdict(rule: Blind, picture: Picture, *, policy: str, cause: str, blinded: list[str]) -> Verdict:
-    what, name = cause.split(":", 1)
+    what, _, name = cause.partition(":")
     awaited = what == "chain" and picture.chains[name].reason is Reason.STARTING
-    summary = f"{what} {name} can be judged"
+    called = f"{what} {name}".rstrip()  # of the volume there is only one
+    summary = f"{called} can be judged"
     evidence: dict[str, object] = {}
     if blinded:
-        summary = f"Unknown because of {what} {name}: {', '.join(blinded)}"
+        summary = f"Unknown because of {called}: {', '.join(blinded)}"
         evidence["blinded"] = blinded
         if what == "chain":
             state = picture.chains[name]

@@ -14,7 +14,7 @@ from daemon.model import Judgement, Move, Tier, Verdict
 from daemon.policy.cover import CoverRule, HotTiers, blocks, relation
 from daemon.policy.customers import Prices, Sum, ValuedAt, held
 from daemon.policy.money import converted
-from daemon.policy.rule import Picture, Rule, judgement
+from daemon.policy.rule import Picture, Rule, coins, judgement
 from daemon.policy.transfers import MONEY_PLACES, TO_FUND, from_outside
 from daemon.policy.zone import ZoneName
 
@@ -91,7 +91,7 @@ def judge(rule: ReserveRule, picture: Picture, *, policy: str) -> Iterator[Verdi
         limit=rule.limit,
         causes=there.causes,
         moves=tuple(_moves(rule, picture, there=there)) if found is Judgement.BREACH else (),
-        evidence=_evidence(picture),
+        evidence=_evidence(picture, there),
     )
 
 
@@ -124,5 +124,11 @@ def _moves(rule: ReserveRule, picture: Picture, *, there: Behind) -> Iterator[Mo
         yield from_outside(picture.currency, most, places=MONEY_PLACES, to=TO_FUND)
 
 
-def _evidence(picture: Picture) -> dict[str, Any]:
-    return {"blocks": blocks(picture, picture.assets)}
+def _evidence(picture: Picture, there: Behind) -> dict[str, Any]:
+    fund = picture.feeds.fund
+    figures = {"fund": there.fund, "insurance": there.insurance, "required": there.required}
+    return {
+        "blocks": blocks(picture, picture.assets),
+        "stated": {} if fund is None else {fund.source: fund.at.isoformat()},
+        **{name: coins(figure) for name, figure in figures.items()},
+    }

@@ -27,6 +27,7 @@ from daemon.feeds.config import FeedsConfig
 from daemon.feeds.prices import FixedPrices
 from daemon.model import Tier
 from daemon.policy import RuleConfig
+from daemon.policy.hot_share import SmallLimit
 from daemon.policy.presets import Preset
 from daemon.reload import load_whole
 from daemon.settings import Settings, load, schema
@@ -38,6 +39,9 @@ EXAMPLE = ROOT / "config" / "pyrometer.example.yaml"
 DOCUMENTATION = (ROOT / "docs" / "configuration.md").read_text()
 RULES: tuple[type[BaseModel], ...] = get_args(get_args(RuleConfig)[0])
 KINDS = {str(get_args(rule.model_fields["kind"].annotation)[0]): rule for rule in RULES}
+
+PARTS: dict[str, type[BaseModel]] = {"limit_when_small": SmallLimit}
+"""What stands under a key of a rule, whatever its kind."""
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "": Settings,
@@ -77,7 +81,22 @@ def default_of(field: FieldInfo, *, name: str, kind: str = "") -> str:
         return str(default).lower()  # as YAML writes it
     if isinstance(default, SecretStr):
         return default.get_secret_value()
-    return default.value if isinstance(default, StrEnum) else str(default)
+    return as_text(default)
+
+
+def as_text(value: object) -> str:
+    """A value as it is written, a list by its items."""
+    if isinstance(value, tuple | list):
+        return ", ".join(map(as_text, value))
+    return value.value if isinstance(value, StrEnum) else str(value)
+
+
+def fields_of(kind: str) -> dict[str, FieldInfo]:
+    """Every key of a kind of rule, those of its parts included."""
+    own = dict(KINDS[kind].model_fields)
+    return own | {
+        f"{key}.{name}": field for key, part in PARTS.items() if key in own for name, field in part.model_fields.items()
+    }
 
 
 def same(written: str, default: str) -> bool:
@@ -136,8 +155,8 @@ def test_every_key_is_documented_with_its_default(prefix: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_rule_is_documented_with_all_its_keys(kind: str) -> None:
     found = {row.key.removeprefix("policies[]."): row for row in rows(chapter(f"### `{kind}`"))}
-    assert found.keys() == KINDS[kind].model_fields.keys()
-    for name, field in KINDS[kind].model_fields.items():
+    assert found.keys() == fields_of(kind).keys()
+    for name, field in fields_of(kind).items():
         check(found[name], field, default=default_of(field, name=name, kind=kind))
 
 
@@ -148,7 +167,7 @@ def test_nothing_is_documented_that_is_not_a_key() -> None:
 
 
 def test_every_model_of_the_schema_is_looked_at() -> None:
-    looked_at = {model.__name__ for model in (*SECTIONS.values(), *RULES)} - {"Settings"}
+    looked_at = {model.__name__ for model in (*SECTIONS.values(), *RULES, *PARTS.values())} - {"Settings"}
     found = {name for name, value in schema()["$defs"].items() if value["type"] == "object"}
     assert {name.rpartition("__")[2] for name in found} == looked_at
 
@@ -199,7 +218,7 @@ def holds(document: Document, places: list[Keys], *, name: str, default: str) ->
     lines = document.path.read_text().splitlines()
     if default:
         assert any(
-            same(str(document.at(keys)), default) or f"default: {default}" in lines[document.line(keys) - 1]
+            same(as_text(document.at(keys)), default) or f"default: {default}" in lines[document.line(keys) - 1]
             for keys in found
         ), f"{name}: {default}"
 
@@ -222,6 +241,10 @@ def test_the_example_has_every_rule_with_all_its_keys(kind: str, uncommented: Do
     for name, field in KINDS[kind].model_fields.items():
         default = default_of(field, name=name, kind=kind)
         holds(uncommented, places, name=name, default="the kind with hyphens" if name == "name" else default)
+    for key, part in PARTS.items():
+        for name, field in part.model_fields.items() if key in KINDS[kind].model_fields else ():
+            within = [(*keys, key) for keys in places]
+            holds(uncommented, within, name=name, default=default_of(field, name=name))
 
 
 def test_the_example_means_the_same_to_other_readers_of_yaml() -> None:
@@ -229,7 +252,7 @@ def test_the_example_means_the_same_to_other_readers_of_yaml() -> None:
 
 
 def test_every_key_of_the_example_is_explained_where_it_first_stands() -> None:
-    keys = {name for model in (*SECTIONS.values(), *RULES) for name in model.model_fields}
+    keys = {name for model in (*SECTIONS.values(), *RULES, *PARTS.values()) for name in model.model_fields}
     explained: set[str] = set()
     for line in EXAMPLE.read_text().splitlines():
         key = re.match(r" *(?:- )?(?:# )?([a-z_]+):(?: |$)", line)
