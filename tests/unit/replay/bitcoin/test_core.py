@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from io import BytesIO
 
+import aiohttp
 import pytest
 
 from daemon.replay.bitcoin.core import LARGEST_REQUEST
@@ -146,8 +148,10 @@ async def test_what_is_no_request_is_refused(core: Core, body: bytes, status: in
     assert (found, answer["error"]["code"], answer["result"]) == (status, code, None)
 
 
-async def test_a_request_that_is_larger_than_core_takes_is_refused(core: Core) -> None:
-    assert (await core.post(b" " * (LARGEST_REQUEST + 1)))[0] == 413
+async def test_a_request_that_is_larger_than_core_takes_is_refused(chain: PlayedBitcoin) -> None:
+    large = BytesIO(b" " * (LARGEST_REQUEST + 1))
+    async with aiohttp.ClientSession() as session, session.post(urls(chain)[0], data=large) as response:
+        assert response.status == 413
 
 
 async def test_a_batch_is_answered_in_its_order_refusals_included(core: Core) -> None:
