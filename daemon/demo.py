@@ -92,13 +92,14 @@ async def _opened(scenario: Scenario, *, env: Mapping[str, str], console: Consol
 
 def environment(stage: Stage, *, folder: str, port: int) -> Mapping[str, str]:
     """What `config/demo.yaml` takes from the environment: where the played nodes are, which chain they tell of, where
-    the store may be, and the port of the page, 0 for any that is free."""
+    the exchange's books are served and the store may be, and the port of the page, 0 for any that is free."""
     chain = stage.chains[CHAIN].settings()
     endpoints = cast("list[Mapping[str, str]]", chain["endpoints"])
     nodes = {f"PYROMETER_DEMO_NODE_{number}": node["url"] for number, node in enumerate(endpoints, start=1)}
     return {
         **nodes,
         "PYROMETER_DEMO_NEMESIS": str(chain["nemesis"]),
+        "PYROMETER_DEMO_BOOKS": stage.back_office.liabilities,
         "PYROMETER_DEMO_DIR": folder,
         "PYROMETER_DEMO_PORT": str(port),
     }

@@ -148,7 +148,7 @@ class WalletStates:
         chain = valuation.chains[wallet.chain]
         if chain.reason is not None or any(part.unread for _, part in parts):  # how old it is changes all the time
             return _wallet_state(wallet, tier=tier, parts=parts, lost_at=totals.lost_at, valuation=valuation)
-        prices = (valuation.prices.get(valuation.inventory.asset_of[token]) for token, _ in parts)
+        prices = (valuation.price(valuation.inventory.asset_of[token]) for token, _ in parts)  # of any age
         rests_on = (wallet, tier, *parts, *prices)
         if known is None or known[0] != rests_on:
             state = _wallet_state(wallet, tier=tier, parts=parts, lost_at=totals.lost_at, valuation=valuation)

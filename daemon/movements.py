@@ -167,11 +167,15 @@ def direction(movement: Movement) -> Direction:
 
 def shortlist(movements: Movements, *, inventory: Inventory, tiers: Mapping[str, Tier]) -> tuple[Transfer, ...]:
     """The few to show: what is pending first, and payments out of cold wallets before everything else of their kind."""
+    wallet_of = inventory.wallet_of
 
     def cold_pays(moved: Moved) -> bool:
-        chain, changes = moved.movement.token.chain, moved.movement.changes
-        payers = (inventory.wallet_of.get((chain, account)) for account, units in changes if units < 0)
-        return any(tiers.get(wallet) is Tier.COLD for wallet in payers if wallet is not None)
+        chain = moved.movement.token.chain
+        for account, units in moved.movement.changes:  # a loop, because every movement comes by in every judgement
+            wallet = wallet_of.get((chain, account)) if units < 0 else None
+            if wallet is not None and tiers.get(wallet) is Tier.COLD:
+                return True
+        return False
 
     waiting = list(movements.recent(pending=True, paid=True))
     waiting.sort(key=cold_pays, reverse=True)  # stays newest first among its likes

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 
 import yaml
 
-from connectors.config import format_duration
+from connectors.config import format_duration, parse_duration
 from daemon.reload import Loaded, load_whole
+from daemon.replay.expectation import READING
 from daemon.replay.scenario import ChainSetup, Scenario
 from daemon.replay.stage import Stage
 from daemon.replay.trial import Trial
@@ -18,6 +18,9 @@ from daemon.replay.trial import Trial
 SLOW, RARE = timedelta(minutes=1), timedelta(minutes=10)
 """Between these a chain is asked twice a block, so that what waits for the next one is seen; else once: where blocks
 come quickly nothing waits for long, and where they are rare it is asked often enough."""
+
+LOOKS = 3
+"""How often the books are asked within READING where a change of them stands in no block: one of them may fail."""
 
 
 def configured(
@@ -42,7 +45,7 @@ def _values(stage: Stage, *, trial: Trial, folder: Path, policies: Sequence[obje
         },
         "assets": {name: {"tokens": _tokens(stage, name)} for name in scenario.assets},
         "wallets": _wallets(stage),
-        "feeds": {"prices": _prices(scenario)},
+        "feeds": {"prices": _prices(scenario), "liabilities": _liabilities(stage)},
         "policies": list(chosen if policies is None else policies),
         "api": {"listen": "127.0.0.1:0"},
     }
@@ -57,6 +60,28 @@ def _pace(setup: ChainSetup) -> dict[str, object]:
         "max_age": format_duration(age),
         "max_tip_age": format_duration(max(timedelta(minutes=30), 10 * setup.block_time)),
     }
+
+
+def _liabilities(stage: Stage) -> list[dict[str, object]]:
+    """The books, asked as often as the chain that is asked most, or so that a change in them is read in time."""
+    scenario = stage.scenario
+    if not scenario.liabilities:
+        return []
+    polls = ({**_pace(setup), **setup.settings}["poll"] for setup in scenario.chains.values())
+    every = min(parse_duration(poll) for poll in polls)
+    if any(step.liabilities for step in scenario.timeline):
+        every = min(every, READING / LOOKS)
+    books: dict[str, object] = {
+        "kind": "http",
+        "name": "books",
+        "url": stage.back_office.liabilities,
+        "values": "amounts",
+        "at": "at",
+        "assets": list(scenario.liabilities),
+        "every": format_duration(every),
+        "max_age": format_duration(max(timedelta(minutes=2), 3 * every)),
+    }
+    return [books]
 
 
 def _depth(setup: ChainSetup, *, trial: Trial) -> dict[str, object]:
@@ -87,7 +112,5 @@ def _wallets(stage: Stage) -> dict[str, object]:
 
 
 def _prices(scenario: Scenario) -> list[dict[str, object]]:
-    values: Mapping[str, Decimal] = {
-        name: asset.price.amount for name, asset in scenario.assets.items() if asset.price is not None
-    }
-    return [{"kind": "fixed", "values": {name: format(price, "f") for name, price in values.items()}}] if values else []
+    values = {name: str(asset.price) for name, asset in scenario.assets.items() if asset.price is not None}
+    return [{"kind": "fixed", "values": values}] if values else []

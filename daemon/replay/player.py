@@ -13,7 +13,11 @@ from pathlib import Path
 
 from connectors.base import Update
 from daemon.chains import ChainWorker
+from daemon.feeds.asking import Asked
 from daemon.feeds.book import FeedBook
+from daemon.feeds.plan import SourceKey
+from daemon.feeds.values import Answer, Fault
+from daemon.feeds.worker import FeedWorker
 from daemon.ledger import Ledger
 from daemon.once import Unrecorded
 from daemon.pipeline import Pipeline, Recorder, Sink
@@ -86,13 +90,18 @@ class Player:
             self._news = False
             await self._pipeline.cycle(self._simulation.now())
 
+    def _hear(self, source: SourceKey, said: Answer | Fault) -> None:
+        self._pipeline.feeds.take(source, said, now=self._simulation.now())
+        self._news = True
+
     @asynccontextmanager
     async def _followed(self) -> AsyncIterator[None]:
-        """A worker follows each chain, as in the daemon."""
+        """A worker follows each chain and each source, as in the daemon."""
         tasks = [
             asyncio.create_task(self._follow(chain, number=number), name=f"chain {chain}")
             for number, chain in enumerate(self._loaded.setup.inventory.watches)
         ]
+        tasks += [asyncio.create_task(self._ask(source), name=f"feed {source.key[1]}") for source in self._loaded.asked]
         try:
             yield
         finally:
@@ -113,6 +122,15 @@ class Player:
         )
         await simulation.sleep(NODES_TELL.total_seconds())
         await keep(f"chain {chain}", worker.follow, sleep=simulation.sleep)
+
+    async def _ask(self, source: Asked) -> None:
+        """Begins with the chains, so that books that are asked as often are read beside them."""
+        simulation = self._simulation
+        chance = random.Random(source.key[1])  # noqa: S311 - a replay must repeat, not resist guessing
+        around = self._loaded.around(now=simulation.now, timing=simulation.timing(chance))
+        worker = FeedWorker(source, take=self._hear, around=around)
+        await simulation.sleep(NODES_TELL.total_seconds())
+        await keep(worker.name, worker.follow, sleep=simulation.sleep)
 
 
 @asynccontextmanager

@@ -37,8 +37,9 @@ class Payment:
 
     @property
     def owed(self) -> Decimal:
-        """By how many coins that which customers are owed changes."""
-        return self.coin.coins(self.units * self.owes)
+        """By how many coins that which customers are owed changes. Who withdraws a native coin pays the fee too."""
+        fee = self.fee if self.owes < 0 and self.coin.native else 0
+        return self.coin.coins((self.units + fee) * self.owes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +164,13 @@ def realised(step: Step, *, at: datetime, place: int, cast: Cast, purses: Purses
     return Told(at, place)
 
 
-def owes(payer: Account, payee: Account, *, approved: bool, cast: Cast) -> int:
-    """A deposit is owed afterwards, an approved withdrawal no more; what was stolen is owed as before."""
+def owes(payer: Account, payee: Account, *, approved: bool, theft: bool = False, cast: Cast) -> int:
+    """A deposit is owed afterwards, an approved withdrawal no more; what was stolen is owed as before.
+
+    So is what somebody was led to approve: a theft changes nothing, whatever the books say of it.
+    """
+    if theft:
+        return 0
     source, target = cast.wallet_of(payer), cast.wallet_of(payee)
     if source is None and target is not None and target.owner is Owner.CUSTOMER:
         return 1
@@ -193,7 +199,7 @@ def _payment(pay: Pay, *, at: datetime, place: int, cast: Cast, purses: Purses) 
         approved=approved,
         theft=pay.theft,
         sweep=pay.sweep,
-        owes=owes(payer, payee, approved=approved, cast=cast),
+        owes=owes(payer, payee, approved=approved, theft=pay.theft, cast=cast),
         step=place,
     )
 

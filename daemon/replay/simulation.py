@@ -46,6 +46,8 @@ class Simulation:
         self._order = itertools.count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._signs = 0
+        self._rested: int | None = None
+        """How many signs there had been when everybody waited; None since somebody else had a turn of the loop."""
         self._away = 0
         """How many await an answer."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -60,7 +62,7 @@ class Simulation:
         return self._seconds
 
     def busy(self) -> None:
-        """A sign of work: everybody gets a few turns more before time goes on."""
+        """A sign of work: everybody gets a few turns more before time goes on. Who sends a notice unasked gives one."""
         self._signs += 1
 
     async def sleep(self, seconds: float) -> None:
@@ -116,6 +118,11 @@ class Simulation:
             self._seconds = max(self._seconds, due)
             self._wake()
         self._seconds = max(self._seconds, end)
+        asyncio.get_running_loop().call_soon(self._stir)
+
+    def _stir(self) -> None:
+        """Whoever had a turn may have begun something without a sign."""
+        self._rested = None
 
     def _await_threads(self) -> None:
         loop = asyncio.get_running_loop()
@@ -132,11 +139,16 @@ class Simulation:
         """Everybody who is due now."""
         while (due := self._next_due()) is not None and due <= self._seconds:
             heapq.heappop(self._sleepers)[2].set_result(None)
+            self.busy()
 
     async def _idle(self) -> None:
+        """Returns when everybody waits; at once when nobody else had a turn or gave a sign since they did."""
+        if self._signs == self._rested and self._away <= 0:
+            return
         turns, signs = 0, self._signs
         while turns < IDLE_TURNS or self._away > 0:
             await asyncio.sleep(0)
             turns += 1
             if self._signs != signs:
                 turns, signs = 0, self._signs
+        self._rested = signs

@@ -1,4 +1,4 @@
-"""A scenario's chains with their nodes, and what happens put on them."""
+"""A scenario's chains with their nodes, the exchange's books, and what happens put on them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from importlib import import_module
 from types import TracebackType
 from typing import Protocol, Self, cast
 
+from daemon.replay.back_office import BackOffice
+from daemon.replay.books import Books
 from daemon.replay.cast import Account, Cast, Coin
 from daemon.replay.expectation import robbed
+from daemon.replay.faults import Door, Faults
 from daemon.replay.outcome import Loot
 from daemon.replay.played import Opening, PlayedChain, PlayedToken
 from daemon.replay.played import Purse as PlayedPurse
@@ -28,6 +31,9 @@ PLAYED: Mapping[str, tuple[str, str]] = {
 }
 """Kind of chain → the module and the class that plays it; imported when a scenario has such a chain."""
 
+CHANCE_OF_BOOKS = 1_000
+"""Seed of the back office's failures; those of nodes are small numbers."""
+
 
 class Plays(Protocol):
     """A class of PLAYED."""
@@ -40,11 +46,14 @@ class Plays(Protocol):
 
 
 class Stage:
-    """As an async context manager: chains serve while it is open."""
+    """As an async context manager: chains serve while it is open, and the books where the scenario has some."""
 
     def __init__(self, scenario: Scenario, *, simulation: Simulation, trial: Trial) -> None:
         self.scenario = scenario
+        self._trial = trial
         self.cast = Cast(scenario)
+        self.books = Books(scenario)
+        self.back_office = self._back_office(simulation)
         self._robbed = frozenset(robbed(scenario, cast=self.cast))
         self._before: dict[str, Decimal] = {}
         self._gone: dict[str, Decimal] = {}
@@ -52,13 +61,14 @@ class Stage:
         openings = {chain: self._opening(chain, simulation=simulation, trial=trial) for chain in scenario.chains}
         self.chains = {chain: self._plays[chain](opening) for chain, opening in openings.items()}
         self._held = self._holdings_of_the_robbed()
-        self._trial = trial
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         for chain in self.chains.values():
             await self._stack.enter_async_context(chain)
             self._trial.apply(chain.faults)
+        if self.scenario.liabilities:
+            await self._stack.enter_async_context(self.back_office)
         return self
 
     async def __aexit__(
@@ -85,13 +95,15 @@ class Stage:
         return coin.on(self._plays[coin.chain].contract)
 
     def perform(self, happening: Happening) -> None:
-        """Puts it on its chain, where it leaves a trace there."""
+        """Puts it on its chain, where it leaves a trace there, and into the books."""
+        self.books.take(happening)
         if isinstance(happening, Payment):
             self._pay(happening)
 
     def mine(self, chain: str, *, time: datetime) -> None:
         """A block with all that waits."""
         self.chains[chain].mine(time=time)
+        self.books.mined(chain)
 
     def reorganise(self, depth: int, *, time: datetime) -> None:
         """On all chains, blocks are undone, and others come with the same payments."""
@@ -124,6 +136,12 @@ class Stage:
     def _is_robbed(self, account: Account) -> bool:
         """Whether a wallet of it is stolen from at any time."""
         return self.cast.group_of(account) in self._robbed
+
+    def _back_office(self, simulation: Simulation) -> BackOffice:
+        faults = Faults()
+        self._trial.burden(faults)
+        door = Door(faults, simulation=simulation, seed=CHANCE_OF_BOOKS)
+        return BackOffice(self.books, door=door, now=simulation.now)
 
     def _opening(self, chain: str, *, simulation: Simulation, trial: Trial) -> Opening:
         purses: dict[PlayedPurse, int] = {

@@ -27,8 +27,12 @@ class Trial:
     def apply(self, faults: Sequence[Faults]) -> None:
         """Has the nodes of a chain fail as this trial says."""
         for one in faults:
-            one.latency, one.failing = self.latency, self.failing
+            self.burden(one)
         faults[-1].lying = self.lying
+
+    def burden(self, faults: Faults) -> None:
+        """Has a server be as slow and fail as often as this trial says; it tells the truth."""
+        faults.latency, faults.failing = self.latency, self.failing
 
 
 AS_IT_WAS = Trial("as it was")

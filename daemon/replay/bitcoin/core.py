@@ -179,13 +179,16 @@ class CoreNode(Loopback):
             task.cancel()
         await super().go_dark()
 
-    def _run(self) -> web.AppRunner:
-        application = web.Application(client_max_size=LARGEST_REQUEST)
-        application.router.add_post("/", self._post)
-        return web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    def _run(self) -> web.ServerRunner:
+        # Without an Application around it, a request costs half as much: it needs no routes but our own.
+        return web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.1)
 
-    async def _post(self, request: web.Request) -> web.Response:
-        body = await request.read()
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
+        if request.method != "POST":
+            return web.Response(status=405, headers={"Allow": "POST"})
+        body = await request.content.read()
+        if len(body) > LARGEST_REQUEST:
+            return web.Response(status=413)
         task = asyncio.current_task()
         assert task is not None, "requests are served by tasks"
         self._answering.add(task)

@@ -211,6 +211,7 @@ class Session:
 
     def notify(self, names: Collection[str] | None, *, block: bool) -> None:
         """Tells what has changed of what was subscribed to; None: anything may have."""
+        self._server.door.leave()
         tip = self._view.tip
         if block and self._tip is not None and self._tip != tip.hash:
             self._tip = tip.hash

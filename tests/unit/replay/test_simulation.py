@@ -167,3 +167,48 @@ async def test_who_gives_up_awaiting_an_answer_keeps_nobody_waiting() -> None:
     await simulation.run_until(later(5), settled=nothing)
     assert isinstance(task.exception(), TimeoutError)
     assert simulation.now() == later(5)
+
+
+async def test_where_nothing_happened_since_everybody_waited_nobody_is_waited_for_again() -> None:
+    simulation, turns = Simulation(START), 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    await simulation.run_until(later(1), settled=nothing)
+    so_far = turns
+    assert so_far >= IDLE_TURNS
+    for seconds in range(2, 10):
+        await simulation.run_until(later(seconds), settled=nothing)
+    assert turns == so_far
+    counting.cancel()
+    await asyncio.wait([counting])
+
+
+async def test_a_notice_that_was_sent_meanwhile_is_waited_for() -> None:
+    simulation, heard = Simulation(START), list[datetime]()
+    await simulation.run_until(later(1), settled=nothing)
+    asyncio.get_running_loop().call_soon(lambda: heard.append(simulation.now()))
+    simulation.busy()
+    await simulation.run_until(later(2), settled=nothing)
+    assert heard == [later(1)]
+
+
+async def test_what_somebody_began_between_two_runs_is_waited_for() -> None:
+    simulation, moments = Simulation(START), list[datetime]()
+    await simulation.run_until(later(1), settled=nothing)
+    await asyncio.sleep(0)
+
+    async def begun() -> None:
+        for _ in range(IDLE_TURNS // 2):
+            await asyncio.sleep(0)
+        moments.append(simulation.now())
+
+    task = asyncio.create_task(begun())
+    await simulation.run_until(later(2), settled=nothing)
+    assert moments == [later(1)]
+    await task

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from io import BytesIO
 
+import aiohttp
 import pytest
 
+from daemon.replay.bitcoin.core import LARGEST_REQUEST
 from daemon.replay.bitcoin.played import PlayedBitcoin
 from tests.played_bitcoin import BEGIN, COLD, CUSTOMER, HOT, WHOLE
 from tests.unit.replay.bitcoin.asking import Core, played, urls
@@ -143,6 +146,12 @@ async def test_what_cannot_be_answered_is_refused_by_core_s_code(
 async def test_what_is_no_request_is_refused(core: Core, body: bytes, status: int, code: int) -> None:
     found, answer = await core.post(body)
     assert (found, answer["error"]["code"], answer["result"]) == (status, code, None)
+
+
+async def test_a_request_that_is_larger_than_core_takes_is_refused(chain: PlayedBitcoin) -> None:
+    large = BytesIO(b" " * (LARGEST_REQUEST + 1))
+    async with aiohttp.ClientSession() as session, session.post(urls(chain)[0], data=large) as response:
+        assert response.status == 413
 
 
 async def test_a_batch_is_answered_in_its_order_refusals_included(core: Core) -> None:
