@@ -11,7 +11,6 @@ from decimal import Decimal
 from connectors.base import Connector, Update
 from daemon.exposure import Ages
 from daemon.feeds.book import FeedBook
-from daemon.feeds.plan import Plan
 from daemon.ledger import Ledger
 from daemon.model import Finding, Inventory, Judgement, Notification, Report, Verdict
 from daemon.pipeline import Pipeline, Setup
