@@ -225,16 +225,33 @@ class WalletState:
 
 
 @dataclass(frozen=True, slots=True)
+class AssetExposure:
+    """One asset's part of an exposure. `hot` and `rest` value what customers have in the hot tier and elsewhere.
+
+    `share` is None where no wallet of customers is to hold it; `unpriced` names the price that `hot` and `rest` lack.
+    """
+
+    holdings: Mapping[tuple[str, Tier, Owner], Holding]
+    hot: Interval
+    rest: Interval
+    share: Interval | None
+    causes: tuple[str, ...]
+    unpriced: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Exposure:
     """Sums over wallets and custodians. `holdings` by (asset, tier, owner); `hot_share` by scope: `all` or the asset.
 
-    `causes` says per scope what stands between us and a value: as of holdings, or `price:<asset>`.
+    `causes` says per scope what stands between us and a value: as of holdings, or `price:<asset>`. `by_asset` holds the
+    parts: the same object as before where nothing has changed of an asset.
     """
 
     holdings: Mapping[tuple[str, Tier, Owner], Holding]
     value: Interval
     hot_share: Mapping[str, Interval]
     causes: Mapping[str, tuple[str, ...]]
+    by_asset: Mapping[str, AssetExposure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

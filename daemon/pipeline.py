@@ -11,7 +11,7 @@ from typing import Protocol
 
 from daemon.classify import classify
 from daemon.coverage import cover
-from daemon.exposure import Ages, Valuation, WalletStates, chain_state, expose
+from daemon.exposure import Ages, Exposures, Valuation, chain_state
 from daemon.feeds.averages import Averages
 from daemon.feeds.book import FeedBook
 from daemon.feeds.plan import Plan
@@ -27,6 +27,7 @@ from daemon.policy.drain import windows_of
 from daemon.policy.reserve import reserves
 from daemon.policy.rule import Picture, Rule, few
 from daemon.policy.standing import Standing, restored
+from daemon.wallet_states import WalletStates
 from daemon.windows import Windows
 
 
@@ -83,6 +84,7 @@ class Pipeline:
     """The verdicts of rules with a schedule that stand until their next time."""
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
     _groups: Groups = field(default_factory=Groups, init=False, repr=False)
+    _exposures: Exposures = field(default_factory=Exposures, init=False, repr=False)
     _states: WalletStates = field(default_factory=WalletStates, init=False, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
@@ -127,7 +129,7 @@ class Pipeline:
         valuation = Valuation(setup.inventory, feeds.prices, chains, setup.growth, feeds.unpriced)
         wallets = self._states.of(totals, tiers=tiers, valuation=valuation)
         groups = self._groups.of(totals, tiers=tiers, inventory=setup.inventory)
-        exposure = expose(groups, valuation=valuation, custody=feeds.custody)
+        exposure = self._exposures.of(groups, valuation=valuation, custody=feeds.custody)
         coverage = cover(exposure, liabilities=feeds.liabilities, owed=self.feeds.owed)
         disagreements = tuple(concatenated.from_iterable(book.disagreements for book in ledger.books.values()))
         picture = Picture(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from daemon.coverage import cover
-from daemon.exposure import Valuation, WalletStates, expose
+from daemon.exposure import Valuation, expose
 from daemon.feeds.values import Feeds, Stated
 from daemon.groups import Groups
 from daemon.interval import Interval
@@ -14,6 +14,7 @@ from daemon.ledger import Ledger
 from daemon.model import Inventory, Report, Verdict
 from daemon.policy import judge
 from daemon.policy.rule import Picture, Rule
+from daemon.wallet_states import WalletStates
 from tests.build import NOON, valuation
 
 
