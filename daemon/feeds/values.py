@@ -108,20 +108,18 @@ class Spread:
     """How far apart the current quotes of an asset are: each source's, in the entity's currency.
 
     `withheld` says by source what was not taken; `silent` are the sources that are to speak of it, and have nothing
-    current.
+    current. `width` is (highest − lowest) / lowest; 0 for one quote, and for none.
     """
 
     quotes: Mapping[str, Decimal]
     withheld: Mapping[str, str] = field(default_factory=dict)
     silent: tuple[str, ...] = ()
+    width: Decimal = field(init=False)
 
-    @property
-    def width(self) -> Decimal:
-        """(highest − lowest) / lowest; 0 for one quote, and for none."""
-        if len(self.quotes) < 2:
-            return ZERO
-        lowest, highest = min(self.quotes.values()), max(self.quotes.values())
-        return EXACT.divide(EXACT.subtract(highest, lowest), lowest)
+    def __post_init__(self) -> None:
+        lowest = min(self.quotes.values(), default=ZERO)
+        apart = EXACT.subtract(max(self.quotes.values(), default=ZERO), lowest)
+        object.__setattr__(self, "width", EXACT.divide(apart, lowest) if apart else ZERO)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import Field
@@ -11,7 +12,7 @@ from pydantic import Field
 from connectors.config import Duration
 from connectors.errors import Reason
 from daemon.feeds.values import FeedReason, SourceState
-from daemon.model import Judgement, Verdict
+from daemon.model import Judgement, Severity, Verdict
 from daemon.policy.rule import Picture, Rule, judgement
 
 ALERT = "PyrometerBlind"
@@ -40,16 +41,21 @@ def judge(rule: Blind, picture: Picture, *, policy: str) -> Iterator[Verdict]:
         for cause in source.leaves:
             silent[cause].append(source)
     for cause in sorted({*_standing(picture), *blinded}):
-        found = Verdict(
-            policy=policy,
-            subject=cause,
-            alert=ALERT,
-            severity=rule.severity,
-            judgement=Judgement.OK,
-            summary=f"{_named(cause)} can be judged",
-            cleared=True,
-        )
+        found = _fine(cause, policy, severity=rule.severity)
         yield _blind(found, picture, blinded=blinded[cause], silent=silent[cause]) if cause in blinded else found
+
+
+@lru_cache(maxsize=8192)  # there are thousands of them where prices and liabilities are asked for, all the same
+def _fine(cause: str, policy: str, *, severity: Severity) -> Verdict:
+    return Verdict(
+        policy=policy,
+        subject=cause,
+        alert=ALERT,
+        severity=severity,
+        judgement=Judgement.OK,
+        summary=f"{_named(cause)} can be judged",
+        cleared=True,
+    )
 
 
 def _standing(picture: Picture) -> Iterator[str]:
