@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +11,11 @@ from typing import Annotated, Protocol, cast
 
 from pydantic import Field
 
-from connectors.base import Address, Connector
+from connectors.base import Address, Connector, Round, Tip
 from connectors.bitcoin.config import BitcoinConfig
 from connectors.evm.config import EvmConfig
 from connectors.nem.config import NemConfig
+from connectors.quorum import Flaw
 from connectors.symbol.config import SymbolConfig
 from connectors.transport import Timing
 
@@ -35,6 +36,20 @@ class Connect(Protocol):
     ) -> AbstractAsyncContextManager[Connector]: ...
 
 
+class Aggregators(Protocol):
+    """Price aggregators; see connectors.evm.aggregators."""
+
+    async def latest(self, contracts: Sequence[Address]) -> tuple[Tip, tuple[Round | Flaw, ...]]: ...
+
+
+class OpenAggregators(Protocol):
+    """Opens them as `Connect` opens a chain, of which it is given the same."""
+
+    def __call__(
+        self, config: AnyChainConfig, *, chain: str, now: Callable[[], datetime], timing: Timing = ...
+    ) -> AbstractAsyncContextManager[Aggregators]: ...
+
+
 Canonical = Callable[[str], Address]
 """Text to an account in the canonical form of its chain; raises BadAddress."""
 
@@ -43,12 +58,21 @@ Canonical = Callable[[str], Address]
 class Kind:
     """A kind of chain. Its modules are imported when they are first used: web3 alone takes two seconds.
 
-    `movements`: whether its connector's updates tell what transactions move.
+    `movements`: whether its connector's updates tell what transactions move. `prices`: whether price aggregators on it
+    can be asked.
     """
 
     package: str
     descriptors: bool = False
     movements: bool = True
+    prices: bool = False
+
+    @property
+    def aggregators(self) -> OpenAggregators | None:
+        """What opens the price aggregators on such a chain; None where no connector knows any."""
+        if not self.prices:
+            return None
+        return cast(OpenAggregators, import_module(f"{self.package}.aggregators").aggregators)
 
     @property
     def connect(self) -> Connect:
@@ -71,7 +95,7 @@ class Kind:
 
 CONNECTORS: Mapping[str, Kind] = {
     "bitcoin": Kind("connectors.bitcoin", descriptors=True),
-    "evm": Kind("connectors.evm", movements=False),
+    "evm": Kind("connectors.evm", movements=False, prices=True),
     "nem": Kind("connectors.nem"),
     "symbol": Kind("connectors.symbol"),
 }

@@ -190,6 +190,15 @@ class ProviderStats:
     disagreements: int
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The newest answer of one aggregator: `answer` / 10**`decimals`, as of `updated`; it may be zero or negative."""
+
+    answer: int
+    decimals: int
+    updated: datetime
+
+
 class Connector(Protocol):
     """One chain, read-only. Made by its kind's `connect`, an async context manager that owns its connections."""
 

@@ -12,16 +12,29 @@ NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
-def loads(body: bytes, *, decimals: bool = False) -> object:
+def loads(body: bytes, *, decimals: bool = False, unique: bool = False) -> object:
     """The value in UTF-8 text. Raises ValueError for everything that is not JSON (RFC 8259) or is nested too deep.
 
     The standard parser stops at the interpreter's recursion limit, but any library may have raised that so far that
     the stack bursts first; so the depth is looked at before. With `decimals`, numbers that are not whole are Decimal.
+    With `unique`, an object that says a name twice is refused: which one holds, nobody knows (RFC 8259, section 4).
     """
     if _too_deep(body) and _too_deep(STRINGS.sub(b"", body)):
         raise ValueError(f"nested deeper than {DEEPEST}")
-    value: object = json.loads(body.decode(), parse_constant=_no_constant, parse_float=Decimal if decimals else None)
+    value: object = json.loads(
+        body.decode(),
+        parse_constant=_no_constant,
+        parse_float=Decimal if decimals else None,
+        object_pairs_hook=_each_once if unique else None,
+    )
     return value
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object says a name twice")
+    return found
 
 
 def _too_deep(body: bytes) -> bool:

@@ -128,15 +128,17 @@ class Transport(Standing):
         timeout: timedelta,
         timing: Timing,
         retry: Retry | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
+        """`headers` are sent with each request beside our own; their values are secrets."""
         url = URL(endpoint.url.get_secret_value())
         circuit = Circuit(endpoint.provider, chain=chain, clock=timing.clock, rng=timing.rng)
-        super().__init__(endpoint.provider, circuit=circuit, secrets=_secrets(url))
+        super().__init__(endpoint.provider, circuit=circuit, secrets=_secrets(url, headers=headers or {}))
         self.timing = timing
         self.connections = 0
         """Connections opened so far: a new one may end at another machine, or at the same one restarted."""
         self._base = url.with_user(None)
-        self._headers = _headers(url)
+        self._headers = {**_headers(url), **(headers or {})}
         self._timeout = timeout.total_seconds()
         self._retry = retry or Retry()
         self._pace = Pace(endpoint.requests_per_second, timing=timing)
@@ -201,10 +203,10 @@ class Transport(Standing):
         body = json.dumps(value, separators=(",", ":")).encode()
         return self.parse((await self.request("POST", path=path, body=body, ceiling=ceiling)).body)
 
-    def parse(self, body: bytes, *, decimals: bool = False) -> object:
+    def parse(self, body: bytes, *, decimals: bool = False, unique: bool = False) -> object:
         """The JSON value in `body`; BadAnswer for anything else, see strictjson."""
         try:
-            return strictjson.loads(body, decimals=decimals)
+            return strictjson.loads(body, decimals=decimals, unique=unique)
         except ValueError:
             raise self.blame(BadAnswer(f"{self.provider}: the answer is not JSON: {self.quote(body[:80])}")) from None
 
@@ -289,9 +291,10 @@ def _headers(url: URL) -> dict[str, str]:
     return headers
 
 
-def _secrets(url: URL) -> tuple[str, ...]:
-    """What a node could echo of our URL: user, password, and long path and query parts (they are often API keys)."""
+def _secrets(url: URL, *, headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What a node could echo of ours: user, password, long path and query parts (they are often API keys), headers."""
     parts = [url.user or "", url.password or "", *url.parts, *url.query.values()]
+    parts += [word for value in headers.values() for word in (value, *value.split())]
     return tuple(sorted({part for part in parts if len(part) >= 4}, key=len, reverse=True))
 
 

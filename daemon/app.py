@@ -23,6 +23,9 @@ from daemon.emit.alertmanager import AlertmanagerSink, Endpoint
 from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
 from daemon.errors import ConfigError, Fatal, StoreError
 from daemon.feeds.book import FeedBook
+from daemon.feeds.plan import SourceKey
+from daemon.feeds.values import Answer, Fault
+from daemon.feeds.worker import FeedWorkers
 from daemon.history.past import Past
 from daemon.ledger import Ledger, Readings
 from daemon.model import Finding, Moved, Report
@@ -83,6 +86,7 @@ class App:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
         self._workers: dict[str, ChainWorker] = {}
+        self._asking = FeedWorkers(start=self._keep, stop=self._end, take=self._hear)
         self._reports: Report | None = None
         self._fresh: dict[str, datetime] = {}
         self._last_cycle = asyncio.get_running_loop().time()
@@ -105,6 +109,7 @@ class App:
             recorder=self._outbox,
             receivers=tuple(sink.name for sink in self.alertmanagers),
             sinks=(self.metrics, self, self._past, *self.alertmanagers),
+            averages=loaded.averages(),
         )
         self._checks = CheckKeeper(checks, self._pipeline, clock=now)
         self.address = ("", 0)
@@ -141,6 +146,7 @@ class App:
             for sink in self.alertmanagers:
                 self._keep(f"sink {sink.name}", sink.deliver)
             self._follow(self._loaded.setup.inventory.watches)
+            self._asking.start(self._loaded.asked, around=self._loaded.around(now=self._now, timing=self._timing))
             if ready is not None:
                 ready.set()
             await stop.wait()
@@ -229,6 +235,12 @@ class App:
         self._caught_up.clear()
         self._wake.set()
 
+    def _hear(self, source: SourceKey, said: Answer | Fault) -> None:
+        """From a source's worker: into the book, and the pipe is woken."""
+        self._pipeline.feeds.take(source, said, now=self._now())
+        self._caught_up.clear()
+        self._wake.set()
+
     # Building and swapping.
 
     def _keep(self, name: str, step: Callable[[], Any], *, backoff: Backoff | None = None) -> None:
@@ -249,23 +261,28 @@ class App:
             self._keep(f"chain {chain}", worker.follow)
 
     async def _swap(self, wanted: Loaded) -> None:
-        """Stops the chains that change, swaps everything between two turns of the loop, starts them again."""
+        """Stops what changes, swaps everything between two turns of the loop, starts it again."""
         same = unchanged_chains(self._loaded, wanted)
         going_on = {chain for chain in same if self._workers[chain].watch == wanted.setup.inventory.watches[chain]}
         for chain in self._workers.keys() - going_on:
-            await self._unfollow(chain)
+            await self._end(f"chain {chain}")
+            del self._workers[chain]
+        await self._asking.stop_changed(wanted.asked)
         ledger = Ledger(wanted.setup.inventory)
         ledger.carry_over(self._pipeline.ledger, chains=same)
         self._loaded, self._pipeline.setup, self._pipeline.ledger = wanted, wanted.setup, ledger
-        self._pipeline.feeds = FeedBook(wanted.setup.feeds)
+        feeds = FeedBook(wanted.setup.feeds)
+        feeds.carry_over(self._pipeline.feeds)
+        self._pipeline.feeds = feeds
+        self._pipeline.averages = wanted.averages(before=self._pipeline.averages)
         self._follow({chain: None for chain in wanted.setup.inventory.watches if chain not in going_on})
+        self._asking.start(wanted.asked, around=wanted.around(now=self._now, timing=self._timing))
         self._wake.set()
 
-    async def _unfollow(self, chain: str) -> None:
-        task = self._tasks.pop(f"chain {chain}")
+    async def _end(self, name: str) -> None:
+        task = self._tasks.pop(name)
         task.cancel()
         await asyncio.wait([task])
-        del self._workers[chain]
 
     def _alertmanager(self, endpoint: Endpoint, *, session: aiohttp.ClientSession) -> AlertmanagerSink:
         settings = self._loaded.settings.alertmanager

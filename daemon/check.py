@@ -10,6 +10,9 @@ import aiohttp
 from connectors import CONNECTORS
 from daemon.emit.alertmanager import Endpoint
 from daemon.errors import StoreError
+from daemon.feeds import values as feeds
+from daemon.feeds.plan import SourceKey
+from daemon.feeds.worker import ask_all
 from daemon.reload import Loaded
 from daemon.store.repository import open_store
 
@@ -25,10 +28,13 @@ class Answer:
 
 
 async def ask_everything(loaded: Loaded, *, now: Callable[[], datetime]) -> AsyncIterator[Answer]:
-    """Nodes by the very call that readings use, the store by its schema, each Alertmanager by its status."""
+    """Nodes by the very call that readings use, sources by what they are asked for, the store by its schema, each
+    Alertmanager by its status."""
     for chain in loaded.setup.inventory.watches:
         for answer in await _nodes(loaded, chain=chain, now=now):
             yield answer
+    for source, said in await ask_all(loaded.asked, around=loaded.around(now=now)):
+        yield _source(source, said)
     yield await _store(loaded)
     async with aiohttp.ClientSession(timeout=PATIENCE) as session:
         asked = (_alertmanager(endpoint, session=session) for endpoint in loaded.endpoints)
@@ -41,6 +47,13 @@ async def _nodes(loaded: Loaded, *, chain: str, now: Callable[[], datetime]) -> 
     async with CONNECTORS[config.kind].connect(config, chain=chain, now=now) as connector:
         answers = await connector.probe(loaded.setup.inventory.watches[chain])
     return [Answer(f"chain {chain}, node {provider}", trouble) for provider, trouble in answers]
+
+
+def _source(source: SourceKey, said: feeds.Answer | feeds.Fault) -> Answer:
+    what = f"feed {source[0]}/{source[1]}"
+    if isinstance(said, feeds.Fault):
+        return Answer(what, f"{said.reason}: {said.detail}")
+    return Answer(what, "; ".join(f"{name}: {why}" for name, why in said.withheld.items()) or None)
 
 
 async def _store(loaded: Loaded) -> Answer:

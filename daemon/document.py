@@ -33,6 +33,9 @@ VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}
 PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 SHOWN = 32
 
+BY_ASSET = frozenset(("values", "ids", "contracts", "prices", "amounts", "units"))
+"""Keys under which mappings from asset to something stand, in configurations and in the files of feeds."""
+
 TAGS = {
     yaml.ScalarNode: "tag:yaml.org,2002:str",
     yaml.SequenceNode: "tag:yaml.org,2002:seq",
@@ -335,4 +338,4 @@ def _line(node: yaml.Node) -> int:
 
 def _names_assets(keys: Keys) -> bool:
     """Whether keys below `keys` are names of assets, some of which (WIF, SEED) are called like secrets."""
-    return keys == ("assets",) or keys[-1:] == ("values",)
+    return keys == ("assets",) or (bool(keys) and keys[-1] in BY_ASSET)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -41,13 +41,15 @@ class Valuation:
     """What turns units into bounds: prices, chains without a current reading, and how much unread accounts may grow.
 
     An unread account holds between 0 and its last value × (1 + growth), whatever its tier: a narrower guess would
-    let an outage look like a certainty, and a floor like one that is kept.
+    let an outage look like a certainty, and a floor like one that is kept. `unpriced` says of assets what keeps their
+    price from being known, where that is not the price itself.
     """
 
     inventory: Inventory
     prices: Mapping[str, Stated]
     chains: Mapping[str, ChainState]
     growth: Decimal
+    unpriced: Mapping[str, str] = field(default_factory=dict)
 
     def price(self, asset: str) -> Interval:
         return self.prices[asset].value if asset in self.prices else UNKNOWN
@@ -241,5 +243,5 @@ def _causes(holdings: Mapping[tuple[str, Tier], Holding], *, valuation: Valuatio
     for (asset, _), held in holdings.items():
         found.update(held.causes)
         if priced and held.value.value is None and valuation.price(asset).value is None:
-            found.add(f"price:{asset}")
+            found.add(valuation.unpriced.get(asset, f"price:{asset}"))
     return tuple(sorted(found))

@@ -8,6 +8,7 @@ from datetime import datetime
 from connectors import CONNECTORS
 from connectors.base import Address, Update, Watch
 from daemon.feeds.book import FeedBook
+from daemon.feeds.worker import ask_all
 from daemon.ledger import Ledger
 from daemon.model import Report
 from daemon.pipeline import Pipeline
@@ -32,13 +33,19 @@ class Look:
 
 
 async def look(loaded: Loaded, *, now: Callable[[], datetime]) -> Look:
-    """Reads every watched chain at one block each, all chains at the same time."""
+    """Reads every watched chain at one block each and asks every source, all at the same time."""
     watches = loaded.setup.inventory.watches
-    updates = await asyncio.gather(*(_read(loaded, watch=watch, now=now) for watch in watches.values()))
+    updates, said = await asyncio.gather(
+        asyncio.gather(*(_read(loaded, watch=watch, now=now) for watch in watches.values())),
+        ask_all(loaded.asked, around=loaded.around(now=now)),
+    )
     ledger = Ledger(loaded.setup.inventory)
     for update in updates:
         ledger.apply(update)
-    pipeline = Pipeline(loaded.setup, ledger, FeedBook(loaded.setup.feeds), (), Unrecorded(), (), ())
+    feeds = FeedBook(loaded.setup.feeds)
+    for source, answer in said:
+        feeds.take(source, answer, now=now())
+    pipeline = Pipeline(loaded.setup, ledger, feeds, (), Unrecorded(), (), (), loaded.averages())
     report = await pipeline.cycle(now())
     return Look(report, {wallet: ledger.readings(wallet).units for wallet in loaded.setup.inventory.wallets})
 

@@ -12,8 +12,10 @@ from typing import Protocol
 from daemon.classify import classify
 from daemon.coverage import cover
 from daemon.exposure import Ages, Valuation, WalletStates, chain_state, expose
+from daemon.feeds.averages import Averages
 from daemon.feeds.book import FeedBook
 from daemon.feeds.plan import Plan
+from daemon.feeds.values import Feeds
 from daemon.findings import Advance, adopt, advance
 from daemon.groups import Groups
 from daemon.ledger import Ledger
@@ -23,7 +25,7 @@ from daemon.outbox import addressed
 from daemon.policy import judged
 from daemon.policy.drain import windows_of
 from daemon.policy.reserve import reserves
-from daemon.policy.rule import Picture, Rule
+from daemon.policy.rule import Picture, Rule, few
 from daemon.policy.standing import Standing, restored
 from daemon.windows import Windows
 
@@ -64,7 +66,10 @@ class Setup:
 
 @dataclass(slots=True)
 class Pipeline:
-    """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events."""
+    """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events.
+
+    `averages` are counted where a rule values by them.
+    """
 
     setup: Setup
     ledger: Ledger
@@ -73,6 +78,7 @@ class Pipeline:
     recorder: Recorder
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
+    averages: Averages | None = None
     standing: Standing = field(default_factory=dict, init=False)
     """The verdicts of rules with a schedule that stand until their next time."""
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
@@ -100,6 +106,15 @@ class Pipeline:
             await self.recorder.record(step.closed, ())
             self.findings, self.standing = step.open, restored(self.standing, checks)
 
+    def _look(self, now: datetime) -> Feeds:
+        """What the sources say, and the averages of what they said, where a rule values by them."""
+        feeds = self.feeds.look(now)
+        if self.averages is None:
+            return feeds
+        self.averages.count(feeds.prices, now=now)
+        averaged = self.averages.trailing(self.setup.inventory.assets, now=now)
+        return replace(feeds, trailing=averaged.prices, untrailed=averaged.missing)
+
     def _judge(self, now: datetime) -> tuple[Advance, Report, Standing]:
         setup, ledger = self.setup, self.ledger
         totals = ledger.totals()
@@ -108,8 +123,8 @@ class Pipeline:
             for name, book in ledger.books.items()
         }
         tiers = classify(setup.inventory.wallets)
-        feeds = self.feeds.look(now)
-        valuation = Valuation(setup.inventory, feeds.prices, chains, setup.growth)
+        feeds = self._look(now)
+        valuation = Valuation(setup.inventory, feeds.prices, chains, setup.growth, feeds.unpriced)
         wallets = self._states.of(totals, tiers=tiers, valuation=valuation)
         groups = self._groups.of(totals, tiers=tiers, inventory=setup.inventory)
         exposure = expose(groups, valuation=valuation, custody=feeds.custody)
@@ -153,13 +168,13 @@ class Pipeline:
             feeds=feeds,
             coverage=replace(coverage, reserve=reserves(setup.policies, picture)),
             disagreements=disagreements,
-            problems=tuple(problems(chains, store=self.recorder.problem)),
+            problems=tuple(problems(chains, feeds=feeds, store=self.recorder.problem)),
             movements=shortlist(ledger.movements, inventory=setup.inventory, tiers=tiers),
         )
         return step, report, standing
 
 
-def problems(chains: Mapping[str, ChainState], *, store: str | None) -> Iterator[str]:
+def problems(chains: Mapping[str, ChainState], *, feeds: Feeds, store: str | None) -> Iterator[str]:
     """Why this picture is not a complete and current one; each a line for people."""
     for name, state in chains.items():
         if state.reason is not None:
@@ -167,5 +182,9 @@ def problems(chains: Mapping[str, ChainState], *, store: str | None) -> Iterator
         elif state.unread:
             counts = ", ".join(f"{count} {reason}" for reason, count in state.unread.items())
             yield f"{name}: accounts unread: {counts}{f' ({state.detail})' if state.detail else ''}"
+    for source in feeds.sources:
+        if source.leaves:
+            said = f"{source.reason}: {source.detail}" if source.reason else "says nothing current of them"
+            yield f"{source.label}: {said} (unknown: {few(source.leaves)})"
     if store is not None:
         yield f"store: {store}"

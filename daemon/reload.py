@@ -1,16 +1,21 @@
 """What a configuration file means: whatever can fail when it is loaded fails here, before anything is swapped."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 from connectors import CONNECTORS
+from connectors.transport import REAL, Timing
 from daemon import inventory
 from daemon.emit.alertmanager import Endpoint
 from daemon.errors import ConfigError
 from daemon.exposure import Ages
+from daemon.feeds.asking import Asked, asked
+from daemon.feeds.averages import Averages, Key, averages_for, read_days
+from daemon.feeds.opening import Surroundings
 from daemon.feeds.planning import planned
 from daemon.pipeline import Setup
 from daemon.settings import Settings, load
@@ -18,12 +23,27 @@ from daemon.settings import Settings, load
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration that is whole: its settings, what they mean, and the digest of the file."""
+    """A configuration that is whole: its settings, what they mean, whom it has asked, and the digest of the file."""
 
     path: Path
     settings: Settings
     setup: Setup
+    asked: tuple[Asked, ...]
     sha256: str
+    daily_prices: Mapping[Key, Decimal] = field(default_factory=dict)
+
+    def averages(self, *, before: Averages | None = None) -> Averages | None:
+        """What its rules need of earlier prices, if anything; goes on with what was counted `before`."""
+        setup = self.setup
+        wanted = averages_for((rule for _, rule in setup.policies), currency=setup.currency, before=before)
+        if wanted is not None:
+            wanted.bring_in(self.daily_prices)
+        return wanted
+
+    def around(self, *, now: Callable[[], datetime], timing: Timing = REAL) -> Surroundings:
+        """What its sources are opened with."""
+        settings = self.settings
+        return Surroundings(settings.currency, settings.chains, self.path.parent, now, timing)
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -46,24 +66,39 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
     """Reads the file and every file that it names. ConfigError, one line, for whatever is wrong."""
     settings = load(path, env=env)
     kinds = {name: (CONNECTORS[chain.kind], chain) for name, chain in settings.chains.items()}
+    watched = inventory.build(
+        settings,
+        base=path.parent,
+        canonical={name: kind.canonical(chain) for name, (kind, chain) in kinds.items()},
+        descriptor={name: kind.descriptor(chain) for name, (kind, chain) in kinds.items()},
+        contract={name: kind.contract(chain) for name, (kind, chain) in kinds.items()},
+    )
+    sources = asked(
+        settings.feeds,
+        decimals={name: max(token.decimals for token in tokens) for name, tokens in watched.assets.items()},
+        currency=settings.currency,
+        chains=settings.chains,
+    )
     setup = Setup(
         entity=settings.entity,
         currency=settings.currency,
-        inventory=inventory.build(
-            settings,
-            base=path.parent,
-            canonical={name: kind.canonical(chain) for name, (kind, chain) in kinds.items()},
-            descriptor={name: kind.descriptor(chain) for name, (kind, chain) in kinds.items()},
-            contract={name: kind.contract(chain) for name, (kind, chain) in kinds.items()},
-        ),
+        inventory=watched,
         policies=settings.rules,
-        feeds=planned(settings.feeds, assets=settings.assets, currency=settings.currency),
+        feeds=planned(settings.feeds, asked=sources, assets=settings.assets, currency=settings.currency),
         growth=settings.unread_growth,
         ages={name: Ages(chain.max_age, chain.max_tip_age, chain.reader) for name, chain in settings.chains.items()},
         began=now,
         telling=frozenset(name for name, (kind, _) in kinds.items() if kind.movements),
     )
-    return Loaded(path, settings, setup, hashlib.sha256(path.read_bytes()).hexdigest())
+    brought = settings.feeds.daily_prices
+    return Loaded(
+        path,
+        settings,
+        setup,
+        sources,
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+        {} if brought is None else read_days(path.parent / brought, assets=settings.assets),
+    )
 
 
 def refuse_what_takes_a_restart(running: Settings, wanted: Settings) -> None:

@@ -30,6 +30,7 @@ from daemon.database import DRIVER_MISSING, DatabaseUrl, importable, lacks_drive
 from daemon.diagnosis import explain, first_of
 from daemon.document import Document, Keys, key_path, read
 from daemon.feeds.config import FeedsConfig
+from daemon.feeds.references import feed_warnings
 from daemon.feeds.sql import SqlSource
 from daemon.history.config import HistoryConfig, ReportConfig
 from daemon.model import Owner, Tier
@@ -289,14 +290,9 @@ class Settings(Strict):
 
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but makes the daemon see or say less, one line each."""
-        priced = references.asked_of(self.feeds.prices)
         watched = {wallet.chain for wallet in self.wallets.values()}
         return (
-            *(
-                f"assets.{asset}: has no price, so that every sum of values is unknown while customers hold any"
-                for asset in self.assets
-                if priced is not None and asset not in priced
-            ),
+            *feed_warnings(self),
             *(f"chains.{chain}: no wallet is on it, it is not read" for chain in self.chains if chain not in watched),
             *references.uncovered(self),
             *(() if self.alertmanager else ("alertmanager: is not configured, nobody is told of findings",)),
@@ -330,7 +326,7 @@ def _rules(settings: Settings, *, document: Document) -> tuple[tuple[str, RuleCo
     rules = presets.resolve(settings.policies, folders=presets.folders(document.path), document=document)
     for policy, rule in rules:
         named = references.rule_problems(rule, settings=settings, at=())
-        for keys, message in (*named, *references.feed_problems(rule, settings=settings, at=())):
+        for keys, message in (*named, *references.unfed(rule, settings=settings, at=())):
             at = presets.standing_at(settings.policies, policy, key=keys[0])
             if "rules" in at:
                 raise document.error((*at, *keys), message)

@@ -93,8 +93,13 @@ class Books:
 
     def verdicts(self, **keys: object) -> dict[str, Verdict]:
         """By subject, of one rule."""
-        rule = RULES.validate_python(keys)
-        return {verdict.subject: verdict for verdict in judge([("rule", rule)], self.picture())}
+        return {subject: verdict for (_, subject), verdict in self.all_verdicts([keys]).items()}
+
+    def all_verdicts(self, rules: Sequence[Mapping[str, object]]) -> dict[tuple[str, str], Verdict]:
+        """By policy and subject; the policies are called by their kinds and numbered, one alone `rule`."""
+        named = [("rule" if len(rules) == 1 else f"{rule['kind']}-{n}", rule) for n, rule in enumerate(rules)]
+        policies = [(policy, RULES.validate_python(rule)) for policy, rule in named]
+        return {(verdict.policy, verdict.subject): verdict for verdict in judge(policies, self.picture())}
 
     def after(self, moves: Sequence[Move]) -> "Books":
         """The same when exactly these transfers are made."""

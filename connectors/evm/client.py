@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 
@@ -30,6 +30,17 @@ async def connect(
     Asks nothing yet: a node that is down or on another chain shows in the updates. `now` gives the time in UTC,
     `timing` is what is waited by.
     """
+    async with opened_nodes(config, chain=chain, now=now, timing=timing) as nodes:
+        yield PolledConnector(
+            nodes, chain=chain, config=config, read_at=read_balances, examine=_examine, timing=timing, now=now
+        )
+
+
+@asynccontextmanager
+async def opened_nodes(
+    config: EvmConfig, *, chain: str, now: Callable[[], datetime], timing: Timing
+) -> AsyncIterator[Sequence[EvmNode]]:
+    """The nodes of a chain, the preferred one first; arguments as of `connect`."""
     asked = Asked(chain_id=config.chain_id, depth=config.confirmations - 1, batch=config.batch)
     async with AsyncExitStack() as stack:
         nodes: list[EvmNode] = []
@@ -37,9 +48,7 @@ async def connect(
             transport = Transport(endpoint, chain=chain, timeout=config.timeout, timing=timing)
             await stack.enter_async_context(transport)
             nodes.append(EvmNode(Node(transport), asked=asked, now=now))
-        yield PolledConnector(
-            nodes, chain=chain, config=config, read_at=read_balances, examine=_examine, timing=timing, now=now
-        )
+        yield nodes
 
 
 async def _examine(node: EvmNode, watch: Watch) -> str | None:

@@ -8,10 +8,13 @@ from typing import Annotated, Any
 import jmespath
 from jmespath.exceptions import JMESPathError, LexerError, ParseError
 from jmespath.functions import Functions
+from jmespath.parser import ParsedResult
 from pydantic import AfterValidator, Discriminator, Tag
 
+from daemon.feeds.source import bad
 
-def parsed(expression: str) -> jmespath.parser.ParsedResult:
+
+def parsed(expression: str) -> ParsedResult:
     """The compiled expression. ValueError, one line, for what is none or calls a function that is not there."""
     try:
         result = jmespath.compile(expression)
@@ -21,6 +24,8 @@ def parsed(expression: str) -> jmespath.parser.ParsedResult:
         raise _wrong(error.lex_position) from None
     except JMESPathError:  # an empty one
         raise _wrong(0) from None
+    except RecursionError:
+        raise ValueError("expected a JMESPath expression that is nested less deep") from None
     for name in _called(result.parsed):
         if name not in Functions.FUNCTION_TABLE:
             raise ValueError("expected a JMESPath expression; it calls a function that JMESPath does not have")
@@ -57,3 +62,18 @@ Expressions = Annotated[
     Discriminator(_form),
 ]
 """One expression that gives all numbers with their names, or one for each name."""
+
+
+class Look:
+    """A compiled expression."""
+
+    def __init__(self, expression: str) -> None:
+        self._parsed = parsed(expression)
+
+    def at(self, value: object) -> object:
+        """What it finds, None for nothing. FeedError when it can't be applied."""
+        try:
+            found: object = self._parsed.search(value)
+        except (JMESPathError, ArithmeticError, TypeError):  # a function of numbers fails with TypeError on Decimal
+            raise bad("the JMESPath expression can't be applied to the answer") from None
+        return found

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.feeds.ageing import Ageing
+from daemon.feeds.asking import Asked
 from daemon.feeds.config import FeedsConfig, QuotesConfig, Source
 from daemon.feeds.custodians import Attestation
 from daemon.feeds.fixed import FixedPrices
@@ -19,10 +20,14 @@ from daemon.feeds.quotes import Quoting
 from daemon.feeds.reserves import ReservesConfig
 
 
-def planned(config: FeedsConfig, *, assets: Iterable[str], currency: str) -> Plan:
+def planned(config: FeedsConfig, *, asked: Iterable[Asked] = (), assets: Iterable[str], currency: str) -> Plan:
     """What the configuration means; `assets` are all that it names, `currency` is the entity's."""
+    identities = {one.key: one.identity for one in asked}
     return Plan(
-        sources=tuple(_source(source, currency=currency) for source in config.sources),
+        sources=tuple(
+            _source(source, currency=currency, identity=identities.get((source.feed, source.name)))
+            for source in config.sources
+        ),
         quoting=_quoting(config.quotes),
         fund=_amount(config.reserves.fund),
         volume=_amount(config.volume),
@@ -31,7 +36,7 @@ def planned(config: FeedsConfig, *, assets: Iterable[str], currency: str) -> Pla
     )
 
 
-def _source(source: Source, *, currency: str) -> SourcePlan:
+def _source(source: Source, *, currency: str, identity: object) -> SourcePlan:
     config = source.config
     if isinstance(config, FixedPrices):
         return _fixed(source, config, currency=currency)
@@ -43,7 +48,7 @@ def _source(source: Source, *, currency: str) -> SourcePlan:
     if isinstance(config, Attestation):
         more |= {"custodian": config.custodian, "tier": config.tier}
     ageing = Ageing(config.max_age, config.tolerance)
-    return SourcePlan(source.feed, source.name, ageing, **more, config=config)
+    return SourcePlan(source.feed, source.name, ageing, **more, identity=identity)
 
 
 def _fixed(source: Source, config: FixedPrices, *, currency: str) -> SourcePlan:
@@ -53,7 +58,6 @@ def _fixed(source: Source, config: FixedPrices, *, currency: str) -> SourcePlan:
         source.name,
         currencies={name: code for name, code in own.items() if code is not None and code != currency},
         fixed={name: money.amount for name, money in config.values.items()},
-        config=config,
     )
 
 

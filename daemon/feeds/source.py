@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,6 +13,7 @@ from typing import Annotated, Protocol
 from pydantic import Field
 
 from connectors.config import AN_INSTANT, Duration, Strict
+from connectors.errors import ConnectorError, Reason
 from daemon.errors import DaemonError
 from daemon.feeds.values import FeedReason
 
@@ -25,11 +27,39 @@ class FeedError(DaemonError):
         self.detail = detail
 
 
+def bad(detail: str) -> FeedError:
+    """An answer that can't be used, and why."""
+    return FeedError(FeedReason.BAD_ANSWER, detail)
+
+
+REASONS = {
+    Reason.TIMEOUT: FeedReason.TIMEOUT,
+    Reason.BAD_ANSWER: FeedReason.BAD_ANSWER,
+    Reason.MISCONFIGURED: FeedReason.MISCONFIGURED,
+}
+
+
+@contextmanager
+def ours() -> Iterator[None]:
+    """What a connector raises becomes a FeedError; whatever is no word against an answer means that none came."""
+    try:
+        yield
+    except ConnectorError as error:
+        raise FeedError(REASONS.get(error.reason, FeedReason.UNAVAILABLE), str(error)) from error
+
+
 class Measure(StrEnum):
     """What a number counts: whole coins or money, or smallest units of the asset's finest token."""
 
     AMOUNT = "amount"
     UNITS = "units"
+
+
+@dataclass(frozen=True, slots=True)
+class Unstated:
+    """Stands in the place of a number that the source did not give: why, in one line without secrets."""
+
+    why: str
 
 
 SUM = "all"

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
+import aiosqlite
 from pydantic import Field
+from sqlalchemy import Connection
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
-from daemon.database import DatabaseUrl
-from daemon.feeds.source import SourceConfig
+from connectors.transport import Timing
+from daemon.database import DatabaseUrl, importable
+from daemon.document import reason
+from daemon.feeds.rows import Columns, table
+from daemon.feeds.source import FeedError, Raw, SourceConfig, bad
+from daemon.feeds.values import FeedReason
 
 
 class SqlSource(SourceConfig):
@@ -24,3 +42,131 @@ class SqlSource(SourceConfig):
         max_length=100_000,
         description="one SELECT with the columns `asset` and `amount` or `units`, and `at` if rows have a time",
     )
+
+
+MOST_ROWS = 10_000
+LONGEST_WORDS = 200
+
+# Classes of SQLSTATE (PostgreSQL, appendix A) and single ones → why there is no answer.
+STATES = {
+    "57014": FeedReason.TIMEOUT,  # query_canceled: past the time that we gave it
+    "22": FeedReason.BAD_ANSWER,  # data exceptions, such as a division by zero
+    "25006": FeedReason.MISCONFIGURED,  # the query would write
+    "28": FeedReason.MISCONFIGURED,  # who we are
+    "3D": FeedReason.MISCONFIGURED,  # no such database
+    "42": FeedReason.MISCONFIGURED,  # syntax, names, access
+}
+
+
+@asynccontextmanager
+async def opened_sql(config: SqlSource, *, columns: Columns, timing: Timing) -> AsyncIterator[SqlReader]:
+    """The reader of a database. Each question has a connection of its own, so that a lost one costs one answer."""
+    engine = create_async_engine(_read_only(make_url(config.url.get_secret_value())), poolclass=NullPool)
+    try:
+        yield SqlReader(engine, config, columns=columns, timing=timing)
+    finally:
+        await engine.dispose()
+
+
+def _read_only(url: URL) -> URL:
+    """SQLite makes a file where there is none, unless told that it must not write."""
+    if not url.drivername.startswith("sqlite") or not url.database or url.database == ":memory:":
+        return url
+    return url.set(database=f"file:{quote(url.database)}").update_query_dict({"mode": "ro", "uri": "true"})
+
+
+class SqlReader:
+    """Runs the query in a transaction that can't write, within the deadline: the server's time-out, and ours."""
+
+    pushed = False
+
+    def __init__(self, engine: AsyncEngine, config: SqlSource, *, columns: Columns, timing: Timing) -> None:
+        self._engine = engine
+        self._query = config.query
+        self._columns = columns
+        self._seconds = config.timeout.total_seconds()
+        self._timing = timing
+
+    async def read(self) -> Raw:
+        try:
+            with self._timing.away():
+                async with asyncio.timeout(self._seconds * 1.2 + 0.2):  # the server's own goes first: it says more
+                    names, rows = await self._ask()
+        except TimeoutError:
+            raise self._late() from None
+        except DBAPIError as error:
+            raise self._said(error.orig or error) from None
+        except SQLAlchemyError as error:
+            raise FeedError(FeedReason.MISCONFIGURED, f"the query gives no rows ({type(error).__name__})") from None
+        except driver_errors() as error:
+            raise self._said(error) from None
+        except OSError as error:
+            raise FeedError(FeedReason.UNAVAILABLE, f"the database can't be reached: {reason(error)}") from None
+        if len(rows) > MOST_ROWS:
+            raise bad(f"more than {MOST_ROWS:,} rows")
+        return table(names, rows, measures=self._columns)
+
+    async def _ask(self) -> tuple[list[str], list[tuple[object, ...]]]:
+        async with self._engine.connect() as connection:
+            await self._bound(connection)
+            return await connection.run_sync(self._fetched)
+
+    async def _bound(self, connection: AsyncConnection) -> None:
+        """Makes the database itself end a query that takes too long, and refuse one that writes."""
+        if connection.dialect.name == "postgresql":
+            await connection.execution_options(postgresql_readonly=True)
+            await connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(self._seconds * 1000))}")
+            return
+        end = time.monotonic() + self._seconds
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(driver, aiosqlite.Connection)
+        await driver.execute("PRAGMA query_only = ON")
+        await driver.set_progress_handler(lambda: time.monotonic() > end, 10_000)
+
+    def _fetched(self, connection: Connection) -> tuple[list[str], list[tuple[object, ...]]]:
+        result = connection.exec_driver_sql(self._query, execution_options={"stream_results": True})
+        rows = result.fetchmany(MOST_ROWS + 1)
+        return list(result.keys()), [tuple(row) for row in rows]
+
+    def _said(self, error: BaseException) -> FeedError:
+        """The database's error as ours: of its words only those about the query itself, which is no secret."""
+        state = str(getattr(error, "sqlstate", None) or "")
+        why = STATES.get(state) or STATES.get(state[:2]) or FeedReason.UNAVAILABLE
+        if isinstance(error, sqlite3.Error):
+            why = _of_sqlite(error)
+        if why is FeedReason.TIMEOUT:
+            return self._late()
+        words = _words(error) if state.startswith(("22", "42")) or isinstance(error, sqlite3.Error) else ""
+        if not state and not isinstance(error, sqlite3.Error):
+            return FeedError(why, f"the connection broke ({type(error).__name__})")
+        return FeedError(why, f"the database answered {type(error).__name__} {state}".rstrip() + words)
+
+    def _late(self) -> FeedError:
+        return FeedError(FeedReason.TIMEOUT, f"no answer within {self._seconds:g}s")
+
+
+@cache
+def driver_errors() -> tuple[type[Exception], ...]:
+    """What comes of asyncpg while rows are fetched, which SQLAlchemy passes on as it is."""
+    if not importable("asyncpg"):
+        return ()
+    driver = import_module("asyncpg")
+    return driver.PostgresError, driver.InterfaceError
+
+
+def _of_sqlite(error: sqlite3.Error) -> FeedReason:
+    if isinstance(error, sqlite3.ProgrammingError):
+        return FeedReason.MISCONFIGURED
+    match error.sqlite_errorcode & 0xFF:
+        case sqlite3.SQLITE_INTERRUPT:
+            return FeedReason.TIMEOUT
+        case sqlite3.SQLITE_ERROR | sqlite3.SQLITE_READONLY:
+            return FeedReason.MISCONFIGURED
+        case _:
+            return FeedReason.UNAVAILABLE
+
+
+def _words(error: BaseException) -> str:
+    text = str(error).splitlines()[0] if str(error) else ""
+    text = "".join(mark if mark.isprintable() else " " for mark in text[:LONGEST_WORDS])
+    return f": {text}" if text else ""

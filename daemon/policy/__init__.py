@@ -14,8 +14,10 @@ from daemon.policy import (
     disagreement,
     drain,
     drift,
+    feed_stale,
     guarantee,
     hot_share,
+    price_deviation,
     reserve,
     wallet_band,
 )
@@ -25,8 +27,10 @@ from daemon.policy.cold_moved import ColdMoved
 from daemon.policy.disagreement import DisagreementRule
 from daemon.policy.drain import Drain
 from daemon.policy.drift import DriftRule
+from daemon.policy.feed_stale import FeedStale
 from daemon.policy.guarantee import Guarantee
 from daemon.policy.hot_share import HotShare
+from daemon.policy.price_deviation import PriceDeviation
 from daemon.policy.reserve import ReserveRule
 from daemon.policy.rule import Picture, Rule
 from daemon.policy.standing import Standing, settle
@@ -42,7 +46,9 @@ RuleConfig = Annotated[
     | ColdMoved
     | Blind
     | DisagreementRule
-    | DriftRule,
+    | DriftRule
+    | FeedStale
+    | PriceDeviation,
     Field(discriminator="kind"),
 ]
 
@@ -56,6 +62,8 @@ JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
     ColdMoved: cold_moved.judge,
     DisagreementRule: disagreement.judge,
     DriftRule: drift.judge,
+    FeedStale: feed_stale.judge,
+    PriceDeviation: price_deviation.judge,
     Blind: blind.judge,
 }
 """Kind of rule → its judge, a pure function (rule, picture, policy=id) → verdicts."""

@@ -85,6 +85,12 @@ def coins(measured: Interval) -> str:
     return _spoken(measured, lambda value: plain(value, places=6))
 
 
+def few(names: Sequence[str], *, most: int = 3) -> str:
+    """`a, b, c and 5 more`: for people."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
+
+
 def percent(measured: Interval, *, beside: Decimal | None = None) -> str:
     """`5.1 %`, for people; with as many places as it takes not to look like the limit that it stands beside."""
 

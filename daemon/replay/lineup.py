@@ -12,8 +12,9 @@ from connectors.base import Address
 from connectors.errors import BadAddress
 from daemon.diagnosis import EXPECTED, nearest
 from daemon.document import Keys, shown
+from daemon.missing import Problem
 from daemon.policy.rule import Rule
-from daemon.references import Problem, rule_problems
+from daemon.references import rule_problems
 from daemon.replay.cast import CONFIGS, Account, Cast, connector_config, copies, wallets_like
 from daemon.replay.scenario import INVENTED, Flow, Group, Scenario
 from daemon.replay.script import Purses

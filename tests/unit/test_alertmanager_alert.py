@@ -119,6 +119,20 @@ def texts_of(finding: Finding) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
+    ("move", "said"),
+    [
+        (Move("hot", "ETH", Decimal(2), counterpart="tier cold"), "2 ETH from hot to tier cold"),
+        (Move("hot", "ETH", Decimal(2), "in", "tier cold"), "2 ETH from tier cold to hot"),
+        (Move("", "JPY", Decimal(2), "in", "reserve fund"), "2 JPY from outside to reserve fund"),
+        (Move("v", "X", Decimal("1E-24"), counterpart="owner guarantee, tier cold"),
+         "0.000000000000000000000001 X from v to owner guarantee, tier cold"),
+    ],
+)  # fmt: skip
+def test_a_move_says_where_from_and_where_to_and_exactly_how_much(move: Move, said: str) -> None:
+    assert annotations(moves=(move,))["amount_to_move"] == said
+
+
+@pytest.mark.parametrize(
     "name", ["due", "amount_to_move", "causes", "value", "low", "high", "limit", "blocks", "evidence"]
 )
 def test_what_a_rule_does_not_say_is_left_out(name: str) -> None:

@@ -123,7 +123,8 @@ async def test_the_report_carries_every_figure_as_a_string_with_its_block() -> N
     assert (verdict["policy"], verdict["verdict"], verdict["limit"]) == ("jp-psa/hot-share", "breach", "0.05")
     (finding,) = body["findings"]
     assert (finding["state"], finding["since"]) == ("firing", "2026-11-23T12:00:01Z")
-    assert finding["moves"] == [{"wallet": "hot", "asset": "ETH", "amount": "1.1", "direction": "out"}]
+    move = {"wallet": "hot", "asset": "ETH", "amount": "1.1", "direction": "out", "counterpart": "tier cold"}
+    assert finding["moves"] == [move]
 
 
 async def test_a_wallet_that_is_unread_has_no_holding_but_its_last_and_the_bounds() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ def test_exactly_what_is_required_is_enough_and_one_yen_less_is_not(fund: str, e
 
 
 def test_insurance_may_fill_only_its_share_of_what_is_required() -> None:
-    rule = {"required": "1000 JPY", "insurance_share": "0.4"}
+    rule: dict[str, Any] = {"required": "1000 JPY", "insurance_share": "0.4"}
     assert judged(fund=600, insurance=9_999, **rule).judgement is Judgement.OK
     assert judged(fund=599, insurance=9_999, **rule).judgement is Judgement.BREACH
     assert judged(fund=600, insurance=399, **rule).judgement is Judgement.BREACH
@@ -70,7 +71,7 @@ ROUND = replace(PRICED, prices={"ETH": stated(100), "USDT": stated(1)})
     ],
 )
 def test_what_is_required_follows_customers_values_and_volume_between_floor_and_cap(
-    rates: dict[str, object], required: int
+    rates: dict[str, Any], required: int
 ) -> None:
     feeds = replace(ROUND, volume=stated(5000))
     assert judged(feeds, fund=required, units=HELD, **rates).judgement is Judgement.OK
@@ -99,7 +100,7 @@ def test_a_volume_that_nobody_knows_is_a_cause_that_a_cap_can_make_idle() -> Non
 
 def test_what_is_required_may_be_valued_at_averaged_prices() -> None:
     feeds = replace(ROUND, trailing={"ETH": stated(10)})
-    rule = {"hot_rate": "1", "valuation": "trailing-year", "timezone": "Asia/Seoul"}
+    rule: dict[str, Any] = {"hot_rate": "1", "valuation": "trailing-year", "timezone": "Asia/Seoul"}
     assert judged(feeds, fund=30, units=HELD, **rule).judgement is Judgement.OK
     assert judged(feeds, fund=29, units=HELD, **rule).judgement is Judgement.BREACH
     unknown = judged(ROUND, fund=30, units=HELD, **rule)

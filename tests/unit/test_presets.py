@@ -19,7 +19,7 @@ from daemon.policy.presets import CHECKOUT, INSTALLED, Preset, folders, read_pre
 from daemon.policy.reserve import ReserveRule
 
 FIVE = HotShare(kind="hot_share", limit=Decimal("0.05"))
-BUILT_IN = ("builtin/blind", "builtin/disagreement", "builtin/drift")
+BUILT_IN = ("builtin/blind", "builtin/disagreement", "builtin/drift", "builtin/feed-stale", "builtin/price-deviation")
 PRESET = "title: T\ncitation: none\nconfidence: low\n"
 
 
@@ -33,6 +33,8 @@ def test_without_policies_the_built_in_ones_hold() -> None:
         ("builtin/blind", "blind"),
         ("builtin/disagreement", "disagreement"),
         ("builtin/drift", "drift"),
+        ("builtin/feed-stale", "feed_stale"),
+        ("builtin/price-deviation", "price_deviation"),
     ]
 
 
@@ -53,13 +55,13 @@ def test_a_rule_takes_the_place_of_the_built_in_one_of_its_kind(tmp_path: Path) 
     assert [policy for policy, _ in resolve((own,), folders=[CHECKOUT])] == ["blind", *BUILT_IN[1:]]
     preset(tmp_path, "ours", "  - {kind: disagreement}\n")
     named = [policy for policy, _ in resolve(("ours",), folders=[tmp_path, CHECKOUT])]
-    assert named == ["ours/disagreement", "builtin/blind", "builtin/drift"]
+    assert named == ["ours/disagreement", "builtin/blind", *BUILT_IN[2:]]
 
 
 def test_two_rules_of_a_built_in_kind_replace_it_together() -> None:
     own = (DisagreementRule(kind="disagreement"), DisagreementRule(kind="disagreement", name="second"))
     found = [policy for policy, _ in resolve(own, folders=[CHECKOUT])]
-    assert found == ["disagreement", "second", "builtin/blind", "builtin/drift"]
+    assert found == ["disagreement", "second", "builtin/blind", *BUILT_IN[2:]]
 
 
 def test_the_first_folder_that_has_a_preset_wins(tmp_path: Path) -> None:
