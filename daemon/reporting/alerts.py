@@ -10,11 +10,15 @@ from daemon.model import Finding, State
 from daemon.reporting.causes import cause_of
 from daemon.reporting.evidence import Evidence
 
-BREAKS = frozenset(("PyrometerDisagreement", "PyrometerDrift", "PyrometerBackingShort"))
+
+def named(*alerts: str) -> frozenset[str]:
+    """Names of alerts without what all of them begin with."""
+    return frozenset(f"Pyrometer{alert}" for alert in alerts)
+
+
+BREAKS = named("Disagreement", "Drift", "BackingShort")
 """What two accounts of the same thing make of it: two nodes, two ways of reading, chain and books."""
-DOUBTS = frozenset(
-    ("PyrometerDisagreement", "PyrometerDrift", "PyrometerBlind", "PyrometerFeedStale", "PyrometerPriceDeviation")
-)
+DOUBTS = named("Disagreement", "Drift", "Blind", "FeedStale", "PriceDeviation")
 """What breaks no limit, but says that the picture is in doubt."""
 
 

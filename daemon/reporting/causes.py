@@ -17,7 +17,7 @@ from daemon.reporting.closed import Closed
 from daemon.reporting.evidence import Evidence
 
 SHARE = "PyrometerHotShareHigh"
-IN_COINS = frozenset(("PyrometerGuaranteeShort", "PyrometerBackingShort", "PyrometerWalletBand", "PyrometerDrain"))
+IN_COINS = frozenset(f"Pyrometer{rule}" for rule in ("GuaranteeShort", "BackingShort", "WalletBand", "Drain"))
 """Rules that count coins: no price enters them."""
 
 Amounts = Mapping[tuple[str, Tier], Interval]

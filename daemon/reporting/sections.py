@@ -22,8 +22,8 @@ from daemon.store import ClosingRow
 FORMAT = "pyrometer-report/1"
 LATE = 600
 """Seconds after the cut-off from which a closing counts as late."""
-SHARE_ALERTS = frozenset(("PyrometerHotShareHigh",))
-COVER_ALERTS = frozenset(("PyrometerGuaranteeShort", "PyrometerBackingShort", "PyrometerReserveShort"))
+SHARE_ALERTS = alerts.named("HotShareHigh")
+COVER_ALERTS = alerts.named("GuaranteeShort", "BackingShort", "ReserveShort")
 NO_CLOSING = "The day has no closing: nobody ran at its cut-off and until the next one."
 
 
