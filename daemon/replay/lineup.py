@@ -13,6 +13,10 @@ from connectors.errors import BadAddress
 from daemon.diagnosis import EXPECTED, nearest
 from daemon.document import Keys, shown
 from daemon.missing import Problem
+from daemon.policy import RuleConfig
+from daemon.policy.backing import Backing
+from daemon.policy.hot_share import HotShare
+from daemon.policy.reserve import ReserveRule
 from daemon.policy.rule import Rule
 from daemon.references import rule_problems
 from daemon.replay.cast import CONFIGS, Account, Cast, connector_config, copies, wallets_like
@@ -212,6 +216,19 @@ def _policies(scenario: Scenario) -> Iterator[Problem]:
     for place, policy in enumerate(scenario.policies):
         if isinstance(policy, Rule):
             yield from rule_problems(policy, settings=_Named(scenario), at=("policies", place))
+            yield from _unfed(policy, scenario, at=("policies", place))
+
+
+def _unfed(rule: RuleConfig, scenario: Scenario, *, at: Keys) -> Iterator[Problem]:
+    """What a rule needs that neither chains nor books tell, so that it could never be judged."""
+    if isinstance(rule, ReserveRule):
+        yield (*at, "kind"), "no scenario has a fund or insurance, so nobody knows what is set aside"
+    elif (isinstance(rule, Backing) or (isinstance(rule, HotShare) and rule.of == "owed")) and not scenario.liabilities:
+        yield (*at, "kind"), "the scenario has no `liabilities`, so nobody knows what customers are owed"
+    elif isinstance(rule, Backing):
+        for place, asset in enumerate(rule.assets):
+            if asset not in scenario.liabilities:
+                yield (*at, "assets", place), f"the scenario's `liabilities` don't speak of {shown(asset)}"
 
 
 class _Named:

@@ -107,6 +107,7 @@ ODD = ("", "~", "-1", "0", "1e9", "9" * 30, "[]", "{}", "[1, 2]", "{a: b}", "all
 PLACES = [keys for keys in read(DATA / "good_scenario.yaml").places if keys]
 
 
+@pytest.mark.timeout(180)
 @given(st.sampled_from(PLACES), st.sampled_from(ODD))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_stands_in_a_place_the_file_is_good_or_refused_in_one_line(
