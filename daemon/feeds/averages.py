@@ -23,6 +23,9 @@ MINUTES_A_DAY = 1440
 ENOUGH = 720
 """A day of which fewer minutes are known has no average: half a day's price may be anything but the day's."""
 
+PLACES = Decimal("1E-18")
+"""An average is rounded to so many places, half-even, so that values and sums made of it are exact again."""
+
 Key = tuple[str, date]
 
 
@@ -90,6 +93,7 @@ class Averages:
         self.currency = currency
         self._days: dict[Key, DayPrices] = {}
         self._changed: set[Key] = set()
+        self._brought: set[Key] = set()
         self._minute: datetime | None = None
         self._whole = datetime.min.replace(tzinfo=UTC)
         """The first minute that is counted."""
@@ -120,8 +124,10 @@ class Averages:
     # Keeping.
 
     def restore(self, days: Mapping[Key, DayPrices]) -> None:
-        """What was stored; of a day that was counted since, both count together."""
+        """What was stored; of a day that was counted since, both count together. What was brought in stays."""
         for key, stored in days.items():
+            if key in self._brought:
+                continue
             since = self._days.get(key, DayPrices(ZERO, 0)) if key in self._changed else DayPrices(ZERO, 0)
             self._days[key] = DayPrices(EXACT.add(stored.sum, since.sum), stored.count + since.count)
         self._known = None
@@ -139,6 +145,7 @@ class Averages:
         for key, price in days.items():
             self._days[key] = DayPrices(EXACT.multiply(price, Decimal(MINUTES_A_DAY)), MINUTES_A_DAY)
             self._changed.add(key)
+            self._brought.add(key)
         self._known = None
 
     # What it is for.
@@ -163,7 +170,7 @@ class Averages:
         for asset in sorted(assets):
             means = [mean for day in days if (mean := self._days.get((asset, day), NONE).mean) is not None]
             if len(means) == len(days):
-                average = EXACT.divide(total(means), Decimal(len(days)))
+                average = EXACT.divide(total(means), Decimal(len(days))).quantize(PLACES, context=EXACT)
                 prices[asset] = Stated(Interval.exactly(average), f"average of {first} to {last}", ended)
             else:
                 missing[asset] = len(days) - len(means)

@@ -203,3 +203,13 @@ class Checks(Protocol):
         ...
 
     async def drop(self, *, before: datetime) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Every part of what a daemon stores; without an archive it keeps no history."""
+
+    findings: Store
+    checks: Checks
+    price_days: PriceDays
+    archive: Archive | None = None

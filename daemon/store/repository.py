@@ -16,7 +16,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from daemon.errors import ConfigError, StoreError
 from daemon.model import Event, Finding, Notification, State
-from daemon.store import Outcome, Tally, migrations
+from daemon.store import Outcome, Stores, Tally, migrations
 from daemon.store.archive import SqlArchive
 from daemon.store.checks import SqlChecks
 from daemon.store.codec import decode, encode
@@ -59,6 +59,11 @@ class SqlStore:
         self.archive = SqlArchive(self._do)
         self.price_days = SqlPriceDays(self._do)
         self.checks = SqlChecks(self._do)
+
+    @property
+    def stores(self) -> Stores:
+        """This database as all the ports to it."""
+        return Stores(self, self.checks, self.price_days, self.archive)
 
     async def record(
         self,

@@ -21,7 +21,8 @@ from daemon.ledger import GapError
 from daemon.model import Finding, Judgement, Report, State, Verdict
 from daemon.pipeline import Sink
 from daemon.reload import load_whole
-from tests.delivery_cases import MemoryChecks, MemoryStore
+from daemon.store import Stores
+from tests.delivery_cases import MemoryChecks, MemoryPriceDays, MemoryStore
 from tests.pricing import Figures
 from tests.system.daemon import until
 from tests.system.exchange import COLD, HOT, config
@@ -74,7 +75,8 @@ async def running(
     file = written(folder, **more)
     async with aiohttp.ClientSession() as session:
         loaded = load_whole(file, env={}, now=utc_now())
-        app = App(loaded, env={}, now=utc_now, store=store, checks=checks or MemoryChecks(), session=session)
+        stores = Stores(store, checks or MemoryChecks(), MemoryPriceDays())
+        app = App(loaded, env={}, now=utc_now, stores=stores, session=session)
         subject = Running(app, file=file, sinks=sinks)
         try:
             yield subject
