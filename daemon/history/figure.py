@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 Key = tuple[str, str]
@@ -118,6 +119,7 @@ def _text(key: Key) -> str:
     return " ".join(key)
 
 
+@lru_cache(maxsize=100_000)  # the same few hundred in every snapshot
 def _key(text: str) -> Key:
     first, _, second = text.partition(" ")
     return first, second

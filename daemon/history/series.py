@@ -32,13 +32,17 @@ A_DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question, checked: the points from `since` to before `until`, each of `step`, out of snapshots of `grain`."""
+    """One question, checked: the points from `since` to before `until`, each of `step`, out of snapshots of `grain`.
+
+    What is too new to have become a snapshot of that grain is read from the finest ones.
+    """
 
     key: Key
     since: datetime
     until: datetime
     step: timedelta
     grain: timedelta
+    finest: timedelta
 
     @classmethod
     def by(cls, query: Iterable[tuple[str, str]], *, now: datetime, config: HistoryConfig) -> Asked:
@@ -61,16 +65,21 @@ class Asked:
             raise _bad("step", f"more than {MOST_POINTS} points; expected a longer step or a shorter time")
         if (until - since) / grain > MOST_READ:
             raise _bad("step", f"more than {MOST_READ} snapshots to read; expected a multiple of 1h or a shorter time")
-        return cls((metric, given.get("scope", "all")), since, until, step, grain)
+        return cls((metric, given.get("scope", "all")), since, until, step, grain, grains[0])
 
     async def answer(self, archive: Archive) -> dict[str, Any]:
         """The points as JSON-ready values. StoreError."""
         points: list[dict[str, Any]] = []
+        newest = await archive.newest_snapshot(grain=self.grain)
+        edge = self.since if newest is None else newest + self.grain
         start = self.since
         reach = max(self.step, A_DAY // self.step * self.step)
         while start < self.until:
             end = min(start + reach, self.until)
-            rows = await archive.snapshots(grain=self.grain, since=start, until=end)
+            rows = [
+                *await archive.snapshots(grain=self.grain, since=start, until=min(end, edge)),
+                *await archive.snapshots(grain=self.finest, since=max(start, edge), until=end),
+            ]
             points += await asyncio.to_thread(self._points, rows, start, end)
             start = end
         metric, scope = self.key

@@ -91,14 +91,21 @@ class Evidence:
         return Span(start, end, reduce(add, parts) if parts else None)
 
 
-async def gather(archive: Archive, day: date, *, days: Days, grain: timedelta) -> Evidence:
-    """Reads the day out of the store; `grain` is the finest of the snapshots. StoreError."""
+async def gather(
+    archive: Archive, day: date, *, days: Days, grain: timedelta, before: Evidence | None = None
+) -> Evidence:
+    """Reads the day out of the store; `grain` is the finest of the snapshots, `before` the day before, if it was read.
+
+    StoreError; ValueError for a snapshot that can't be made out.
+    """
     start, end = days.start(day), days.end(day)
+    follows = before is not None and before.day == day - ONE_DAY
+    opening = before.closing if before is not None and follows else await _closing(archive, day - ONE_DAY)
     rows, snapshots = await _finest(archive, start=start, end=end, grain=grain)
     return Evidence(
         day=day,
         days=days,
-        opening=await _closing(archive, day - ONE_DAY),
+        opening=opening,
         closing=await _closing(archive, day),
         grain=rows[0].grain if rows else None,
         rows=rows,

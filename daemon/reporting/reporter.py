@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from daemon.errors import ConfigError, Fatal, StoreError
 from daemon.history.closing import JSON, canonical, sha256
 from daemon.history.days import ONE_DAY, Days
-from daemon.reporting.evidence import gather
+from daemon.reporting.evidence import Evidence, gather
 from daemon.reporting.sections import report_of
 from daemon.store import Archive, ReportRow
 
@@ -24,6 +24,7 @@ class Reporter:
         self._grain = grain
         self._entity = entity
         self._currency = currency
+        self._latest: Evidence | None = None
 
     async def report(self, day: date) -> ReportRow:
         """The report of a closed day: the stored one, or else made now, after those of the days before it.
@@ -73,9 +74,10 @@ class Reporter:
 
     async def _make(self, day: date, *, previous: ReportRow | None) -> ReportRow:
         try:
-            evidence = await gather(self._archive, day, days=self._days, grain=self._grain)
+            evidence = await gather(self._archive, day, days=self._days, grain=self._grain, before=self._latest)
         except ValueError as error:
             raise StoreError(f"the history of {day} can't be made out: {error}") from error
+        self._latest = evidence
         before = None if previous is None else previous.sha256
         whole = report_of(evidence, entity=self._entity, currency=self._currency, previous=before)
         body = canonical(whole)
