@@ -30,9 +30,17 @@ def breaks(evidence: Evidence) -> list[JSON]:
 def breaches(evidence: Evidence) -> list[JSON]:
     """Section 6, the oldest first. Remedies are due where a rule says so."""
     return [
-        {**_finding(one, evidence), **cause_of(one, evidence).shown(), "remedy_due": None}
+        {**_finding(one, evidence), **cause_of(one, evidence).shown(), "remedy_due": _due(one, evidence)}
         for one in evidence.findings
         if one.verdict.alert not in DOUBTS
+    ]
+
+
+def _due(finding: Finding, evidence: Evidence) -> list[JSON]:
+    """What the breach obliges to, and by the end of which day; overdue when that was over before this day ended."""
+    return [
+        {"what": one.what, "by": one.by.isoformat(), "days": one.days, "overdue": one.by < evidence.day}
+        for one in finding.due
     ]
 
 

@@ -20,6 +20,8 @@ SHARE = "PyrometerHotShareHigh"
 IN_COINS = frozenset(f"Pyrometer{rule}" for rule in ("GuaranteeShort", "BackingShort", "WalletBand", "Drain"))
 """Rules that count coins: no price enters them."""
 
+USUAL: Mapping[str, object] = {"of": "holdings", "valuation": "spot", "tiers": ["hot"]}
+
 Amounts = Mapping[tuple[str, Tier], Interval]
 """Customers' whole coins by asset and tier."""
 Prices = Mapping[str, Interval]
@@ -63,6 +65,9 @@ def cause_of(finding: Finding, evidence: Evidence) -> Cause:
 
 def _of_share(finding: Finding, evidence: Evidence, *, before: Closed) -> Cause:
     verdict = finding.verdict
+    rule: JSON = next((one for one in before.raw["rules"] if one["policy"] == verdict.policy), {})
+    if any(rule.get(key, usual) != usual for key, usual in USUAL.items()):
+        return _unknown("this version derives causes of spot shares of what is held in the hot tier alone")
     key = (verdict.policy, verdict.subject)
     seen = evidence.first_breach(key, since=finding.since)
     limit = None if seen is None else seen.figures.get(("limit", " ".join(key)))
