@@ -16,8 +16,10 @@ setup: .venv/.complete
 run: setup
 	@$(BIN)/pyrometer demo
 
+# Files run beside each other, and of each the tests in one process. An empty PYTHONDONTWRITEBYTECODE is none: the daemon is
+# started a hundred times, and compiles itself only the first.
 test: setup
-	$(BIN)/pytest $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup
 	$(BIN)/ruff check .

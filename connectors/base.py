@@ -13,11 +13,11 @@ Address = NewType("Address", str)
 output descriptor, one account whose units are the sum over the scripts that it stands for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """Where an asset lives: a chain's native coin (`contract` is None) or a contract on it.
 
-    One whole coin is 10**decimals units. `contract` is in the chain's canonical form.
+    One whole coin is 10**decimals units. `contract` is in the chain's canonical form. A tuple, because it is a part of
+    the keys that everything is looked up by.
     """
 
     chain: str

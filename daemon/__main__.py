@@ -8,6 +8,7 @@ import platform
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import date
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from daemon.replay.catalogue import shipped
 from daemon.replay.command import Wanted, own_policies, replay_all, replay_one
 from daemon.replay.scenario import scenario_schema
 from daemon.replay.trial import ADVERSE, AS_IT_WAS
+from daemon.reporting.command import made
+from daemon.reporting.rendering import FORMATS, rendered
+from daemon.reporting.reporter import gaps
 from daemon.settings import schema
 from daemon.table import print_report
 
@@ -128,6 +132,14 @@ def _replay(arguments: argparse.Namespace) -> int:
     return OK if uvloop.run(one) else UNMET
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    loaded = _loaded(arguments)
+    logs.configure(level="error", as_json=False)
+    row = uvloop.run(made(loaded, day=arguments.date))
+    sys.stdout.write(rendered(row, form=arguments.format))
+    return UNKNOWN if gaps(row) else OK
+
+
 def _schema(arguments: argparse.Namespace) -> int:
     wanted = scenario_schema() if arguments.scenario else schema()
     sys.stdout.write(json.dumps(wanted, indent=2) + "\n")
@@ -175,6 +187,9 @@ def _parser() -> argparse.ArgumentParser:
     once.add_argument("--accounts", action="store_true", help="with --json: every account's units too")
     check = verbs.add_parser("check", parents=[_configured(_check)], help="validate a configuration")
     check.add_argument("--live", action="store_true", help="also ask every node, the store and every Alertmanager")
+    report = verbs.add_parser("report", parents=[_configured(_report)], help="the daily report of a stored day")
+    report.add_argument("--date", type=_date, required=True, metavar="D", help="the day, such as 2026-11-23")
+    report.add_argument("--format", choices=FORMATS, default="md", help="md, json (what is hashed), csv or html")
     demo = verbs.add_parser("demo", help="the whole daemon before the night of Coincheck, in 90 seconds")
     demo.add_argument("--speed", type=_speed, default=600.0, metavar="N", help="simulated seconds a second (600)")
     demo.set_defaults(command=_demo)
@@ -210,6 +225,13 @@ def _speed(text: str) -> float:
     if not 0 < speed <= FASTEST:
         raise argparse.ArgumentTypeError(f"expected a number above 0 and at most {FASTEST:g}, found {text}")
     return speed
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a day such as 2026-11-23, found {text}") from None
 
 
 def _configured(command: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:

@@ -25,13 +25,14 @@ from daemon.feeds.book import FeedBook
 from daemon.feeds.plan import SourceKey
 from daemon.feeds.values import Answer, Fault
 from daemon.feeds.worker import FeedWorkers
+from daemon.keepers import Keepers
 from daemon.ledger import Ledger, Readings
 from daemon.model import Finding, Moved, Report
 from daemon.outbox import Outbox
 from daemon.pipeline import Pipeline, Sink
 from daemon.reload import Loaded, load_whole, refuse_what_takes_a_restart, unchanged_chains
 from daemon.settings import redacted
-from daemon.store import Store
+from daemon.store import Stores
 from daemon.store.repository import open_store
 from daemon.supervisor import Backoff, keep
 
@@ -64,7 +65,7 @@ class App:
         *,
         env: Mapping[str, str],
         now: Now,
-        store: Store,
+        stores: Stores,
         session: aiohttp.ClientSession,
         timing: Timing = REAL,
     ) -> None:
@@ -72,7 +73,7 @@ class App:
         self._env = env
         self._now = now
         self._timing = timing
-        self._store = store
+        self._store = stores.findings
         self._started = now()
         self._reloaded = Reload(loaded.sha256, now(), success=True)
         self._wake = asyncio.Event()
@@ -86,7 +87,7 @@ class App:
         self._reports: Report | None = None
         self._fresh: dict[str, datetime] = {}
         self._last_cycle = asyncio.get_running_loop().time()
-        self._outbox = Outbox(store, sinks=[endpoint.name for endpoint in loaded.endpoints], clock=now)
+        self._outbox = Outbox(stores.findings, sinks=[endpoint.name for endpoint in loaded.endpoints], clock=now)
         self.alertmanagers = tuple(self._alertmanager(endpoint, session=session) for endpoint in loaded.endpoints)
         self.metrics = Metrics(
             now=now, monotonic=asyncio.get_running_loop().time, stale_after=CYCLE_LIMIT, counts=self._counts()
@@ -99,7 +100,10 @@ class App:
             recorder=self._outbox,
             receivers=tuple(sink.name for sink in self.alertmanagers),
             sinks=(self.metrics, self, *self.alertmanagers),
+            averages=loaded.averages(),
         )
+        self._keepers = Keepers(stores, self._pipeline, in_force=lambda: self._loaded, clock=now)
+        self._pipeline.sinks = (*self._pipeline.sinks, self._keepers.past)
         self.address = ("", 0)
         """Where the API listens, once `run` has begun."""
 
@@ -120,6 +124,7 @@ class App:
         self._pipeline.sinks = (*self._pipeline.sinks, *more)
         with suppress(StoreError):  # the worker tries again, and says so if that fails too
             await self._restore()
+            await self._keepers.restore()
         await self._pipeline.cycle(self._now())  # says that all is unknown, so that nobody is served nothing
         self._caught_up.set()
         async with self._served(), asyncio.TaskGroup() as group:
@@ -128,6 +133,8 @@ class App:
             self._keep("judge", self._judge, backoff=Backoff(most=JUDGE_AGAIN_SECONDS))
             self._keep("reload", self._reload_on_signal)
             self._keep("prune", self._prune)
+            for name, step in self._keepers.steps.items():
+                self._keep(name, step)
             for sink in self.alertmanagers:
                 self._keep(f"sink {sink.name}", sink.deliver)
             self._follow(self._loaded.setup.inventory.watches)
@@ -205,6 +212,7 @@ class App:
     async def _prune(self) -> None:
         await asyncio.sleep(3600)
         await self._store.prune(before=self._now() - KEPT)
+        await self._keepers.prune(before=self._now() - KEPT)
 
     def _take(self, update: Update) -> None:
         """From a chain's worker: into the ledger, and the pipe is woken."""
@@ -258,6 +266,7 @@ class App:
         feeds = FeedBook(wanted.setup.feeds)
         feeds.carry_over(self._pipeline.feeds)
         self._pipeline.feeds = feeds
+        self._pipeline.averages = wanted.averages(before=self._pipeline.averages)
         self._follow({chain: None for chain in wanted.setup.inventory.watches if chain not in going_on})
         self._asking.start(wanted.asked, around=wanted.around(now=self._now, timing=self._timing))
         self._wake.set()
@@ -311,6 +320,7 @@ class App:
                 for error in filter(None, await asyncio.gather(*ways, return_exceptions=True)):
                     log.error("not drained", error=f"{type(error).__name__}: {error}")
         await self._outbox.flush()
+        await self._keepers.flush()
 
     async def _drain_one(self, sink: AlertmanagerSink) -> None:
         while self._outbox.pending(sink.name):
@@ -345,6 +355,7 @@ class App:
             accounts=self.accounts,
             movements=self._movements,
             resolved=self._resolved,
+            history=self._keepers.answer,
             receivers=lambda: {sink.name: sink.problem for sink in self.alertmanagers},
             policies=self._policies,
             config=lambda: {"sha256": self._loaded.sha256, **redacted(self._loaded.settings)},
@@ -383,4 +394,4 @@ async def opened(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(loaded.settings.store_url))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield App(loaded, env=env, now=now, store=store, session=session, timing=timing)
+        yield App(loaded, env=env, now=now, stores=store.stores, session=session, timing=timing)

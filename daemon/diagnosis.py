@@ -17,7 +17,7 @@ from daemon.errors import ConfigError
 Schema = Mapping[str, Any]
 """A JSON Schema, whose values are whatever JSON holds."""
 
-UNBUILT = frozenset(("mqtt", "feeds.liabilities", "feeds.reserves", "feeds.approvals", "feeds.announcements"))
+UNBUILT = frozenset(("mqtt", "feeds.approvals", "feeds.announcements"))
 """Sections that the documentation promises and this version lacks."""
 
 QUOTED = re.compile(r"'([^']*)'")
@@ -41,6 +41,9 @@ EXPECTED = {
     "float_type": "a number",
     "float_parsing": "a number",
     "finite_number": "a finite number",
+    "date_from_datetime_parsing": "a day such as 2027-04-01",
+    "date_from_datetime_inexact": "a day such as 2027-04-01",
+    "date_parsing": "a day such as 2027-04-01",
     "bool_parsing": "true or false",
     "bool_type": "true or false",
     "greater_than": "more than {gt}",

@@ -2,26 +2,24 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from connectors.base import Tip, Token
+from connectors.base import Token
 from connectors.errors import Reason
 from daemon.feeds.values import Custody, Stated
 from daemon.groups import Group
 from daemon.interval import EXACT, NOTHING, ONE, UNKNOWN, Interval, amount, total
-from daemon.ledger import Book, Total, Totals
+from daemon.ledger import Book, Total
 from daemon.model import (
+    AssetExposure,
     ChainState,
     Exposure,
     Holding,
     Inventory,
-    LastKnown,
     Owner,
     Tier,
-    Wallet,
-    WalletState,
 )
 
 ALL = "all"
@@ -41,13 +39,15 @@ class Valuation:
     """What turns units into bounds: prices, chains without a current reading, and how much unread accounts may grow.
 
     An unread account holds between 0 and its last value × (1 + growth), whatever its tier: a narrower guess would
-    let an outage look like a certainty, and a floor like one that is kept.
+    let an outage look like a certainty, and a floor like one that is kept. `unpriced` says of assets what keeps their
+    price from being known, where that is not the price itself.
     """
 
     inventory: Inventory
     prices: Mapping[str, Stated]
     chains: Mapping[str, ChainState]
     growth: Decimal
+    unpriced: Mapping[str, str] = field(default_factory=dict)
 
     def price(self, asset: str) -> Interval:
         return self.prices[asset].value if asset in self.prices else UNKNOWN
@@ -110,136 +110,111 @@ def _why_not_current(
     return None, "; ".join(filter(None, (last_error, book.said))), None
 
 
-class WalletStates:
-    """Per wallet: what it can vouch for, what it can't, and what was read last.
+class Exposures:
+    """Exposures one after the other. Of an asset that nothing has changed of, the same AssetExposure goes on.
 
-    Remembers the states of the last judgement: of many wallets few change from one to the next.
+    Mutable, and pure of effects: what it has seen before changes what an exposure costs, never what it is.
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[tuple[object, ...], WalletState]] = {}
         self._inventory: Inventory | None = None
+        self._growth: Decimal | None = None
+        self._order: list[Group] = []
+        self._groups: dict[str, tuple[Group, ...]] = {}
+        self._known: dict[str, tuple[tuple[object, ...], AssetExposure]] = {}
 
-    def of(self, totals: Totals, *, tiers: Mapping[str, Tier], valuation: Valuation) -> dict[str, WalletState]:
-        tokens: dict[str, list[tuple[Token, Total]]] = defaultdict(list)
-        for (name, token), part in totals.wallets.items():
-            tokens[name].append((token, part))
-        known, self._known = self._known if valuation.inventory is self._inventory else {}, {}
-        self._inventory = valuation.inventory
-        return {
-            name: self._state(
-                wallet, tier=tiers[name], parts=tokens[name], totals=totals, valuation=valuation, known=known.get(name)
+    def of(self, groups: Mapping[Group, Total], *, valuation: Valuation, custody: Iterable[Custody] = ()) -> Exposure:
+        """Holdings by asset, tier and owner; what customers have in the hot tier; and its share of all they have.
+
+        What custodians attest is the customers', in the tier that its configuration names.
+        """
+        self._lay_out(groups, valuation=valuation)
+        entrusted: dict[str, list[Custody]] = defaultdict(list)
+        for one in custody:
+            entrusted[one.asset].append(one)
+        stale = frozenset(name for name, chain in valuation.chains.items() if chain.reason is not None)
+        found: dict[str, AssetExposure] = {}
+        for asset in dict.fromkeys((*self._groups, *entrusted)):
+            of_asset = self._groups.get(asset, ())
+            kept = tuple(entrusted[asset]) if asset in entrusted else ()
+            rests_on = (
+                tuple(map(groups.get, of_asset)),
+                kept,
+                valuation.price(asset),
+                valuation.unpriced.get(asset),
+                stale,
             )
-            for name, wallet in valuation.inventory.wallets.items()
-        }
+            known = self._known.get(asset)
+            if known is None or known[0] != rests_on:
+                parts = [(group, groups[group]) for group in of_asset]
+                known = (rests_on, _of_asset(asset, parts, custody=kept, valuation=valuation))
+                self._known[asset] = known
+            found[asset] = known[1]
+        return _summed(found)
 
-    def _state(
-        self,
-        wallet: Wallet,
-        *,
-        tier: Tier,
-        parts: Sequence[tuple[Token, Total]],
-        totals: Totals,
-        valuation: Valuation,
-        known: tuple[tuple[object, ...], WalletState] | None,
-    ) -> WalletState:
-        chain = valuation.chains[wallet.chain]
-        if chain.reason is not None or any(part.unread for _, part in parts):  # how old it is changes all the time
-            return _wallet_state(wallet, tier=tier, parts=parts, lost_at=totals.lost_at, valuation=valuation)
-        prices = (valuation.price(valuation.inventory.asset_of[token]) for token, _ in parts)  # of any age
-        rests_on = (wallet, tier, *parts, *prices)
-        if known is None or known[0] != rests_on:
-            state = _wallet_state(wallet, tier=tier, parts=parts, lost_at=totals.lost_at, valuation=valuation)
-            known = (rests_on, state)
-        self._known[wallet.name] = known
-        return known[1]
-
-
-def _wallet_state(
-    wallet: Wallet,
-    *,
-    tier: Tier,
-    parts: Iterable[tuple[Token, Total]],
-    lost_at: Mapping[tuple[str, Token], datetime],
-    valuation: Valuation,
-) -> WalletState:
-    by_asset: dict[str, list[tuple[Token, Total]]] = defaultdict(list)
-    for token, part in parts:
-        by_asset[valuation.inventory.asset_of[token]].append((token, part))
-    chain = valuation.chains[wallet.chain]
-    sure, doubtful, last = {}, {}, {}
-    unread = 0
-    for asset, tokens in by_asset.items():
-        holding = valuation.holding(asset, tokens)
-        if holding.amount.value is not None:
-            sure[asset] = holding
-            continue
-        doubtful[asset] = holding
-        unread += sum(part.pairs if chain.reason else part.unread for _, part in tokens)
-        known = _last_known(wallet, tokens=tokens, lost_at=lost_at, tip=chain.tip)
-        if known is not None:
-            last[asset] = known
-    return WalletState(wallet, tier, sure, doubtful, last, unread)
-
-
-def _last_known(
-    wallet: Wallet,
-    *,
-    tokens: Iterable[tuple[Token, Total]],
-    lost_at: Mapping[tuple[str, Token], datetime],
-    tip: Tip | None,
-) -> LastKnown | None:
-    """The sum of the newest readings and the block time of the oldest of them; None when a part was never read."""
-    read = [(token, part) for token, part in tokens]
-    if tip is None or any(part.never for _, part in read):
-        return None
-    coins = NOTHING
-    for token, part in read:
-        coins = coins + Interval.exactly(amount(part.known + part.lost, decimals=token.decimals))
-    return LastKnown(coins.low, min(lost_at.get((wallet.name, token), tip.time) for token, _ in read))
+    def _lay_out(self, groups: Mapping[Group, Total], *, valuation: Valuation) -> None:
+        """The groups of each asset; anew when the configuration or a tier has changed."""
+        order = list(groups)
+        if valuation.inventory is self._inventory and (valuation.growth, order) == (self._growth, self._order):
+            return
+        by_asset: dict[str, list[Group]] = defaultdict(list)
+        for group in groups:
+            by_asset[valuation.inventory.asset_of[group[0]]].append(group)
+        self._inventory, self._growth, self._order, self._known = valuation.inventory, valuation.growth, order, {}
+        self._groups = {asset: tuple(of_asset) for asset, of_asset in by_asset.items()}
 
 
 def expose(groups: Mapping[Group, Total], *, valuation: Valuation, custody: Iterable[Custody] = ()) -> Exposure:
-    """Holdings by asset, tier and owner; what customers have in the hot tier; and its share of all they have.
+    """A single exposure, as `Exposures.of`."""
+    return Exposures().of(groups, valuation=valuation, custody=custody)
 
-    What custodians attest is the customers', in the tier that its configuration names.
-    """
-    holdings = _holdings(groups, valuation=valuation)
+
+def _of_asset(
+    asset: str, parts: Sequence[tuple[Group, Total]], *, custody: Sequence[Custody], valuation: Valuation
+) -> AssetExposure:
+    tokens: dict[tuple[str, Tier, Owner], list[tuple[Token, Total]]] = defaultdict(list)
+    for (token, tier, owner), part in parts:
+        tokens[(asset, tier, owner)].append((token, part))
+    holdings = {key: valuation.holding(asset, found) for key, found in tokens.items()}
     for one in custody:
-        key = (one.asset, one.tier, Owner.CUSTOMER)
+        key = (asset, one.tier, Owner.CUSTOMER)
         entrusted = valuation.entrusted(one)
         holdings[key] = _merged(holdings[key], entrusted) if key in holdings else entrusted
-    customers = {(asset, tier): held for (asset, tier, owner), held in holdings.items() if owner is Owner.CUSTOMER}
-    hot_value = total(held.value for (_, tier), held in customers.items() if tier is Tier.HOT)
-    rest_value = total(held.value for (_, tier), held in customers.items() if tier is not Tier.HOT)
-    shares = {ALL: hot_value.share_with(rest_value)}
-    causes = {ALL: _causes(customers, valuation=valuation, priced=True)}
-    for asset in sorted({asset for asset, _ in customers}):
-        of_asset = {key: held for key, held in customers.items() if key[0] == asset}
-        hot = total(held.amount for (_, tier), held in of_asset.items() if tier is Tier.HOT)
-        rest = total(held.amount for (_, tier), held in of_asset.items() if tier is not Tier.HOT)
-        shares[asset] = hot.share_with(rest)
-        causes[asset] = _causes(of_asset, valuation=valuation, priced=False)
-    return Exposure(holdings, hot_value, shares, causes)
+    customers = {tier: held for (_, tier, owner), held in holdings.items() if owner is Owner.CUSTOMER}
+    hot = [held for tier, held in customers.items() if tier is Tier.HOT]
+    rest = [held for tier, held in customers.items() if tier is not Tier.HOT]
+    share = total(held.amount for held in hot).share_with(total(held.amount for held in rest)) if customers else None
+    unpriced = valuation.price(asset).value is None and any(held.value.value is None for held in customers.values())
+    return AssetExposure(
+        holdings=holdings,
+        hot=total(held.value for held in hot),
+        rest=total(held.value for held in rest),
+        share=share,
+        causes=tuple(sorted({cause for held in customers.values() for cause in held.causes})),
+        unpriced=(valuation.unpriced.get(asset, f"price:{asset}"),) if unpriced else (),
+    )
 
 
-def _holdings(groups: Mapping[Group, Total], *, valuation: Valuation) -> dict[tuple[str, Tier, Owner], Holding]:
-    parts: dict[tuple[str, Tier, Owner], list[tuple[Token, Total]]] = defaultdict(list)
-    for (token, tier, owner), part in groups.items():
-        parts[(valuation.inventory.asset_of[token], tier, owner)].append((token, part))
-    return {group: valuation.holding(group[0], tokens) for group, tokens in parts.items()}
+def _summed(assets: Mapping[str, AssetExposure]) -> Exposure:
+    hot = total(one.hot for one in assets.values())
+    rest = total(one.rest for one in assets.values())
+    everything = sorted({cause for one in assets.values() for cause in (*one.causes, *one.unpriced)})
+    customers = {asset: one for asset, one in sorted(assets.items()) if one.share is not None}
+    holdings: dict[tuple[str, Tier, Owner], Holding] = {}
+    for one in assets.values():
+        holdings.update(one.holdings)
+    return Exposure(
+        holdings=holdings,
+        value=hot,
+        hot_share={
+            ALL: hot.share_with(rest),
+            **{asset: one.share for asset, one in customers.items() if one.share is not None},
+        },
+        causes={ALL: tuple(everything), **{asset: one.causes for asset, one in customers.items()}},
+        by_asset=assets,
+    )
 
 
 def _merged(one: Holding, other: Holding) -> Holding:
     causes = tuple(sorted({*one.causes, *other.causes}))
     return Holding(one.amount + other.amount, one.value + other.value, None, causes)
-
-
-def _causes(holdings: Mapping[tuple[str, Tier], Holding], *, valuation: Valuation, priced: bool) -> tuple[str, ...]:
-    """What stands between us and the value of these holdings: what was not read, and prices that are missing."""
-    found: set[str] = set()
-    for (asset, _), held in holdings.items():
-        found.update(held.causes)
-        if priced and held.value.value is None and valuation.price(asset).value is None:
-            found.add(f"price:{asset}")
-    return tuple(sorted(found))

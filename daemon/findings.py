@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from daemon.model import Event, Finding, Judgement, Severity, State, Verdict
+from daemon.policy.remedies import dues
 from daemon.policy.rule import Rule
 
 
@@ -37,6 +38,7 @@ def advance(
         finding = known.pop((verdict.policy, verdict.subject), None)
         after.extend(_step(finding, verdict, rule=rules[verdict.policy], now=now))
     after.extend(_close(finding, now=now, why="no longer judged by the configuration") for finding in known.values())
+    after = [_obliged(finding, rule=rules.get(finding.verdict.policy), now=now) for finding in after]
     was_firing = {finding.id for finding in findings if finding.state is State.FIRING}
     events = [
         (Event.FIRING, finding) for finding in after if finding.state is State.FIRING and finding.id not in was_firing
@@ -110,6 +112,13 @@ def _fire_when_due(finding: Finding, *, rule: Rule, now: datetime) -> Finding:
     if finding.verdict.judgement is Judgement.BREACH and now - finding.since >= rule.hold:
         return replace(finding, state=State.FIRING, fired=now)
     return finding
+
+
+def _obliged(finding: Finding, *, rule: Rule | None, now: datetime) -> Finding:
+    """With what the breach obliges to, counted down; one whose rule is gone keeps what it had."""
+    if rule is None or rule.calendar is None:
+        return finding if rule is None or not finding.due else replace(finding, due=())
+    return replace(finding, due=dues(rule.remedies, calendar=rule.calendar, since=finding.since, now=now))
 
 
 def _close(finding: Finding, *, now: datetime, why: str) -> Finding:

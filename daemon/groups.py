@@ -17,21 +17,25 @@ class Groups:
     def __init__(self) -> None:
         self._inventory: Inventory | None = None
         self._tiers: Mapping[str, Tier] = {}
-        self._parts: dict[WalletKey, Total] = {}
+        self._keys: list[WalletKey] = []
+        self._parts: list[Total] = []
         self._sums: dict[Group, Total] = {}
 
     def of(self, totals: Totals, *, tiers: Mapping[str, Tier], inventory: Inventory) -> dict[Group, Total]:
         """The sum of each group that has a wallet."""
-        if inventory is not self._inventory or tiers != self._tiers:
-            self._inventory, self._tiers = inventory, dict(tiers)
-            self._parts, self._sums = {}, {}
-        for key, part in totals.wallets.items():
-            known = self._parts.get(key)
-            if known is part:
-                continue
-            name, token = key
-            group = (token, tiers[name], inventory.wallets[name].owner)
-            change = part if known is None else part - known
-            self._sums[group] = self._sums.get(group, Total()) + change
-            self._parts[key] = part
+        parts = list(totals.wallets.values())
+        # The keys of a ledger stay as they are and in their order: where nothing changed, nothing is looked up.
+        if inventory is not self._inventory or tiers != self._tiers or list(totals.wallets) != self._keys:
+            self._inventory, self._tiers, self._keys = inventory, dict(tiers), list(totals.wallets)
+            self._parts, self._sums = [Total()] * len(parts), {self._group(key): Total() for key in self._keys}
+        for place, (part, known) in enumerate(zip(parts, self._parts, strict=True)):
+            if part is not known:
+                group = self._group(self._keys[place])
+                self._sums[group] = self._sums[group] + (part - known)
+        self._parts = parts
         return dict(self._sums)
+
+    def _group(self, key: WalletKey) -> Group:
+        assert self._inventory is not None
+        wallet, token = key
+        return token, self._tiers[wallet], self._inventory.wallets[wallet].owner

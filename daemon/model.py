@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -225,16 +225,33 @@ class WalletState:
 
 
 @dataclass(frozen=True, slots=True)
+class AssetExposure:
+    """One asset's part of an exposure. `hot` and `rest` value what customers have in the hot tier and elsewhere.
+
+    `share` is None where no wallet of customers is to hold it; `unpriced` names the price that `hot` and `rest` lack.
+    """
+
+    holdings: Mapping[tuple[str, Tier, Owner], Holding]
+    hot: Interval
+    rest: Interval
+    share: Interval | None
+    causes: tuple[str, ...]
+    unpriced: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Exposure:
     """Sums over wallets and custodians. `holdings` by (asset, tier, owner); `hot_share` by scope: `all` or the asset.
 
-    `causes` says per scope what stands between us and a value: as of holdings, or `price:<asset>`.
+    `causes` says per scope what stands between us and a value: as of holdings, or `price:<asset>`. `by_asset` holds the
+    parts: the same object as before where nothing has changed of an asset.
     """
 
     holdings: Mapping[tuple[str, Tier, Owner], Holding]
     value: Interval
     hot_share: Mapping[str, Interval]
     causes: Mapping[str, tuple[str, ...]]
+    by_asset: Mapping[str, AssetExposure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,11 +302,40 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """A verdict that stands until the next time of its rule's schedule.
+
+    `rule` is the digest of the rule that was judged, `due` the time of its schedule, `judged` when it was judged for
+    that.
+    """
+
+    rule: str
+    due: datetime
+    judged: datetime
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What a breach obliges to, by the end of the day `by`.
+
+    `left` says how many `days` (`calendar` or `business`) come after today until then, below zero once it is past.
+    """
+
+    what: str
+    by: date
+    days: str
+    left: int
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One rule's breach on one subject over its life. Times are UTC.
 
     `since` is when the breach began, `fired` when people were told, `clear_since` when it began to look over,
-    `resolved` when it was. `verdict` is the newest one: of a resolved finding, the one that ended it.
+    `resolved` when it was. `verdict` is the newest one: of a resolved finding, the one that ended it. `due` is what the
+    breach obliges to, the next one first; of a resolved finding, as it stood then.
     """
 
     id: str
@@ -300,6 +346,7 @@ class Finding:
     clear_since: datetime | None = None
     resolved: datetime | None = None
     why_resolved: str = ""
+    due: tuple[Due, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What rules need of the sources outside the chains: one that can never be judged is a mistake in the configuration."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from daemon.document import Keys
 from daemon.feeds.config import FeedsConfig
@@ -38,6 +38,11 @@ def unmet(
     for keys, money in _amounts(rule):
         if rated is not None and money.currency not in (None, currency, *rated):
             yield keys, f"feeds.rates has no source of {money.currency}, so it can't be counted in {currency}"
+
+
+def currencies(rules: Iterable[RuleConfig]) -> set[str]:
+    """The currencies in which rules write amounts."""
+    return {money.currency for rule in rules for _, money in _amounts(rule) if money.currency is not None}
 
 
 def averaging_zones(rules: Collection[RuleConfig]) -> set[str]:

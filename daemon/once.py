@@ -45,7 +45,7 @@ async def look(loaded: Loaded, *, now: Callable[[], datetime]) -> Look:
     feeds = FeedBook(loaded.setup.feeds)
     for source, answer in said:
         feeds.take(source, answer, now=now())
-    pipeline = Pipeline(loaded.setup, ledger, feeds, (), Unrecorded(), (), ())
+    pipeline = Pipeline(loaded.setup, ledger, feeds, (), Unrecorded(), (), (), loaded.averages())
     report = await pipeline.cycle(now())
     return Look(report, {wallet: ledger.readings(wallet).units for wallet in loaded.setup.inventory.wallets})
 

@@ -11,19 +11,23 @@ from typing import Protocol
 
 from daemon.classify import classify
 from daemon.coverage import cover
-from daemon.exposure import Ages, Valuation, WalletStates, chain_state, expose
+from daemon.exposure import Ages, Exposures, Valuation, chain_state
+from daemon.feeds.averages import Averages
 from daemon.feeds.book import FeedBook
 from daemon.feeds.plan import Plan
+from daemon.feeds.values import Feeds
 from daemon.findings import Advance, adopt, advance
 from daemon.groups import Groups
 from daemon.ledger import Ledger
-from daemon.model import ChainState, Finding, Inventory, Notification, Report
+from daemon.model import ChainState, Check, Finding, Inventory, Notification, Report
 from daemon.movements import cold_payments, shortlist
 from daemon.outbox import addressed
-from daemon.policy import judge
+from daemon.policy import judged
 from daemon.policy.drain import windows_of
 from daemon.policy.reserve import reserves
-from daemon.policy.rule import Picture, Rule
+from daemon.policy.rule import Picture, Rule, few
+from daemon.policy.standing import Standing, restored
+from daemon.wallet_states import WalletStates
 from daemon.windows import Windows
 
 
@@ -63,7 +67,10 @@ class Setup:
 
 @dataclass(slots=True)
 class Pipeline:
-    """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events."""
+    """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events.
+
+    `averages` are counted where a rule values by them.
+    """
 
     setup: Setup
     ledger: Ledger
@@ -72,32 +79,45 @@ class Pipeline:
     recorder: Recorder
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
+    averages: Averages | None = None
+    standing: Standing = field(default_factory=dict, init=False)
+    """The verdicts of rules with a schedule that stand until their next time."""
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
     _groups: Groups = field(default_factory=Groups, init=False, repr=False)
+    _exposures: Exposures = field(default_factory=Exposures, init=False, repr=False)
     _states: WalletStates = field(default_factory=WalletStates, init=False, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     async def cycle(self, now: datetime) -> Report:
         """One pass: a judgement, made durable, then handed to every sink, also behind one that breaks its promise."""
         async with self._turn:
-            step, report = self._judge(now)
+            step, report, standing = self._judge(now)
             changed = step.changed(self.findings)
             if changed or step.events:
                 await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
-            self.findings = step.open
+            self.findings, self.standing = step.open, standing
         with ExitStack() as offers:  # calls all of them, then raises what one of them raised
             for sink in reversed(self.sinks):
                 offers.callback(sink.offer, report)
         return report
 
-    async def adopt(self, stored: Sequence[Finding], *, now: datetime) -> None:
-        """Goes on with the findings of an earlier run, between two passes."""
+    async def adopt(self, stored: Sequence[Finding], *, checks: Sequence[Check] = (), now: datetime) -> None:
+        """Goes on with the findings of an earlier run, and with what it judged on schedule, between two passes."""
         async with self._turn:
             step = adopt(self.findings, stored, now=now)
             await self.recorder.record(step.closed, ())
-            self.findings = step.open
+            self.findings, self.standing = step.open, restored(self.standing, checks)
 
-    def _judge(self, now: datetime) -> tuple[Advance, Report]:
+    def _look(self, now: datetime) -> Feeds:
+        """What the sources say, and the averages of what they said, where a rule values by them."""
+        feeds = self.feeds.look(now)
+        if self.averages is None:
+            return feeds
+        self.averages.count(feeds.prices, now=now)
+        averaged = self.averages.trailing(self.setup.inventory.assets, now=now)
+        return replace(feeds, trailing=averaged.prices, untrailed=averaged.missing)
+
+    def _judge(self, now: datetime) -> tuple[Advance, Report, Standing]:
         setup, ledger = self.setup, self.ledger
         totals = ledger.totals()
         chains = {
@@ -105,11 +125,11 @@ class Pipeline:
             for name, book in ledger.books.items()
         }
         tiers = classify(setup.inventory.wallets)
-        feeds = self.feeds.look(now)
-        valuation = Valuation(setup.inventory, feeds.prices, chains, setup.growth)
+        feeds = self._look(now)
+        valuation = Valuation(setup.inventory, feeds.prices, chains, setup.growth, feeds.unpriced)
         wallets = self._states.of(totals, tiers=tiers, valuation=valuation)
         groups = self._groups.of(totals, tiers=tiers, inventory=setup.inventory)
-        exposure = expose(groups, valuation=valuation, custody=feeds.custody)
+        exposure = self._exposures.of(groups, valuation=valuation, custody=feeds.custody)
         coverage = cover(exposure, liabilities=feeds.liabilities, owed=self.feeds.owed)
         disagreements = tuple(concatenated.from_iterable(book.disagreements for book in ledger.books.values()))
         picture = Picture(
@@ -136,7 +156,7 @@ class Pipeline:
             assets=setup.inventory.assets,
             at=now,
         )
-        verdicts = judge(setup.policies, picture)
+        verdicts, standing = judged(setup.policies, picture, standing=self.standing)
         step = advance(self.findings, verdicts, rules=dict(setup.policies), now=now)
         report = Report(
             entity=setup.entity,
@@ -150,13 +170,13 @@ class Pipeline:
             feeds=feeds,
             coverage=replace(coverage, reserve=reserves(setup.policies, picture)),
             disagreements=disagreements,
-            problems=tuple(problems(chains, store=self.recorder.problem)),
+            problems=tuple(problems(chains, feeds=feeds, store=self.recorder.problem)),
             movements=shortlist(ledger.movements, inventory=setup.inventory, tiers=tiers),
         )
-        return step, report
+        return step, report, standing
 
 
-def problems(chains: Mapping[str, ChainState], *, store: str | None) -> Iterator[str]:
+def problems(chains: Mapping[str, ChainState], *, feeds: Feeds, store: str | None) -> Iterator[str]:
     """Why this picture is not a complete and current one; each a line for people."""
     for name, state in chains.items():
         if state.reason is not None:
@@ -164,5 +184,9 @@ def problems(chains: Mapping[str, ChainState], *, store: str | None) -> Iterator
         elif state.unread:
             counts = ", ".join(f"{count} {reason}" for reason, count in state.unread.items())
             yield f"{name}: accounts unread: {counts}{f' ({state.detail})' if state.detail else ''}"
+    for source in feeds.sources:
+        if source.leaves:
+            said = f"{source.reason}: {source.detail}" if source.reason else "says nothing current of them"
+            yield f"{source.label}: {said} (unknown: {few(source.leaves)})"
     if store is not None:
         yield f"store: {store}"

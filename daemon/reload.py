@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 from connectors import CONNECTORS
@@ -13,6 +14,7 @@ from daemon.emit.alertmanager import Endpoint
 from daemon.errors import ConfigError
 from daemon.exposure import Ages
 from daemon.feeds.asking import Asked, asked
+from daemon.feeds.averages import Averages, Key, averages_for, read_days
 from daemon.feeds.opening import Surroundings
 from daemon.feeds.planning import planned
 from daemon.pipeline import Setup
@@ -28,6 +30,15 @@ class Loaded:
     setup: Setup
     asked: tuple[Asked, ...]
     sha256: str
+    daily_prices: Mapping[Key, Decimal] = field(default_factory=dict)
+
+    def averages(self, *, before: Averages | None = None) -> Averages | None:
+        """What its rules need of earlier prices, if anything; goes on with what was counted `before`."""
+        setup = self.setup
+        wanted = averages_for((rule for _, rule in setup.policies), currency=setup.currency, before=before)
+        if wanted is not None:
+            wanted.bring_in(self.daily_prices)
+        return wanted
 
     def around(self, *, now: Callable[[], datetime], timing: Timing = REAL) -> Surroundings:
         """What its sources are opened with."""
@@ -44,7 +55,7 @@ class Loaded:
         )
 
 
-FIXED = ("entity", "store", "alertmanager", "api", "log")
+FIXED = ("entity", "store", "alertmanager", "api", "history", "report", "log")
 """What is taken up once: a change of these takes a restart, and a reload that would need one is refused.
 
 `entity` is a part of what Alertmanager knows an alert by.
@@ -79,7 +90,15 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         began=now,
         telling=frozenset(name for name, (kind, _) in kinds.items() if kind.movements),
     )
-    return Loaded(path, settings, setup, sources, hashlib.sha256(path.read_bytes()).hexdigest())
+    brought = settings.feeds.daily_prices
+    return Loaded(
+        path,
+        settings,
+        setup,
+        sources,
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+        {} if brought is None else read_days(path.parent / brought, assets=settings.assets),
+    )
 
 
 def refuse_what_takes_a_restart(running: Settings, wanted: Settings) -> None:

@@ -30,10 +30,13 @@ from daemon.database import DRIVER_MISSING, DatabaseUrl, importable, lacks_drive
 from daemon.diagnosis import explain, first_of
 from daemon.document import Document, Keys, key_path, read
 from daemon.feeds.config import FeedsConfig
+from daemon.feeds.references import feed_warnings
 from daemon.feeds.sql import SqlSource
+from daemon.history.config import HistoryConfig, ReportConfig
 from daemon.model import Owner, Tier
 from daemon.needs import averaging_zones
 from daemon.policy import RuleConfig, presets
+from daemon.policy.overrides import PresetUse
 from daemon.secret_files import with_secret_files
 from daemon.tokens import ApiToken, load_tokens
 
@@ -199,10 +202,16 @@ class LogConfig(Strict):
 
 
 def _policy_form(value: object) -> str:
-    return "preset" if isinstance(value, str) else "rule"
+    if isinstance(value, str):
+        return "preset"
+    changed = isinstance(value, PresetUse) or (isinstance(value, Mapping) and "preset" in value)
+    return "changed" if changed else "rule"
 
 
-Policy = Annotated[Annotated[str, Tag("preset")] | Annotated[RuleConfig, Tag("rule")], Discriminator(_policy_form)]
+Policy = Annotated[
+    Annotated[str, Tag("preset")] | Annotated[PresetUse, Tag("changed")] | Annotated[RuleConfig, Tag("rule")],
+    Discriminator(_policy_form),
+]
 
 
 class Settings(Strict):
@@ -233,6 +242,8 @@ class Settings(Strict):
         le=1_000_000,
         description="an unread account holds at most its last value × (1 + this)",
     )
+    history: HistoryConfig = Field(HistoryConfig(), description="how finely the past is kept, and for how long")
+    report: ReportConfig = Field(ReportConfig(), description="when a day of the daily report ends")
     log: LogConfig = Field(LogConfig(), description="what is logged, and how")
 
     _document: Document | None = PrivateAttr(None)
@@ -279,14 +290,9 @@ class Settings(Strict):
 
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but makes the daemon see or say less, one line each."""
-        priced = references.asked_of(self.feeds.prices)
         watched = {wallet.chain for wallet in self.wallets.values()}
         return (
-            *(
-                f"assets.{asset}: has no price, so that every sum of values is unknown while customers hold any"
-                for asset in self.assets
-                if priced is not None and asset not in priced
-            ),
+            *feed_warnings(self),
             *(f"chains.{chain}: no wallet is on it, it is not read" for chain in self.chains if chain not in watched),
             *references.uncovered(self),
             *(() if self.alertmanager else ("alertmanager: is not configured, nobody is told of findings",)),
@@ -317,11 +323,14 @@ def load(path: Path, *, env: Mapping[str, str], importable: Callable[[str], bool
 
 
 def _rules(settings: Settings, *, document: Document) -> tuple[tuple[str, RuleConfig], ...]:
-    rules = presets.resolve(settings.policies, folders=presets.folders(document.path), where=document.where)
+    rules = presets.resolve(settings.policies, folders=presets.folders(document.path), document=document)
     for policy, rule in rules:
         named = references.rule_problems(rule, settings=settings, at=())
-        for keys, message in (*named, *references.feed_problems(rule, settings=settings, at=())):
-            raise document.error(("policies",), f"{policy}: {key_path(keys)}: {message}")
+        for keys, message in (*named, *references.unfed(rule, settings=settings, at=())):
+            at = presets.standing_at(settings.policies, policy, key=keys[0])
+            if "rules" in at:
+                raise document.error((*at, *keys), message)
+            raise document.error(at, f"{policy}: {key_path(keys)}: {message}")
     zones = averaging_zones([rule for _, rule in rules])
     if len(zones) > 1:
         raise document.error(("policies",), f"prices are averaged in one time zone; found {', '.join(sorted(zones))}")

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from daemon.coverage import Cover
+from daemon.emit.rendering import due_text
 from daemon.interval import NOTHING, Interval, plain
 from daemon.model import Judgement, Report, Verdict, WalletState
 
@@ -25,6 +26,10 @@ def print_report(report: Report, *, console: Console) -> None:
     if covers := list(_covers(report)):
         console.print(_coverage(covers))
     console.print(_verdicts(report))
+    for finding in report.findings:
+        if finding.due:
+            dues = "; ".join(map(due_text, finding.due))
+            console.print(f"{finding.verdict.policy} {finding.verdict.subject}: {escape(dues)}", soft_wrap=True)
 
 
 def _wallets(report: Report) -> Table:

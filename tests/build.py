@@ -23,7 +23,7 @@ from connectors.base import (
 from connectors.errors import Reason
 from connectors.evm.config import EvmConfig
 from daemon.coverage import cover
-from daemon.exposure import Ages, Valuation, WalletStates, chain_state, expose
+from daemon.exposure import Ages, Valuation, chain_state, expose
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.plan import Plan
 from daemon.feeds.planning import planned
@@ -34,6 +34,7 @@ from daemon.ledger import Book, Ledger
 from daemon.model import Exposure, Inventory, Owner, Tier, Wallet, WalletState
 from daemon.policy.rule import Picture
 from daemon.settings import Settings
+from daemon.wallet_states import WalletStates
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ETH = Token("ethereum", None, 18)

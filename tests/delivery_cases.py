@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from daemon.coverage import Coverage
@@ -22,7 +22,7 @@ from daemon.model import (
     Verdict,
 )
 from daemon.outbox import addressed
-from daemon.store import Outcome, Tally
+from daemon.store import CheckRow, Outcome, PriceDay, Tally
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -172,3 +172,57 @@ class MemoryStore:
         if fault == "before":
             raise StoreError("store memory: told to fail")
         return fault == "after"
+
+
+@dataclass
+class MemoryPriceDays:
+    """`daemon.store.PriceDays` in a dict; while `fails` it does nothing."""
+
+    rows: dict[tuple[str, date, str, str], PriceDay] = field(default_factory=dict)
+    fails: bool = False
+
+    async def keep(self, days: Sequence[PriceDay]) -> None:
+        self._fail()
+        self.rows |= {(day.asset, day.day, day.timezone, day.currency): day for day in days}
+
+    async def between(self, first: date, last: date, *, timezone: str, currency: str) -> tuple[PriceDay, ...]:
+        self._fail()
+        same = (row for row in self.rows.values() if (row.timezone, row.currency) == (timezone, currency))
+        return tuple(sorted((row for row in same if first <= row.day <= last), key=lambda row: (row.day, row.asset)))
+
+    async def drop(self, *, before: date) -> int:
+        self._fail()
+        gone = [key for key, row in self.rows.items() if row.day < before]
+        self.rows = {key: row for key, row in self.rows.items() if key not in gone}
+        return len(gone)
+
+    def _fail(self) -> None:
+        if self.fails:
+            raise StoreError("store memory: told to fail")
+
+
+@dataclass
+class MemoryChecks:
+    """`daemon.store.Checks` in a dict; while `fails` it does nothing."""
+
+    rows: dict[tuple[str, str, datetime], CheckRow] = field(default_factory=dict)
+    fails: bool = False
+
+    async def keep(self, rows: Sequence[CheckRow]) -> None:
+        self._fail()
+        self.rows |= {(row.policy, row.subject, row.due): row for row in rows}
+
+    async def between(self, *, since: datetime, until: datetime) -> tuple[CheckRow, ...]:
+        self._fail()
+        found = [row for row in self.rows.values() if since <= row.due < until]
+        return tuple(sorted(found, key=lambda row: (row.due, row.policy, row.subject)))
+
+    async def drop(self, *, before: datetime) -> int:
+        self._fail()
+        gone = [key for key, row in self.rows.items() if row.due < before]
+        self.rows = {key: row for key, row in self.rows.items() if key not in gone}
+        return len(gone)
+
+    def _fail(self) -> None:
+        if self.fails:
+            raise StoreError("store memory: told to fail")

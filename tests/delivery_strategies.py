@@ -1,11 +1,11 @@
 """Any finding at all, for hypothesis."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from hypothesis import strategies as st
 
 from daemon.interval import Interval
-from daemon.model import Finding, Judgement, Move, Severity, State, Verdict
+from daemon.model import Due, Finding, Judgement, Move, Severity, State, Verdict
 
 TIMES = st.datetimes(
     min_value=datetime(2000, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
@@ -39,6 +39,11 @@ VERDICTS = st.builds(
     ),
     evidence=st.dictionaries(TEXTS, JSON_VALUES, max_size=3),
 )
+DUES = (
+    (),
+    (Due("plan\ud800", date(2026, 12, 8), "calendar", -3, overdue=True),),
+    (Due("plan", date.min, "business", 0, overdue=False), Due("", date.max, "calendar", 10**6, overdue=False)),
+)
 FINDINGS = st.builds(
     Finding,
     id=st.text("0123456789abcdef", min_size=16, max_size=16),
@@ -49,4 +54,5 @@ FINDINGS = st.builds(
     clear_since=st.none() | TIMES,
     resolved=st.none() | TIMES,
     why_resolved=TEXTS,
+    due=st.sampled_from(DUES),
 )

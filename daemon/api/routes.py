@@ -27,7 +27,8 @@ class Sources:
     `report` is the latest, None before the first; `last_cycle` is when one was last finished, on the loop's clock;
     `inventory` is the running configuration's; `accounts` gives a wallet's units per account and asset, and may be a
     block ahead of the report, as may `movements`, newest first; `resolved` the findings resolved since a time;
-    `receivers` says what is wrong with each Alertmanager, None when it takes what it is sent.
+    `history` answers a query with points of the past; `receivers` says what is wrong with each Alertmanager, None when
+    it takes what it is sent.
     """
 
     version: str
@@ -41,6 +42,7 @@ class Sources:
     accounts: Callable[[str], Readings | None]
     movements: Callable[[], Iterable[Moved]]
     resolved: Callable[[datetime], Awaitable[Sequence[Finding]]]
+    history: Callable[[Sequence[tuple[str, str]]], Awaitable[Mapping[str, Any]]]
     receivers: Callable[[], Mapping[str, str | None]]
     policies: Callable[[], Sequence[Mapping[str, Any]]]
     config: Callable[[], Mapping[str, Any]]
@@ -149,6 +151,10 @@ class Routes:
         found = wanted.of(self._sources.movements(), inventory=inventory)
         return web.json_response([rendering.transfer(item) for item in found])
 
+    async def history(self, request: web.Request) -> web.Response:
+        """Points of a figure's past, as `metric`, `scope`, `from`, `to` and `step` ask for."""
+        return web.json_response(await self._sources.history(list(request.query.items())))
+
     async def policies(self, _request: web.Request) -> web.Response:
         return web.json_response(list(self._sources.policies()))
 
@@ -182,6 +188,7 @@ class Routes:
             web.get("/api/v1/chains", self.chains),
             web.get("/api/v1/findings", self.findings),
             web.get("/api/v1/movements", self.movements),
+            web.get("/api/v1/history", self.history),
             web.get("/api/v1/policies", self.policies),
             web.get("/api/v1/config", self.config),
             web.post("/-/reload", self.reload),

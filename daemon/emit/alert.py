@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from daemon.emit.rendering import due_text
 from daemon.interval import plain
 from daemon.model import Finding, Move, Severity, Verdict
 
@@ -74,6 +75,7 @@ def _annotations(finding: Finding, origin: Origin) -> dict[str, str]:
         "summary": f"DRILL: {verdict.summary}" if origin.drill else verdict.summary,
         **_measured(verdict),
         "amount_to_move": "; ".join(map(_move, verdict.moves)),
+        "due": "; ".join(map(due_text, finding.due)),
         "causes": ", ".join(verdict.causes),
         "since": _rfc3339(finding.since),
         "why_resolved": finding.why_resolved,

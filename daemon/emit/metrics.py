@@ -106,6 +106,7 @@ class Metrics(Collector):
         yield _report_age(silent)
         if silent <= self._stale_after.total_seconds():
             yield from _reading(report)
+            yield from _sources(report)
             yield from _holdings(report)
             yield from _shares(report)
             yield _coverage(report)
@@ -132,11 +133,20 @@ def _ages(report: Report, *, now: datetime) -> Families:
         if chain.tip is not None and chain.seen is not None:
             tip_age.add_metric([name], (now - chain.tip.time).total_seconds())
             reading_age.add_metric([name], (now - chain.seen).total_seconds())
-    feeds = GaugeMetricFamily("pyrometer_feed_age_seconds", "Age of a feed's values", labels=["feed", "source"])
+    feeds = GaugeMetricFamily("pyrometer_feed_age_seconds", "Age of the values of a source", labels=["feed", "source"])
     for source in report.feeds.sources:
         if source.at is not None:
             feeds.add_metric([source.feed.value, source.name], (now - source.at).total_seconds())
     yield from (tip_age, reading_age, feeds)
+
+
+def _sources(report: Report) -> Families:
+    up = GaugeMetricFamily(
+        "pyrometer_feed_up", "1 while the values of a source are current, else 0", labels=["feed", "source"]
+    )
+    for source in report.feeds.sources:
+        up.add_metric([source.feed.value, source.name], source.reason is None)
+    yield up
 
 
 def _reading(report: Report) -> Families:

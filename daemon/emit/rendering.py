@@ -11,6 +11,7 @@ from daemon.interval import EXACT, Interval, amount, plain
 from daemon.model import (
     ChainState,
     Counterparty,
+    Due,
     Exposure,
     Finding,
     Holding,
@@ -199,8 +200,28 @@ def finding(item: Finding) -> JSON:
         "fired": None if item.fired is None else moment(item.fired),
         "resolved": None if item.resolved is None else moment(item.resolved),
         "why_resolved": item.why_resolved,
+        "due": [_due(one) for one in item.due],
         **verdict(item.verdict),
     }
+
+
+def _due(one: Due) -> JSON:
+    return {
+        "what": one.what,
+        "by": one.by.isoformat(),
+        "days": one.days,
+        "days_left": one.left,
+        "overdue": one.overdue,
+    }
+
+
+def due_text(one: Due) -> str:
+    """`plan due by 2026-12-08, 15 days left`, for people."""
+    business = "business " if one.days == "business" else ""
+    days = f"{abs(one.left)} {business}day{'' if abs(one.left) == 1 else 's'}"
+    if one.overdue:
+        return f"{one.what} was due by {one.by}{f', {days} ago' if one.left else ''}"
+    return f"{one.what} due by {one.by}, {f'{days} left' if one.left else 'today'}"
 
 
 def transfer(item: Transfer, *, parties: int | None = None) -> JSON:

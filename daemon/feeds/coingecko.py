@@ -12,7 +12,7 @@ from connectors.transport import Transport
 from daemon.feeds.http import Headers, exact_json
 from daemon.feeds.quoted import QuoteSource
 from daemon.feeds.rows import moment
-from daemon.feeds.source import Raw, Row, Unstated, bad
+from daemon.feeds.source import FeedError, Raw, Row, Unstated, bad
 
 COINGECKO = "https://api.coingecko.com/api/v3"
 
@@ -58,7 +58,10 @@ class CoinGeckoReader:
         """A coin that is not listed any more is left out of the answer, or has no price in it."""
         if not isinstance(coin, Mapping):
             return Row(asset, None)
-        at = moment(coin.get("last_updated_at"))
+        try:
+            at = moment(coin.get("last_updated_at"))
+        except FeedError as error:
+            return Row(asset, Unstated(error.detail))
         if at is None and coin.get(self._currency) is not None:
             return Row(asset, Unstated("it says not as of when the price is"))
         return Row(asset, coin.get(self._currency), at=at)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -12,8 +11,6 @@ from connectors.config import Strict
 from daemon.feeds.money import MoneyText
 from daemon.feeds.quoted import Currency
 from daemon.feeds.source import Raw, Row, SourceName
-from daemon.feeds.values import Stated
-from daemon.interval import Interval
 
 
 class FixedPrices(Strict):
@@ -25,15 +22,6 @@ class FixedPrices(Strict):
     values: Mapping[str, MoneyText] = Field(
         min_length=1, description="asset to the price of one whole coin; without a currency it is the entity's"
     )
-
-
-def fixed_prices(feeds: Sequence[FixedPrices], *, at: datetime) -> dict[str, Stated]:
-    """The price of each asset that a fixed feed names, as of `at`: a fixed price is always current."""
-    return {
-        asset: Stated(Interval.exactly(money.amount), source=feed.kind, at=at)
-        for feed in feeds
-        for asset, money in feed.values.items()
-    }
 
 
 class FixedReader:

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from daemon.feeds.ageing import NEVER, Ageing
 from daemon.feeds.quotes import FIRST, Quoting
+from daemon.feeds.source import SUM
 from daemon.feeds.values import FeedKind
 from daemon.model import Tier
 
@@ -94,6 +95,24 @@ class Plan:
         """The assets that a source of liabilities is to speak of."""
         named = (plan.assets or self.assets for plan in self.sources if plan.feed is FeedKind.LIABILITIES)
         return frozenset().union(*named)
+
+    @cached_property
+    def causes(self) -> Mapping[SourceKey, tuple[str, ...]]:
+        """What each source is to say, in the words of verdicts; nothing where that stands in the configuration."""
+        return {
+            plan.key: tuple(sorted({plan.cause(name) for name in self.names(plan)})) if plan.fixed is None else ()
+            for plan in self.sources
+        }
+
+    def names(self, source: SourcePlan) -> frozenset[str]:
+        """The names that this source may speak of."""
+        match source.feed:
+            case FeedKind.RATES:
+                return self.currencies
+            case FeedKind.FUND | FeedKind.VOLUME:
+                return frozenset((SUM,))
+            case _:
+                return source.assets or self.assets
 
     @cached_property
     def currencies(self) -> frozenset[str]:

@@ -116,12 +116,23 @@ class Record:
         elif ageing.max_age is not None:
             yield self.began + ageing.max_age
 
-    def state(self, now: datetime, *, leaves: tuple[str, ...]) -> SourceState:
+    def state(self, now: datetime, *, leaves: tuple[str, ...], causes: tuple[str, ...]) -> SourceState:
         """How it stands."""
         reason, detail, since = self._why_not_current(now)
         plan = self.plan
         at = now if plan.fixed is not None else self._at
-        return SourceState(plan.feed, plan.name, at, reason, detail, since, plan.ageing.max_age, self.withheld, leaves)
+        return SourceState(
+            feed=plan.feed,
+            name=plan.name,
+            at=at,
+            reason=reason,
+            detail=detail,
+            since=since,
+            max_age=plan.ageing.max_age,
+            withheld=self.withheld,
+            leaves=leaves,
+            causes=causes,
+        )
 
     def _why_not_current(self, now: datetime) -> tuple[FeedReason | None, str, datetime | None]:
         fault = self._fault

@@ -7,6 +7,8 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -20,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from connectors.transport import Timing
-from daemon.database import DatabaseUrl
+from daemon.database import DatabaseUrl, importable
 from daemon.document import reason
 from daemon.feeds.rows import Columns, table
 from daemon.feeds.source import FeedError, Raw, SourceConfig, bad
@@ -96,6 +98,8 @@ class SqlReader:
             raise self._said(error.orig or error) from None
         except SQLAlchemyError as error:
             raise FeedError(FeedReason.MISCONFIGURED, f"the query gives no rows ({type(error).__name__})") from None
+        except driver_errors() as error:
+            raise self._said(error) from None
         except OSError as error:
             raise FeedError(FeedReason.UNAVAILABLE, f"the database can't be reached: {reason(error)}") from None
         if len(rows) > MOST_ROWS:
@@ -133,11 +137,21 @@ class SqlReader:
         if why is FeedReason.TIMEOUT:
             return self._late()
         words = _words(error) if state.startswith(("22", "42")) or isinstance(error, sqlite3.Error) else ""
-        name = f"{type(error).__name__} {state}".strip()
-        return FeedError(why, f"the database answered {name}{words}")
+        if not state and not isinstance(error, sqlite3.Error):
+            return FeedError(why, f"the connection broke ({type(error).__name__})")
+        return FeedError(why, f"the database answered {type(error).__name__} {state}".rstrip() + words)
 
     def _late(self) -> FeedError:
         return FeedError(FeedReason.TIMEOUT, f"no answer within {self._seconds:g}s")
+
+
+@cache
+def driver_errors() -> tuple[type[Exception], ...]:
+    """What comes of asyncpg while rows are fetched, which SQLAlchemy passes on as it is."""
+    if not importable("asyncpg"):
+        return ()
+    driver = import_module("asyncpg")
+    return driver.PostgresError, driver.InterfaceError
 
 
 def _of_sqlite(error: sqlite3.Error) -> FeedReason:

@@ -38,6 +38,7 @@ def feeds(plan: Plan, records: Sequence[Record], *, began: datetime, now: dateti
     owing = by_feed[FeedKind.LIABILITIES]
     known = Feeds(
         prices=priced.prices,
+        rates=currencies.prices,
         liabilities=_by_trust(owing, now=now),
         custody=tuple(_custody(by_feed[FeedKind.CUSTODIANS], assets=plan.assets, now=now)),
         fund=_sum(plan.fund, by_feed[FeedKind.FUND], began=began, now=now),
@@ -86,6 +87,7 @@ def kept(found: Feeds, *, before: Feeds) -> Feeds:
     return replace(
         found,
         prices=_mapping(found.prices, before.prices),
+        rates=_mapping(found.rates, before.rates),
         liabilities=_mapping(found.liabilities, before.liabilities),
         spreads=_mapping(found.spreads, before.spreads),
         unpriced=before.unpriced if found.unpriced == before.unpriced else found.unpriced,
@@ -234,11 +236,5 @@ def _certain(stated: Stated | None) -> bool:
 
 
 def _state(record: Record, plan: Plan, *, unknown: AbstractSet[str], now: datetime) -> SourceState:
-    everything = {
-        FeedKind.PRICES: plan.assets,
-        FeedKind.RATES: plan.currencies,
-        FeedKind.LIABILITIES: plan.assets,
-        FeedKind.CUSTODIANS: plan.assets,
-    }.get(record.plan.feed, frozenset((SUM,)))
-    missing = {record.plan.cause(name) for name in record.silent_of(everything, now=now)}
-    return record.state(now, leaves=tuple(sorted(missing & unknown)))
+    missing = {record.plan.cause(name) for name in record.silent_of(plan.names(record.plan), now=now)}
+    return record.state(now, leaves=tuple(sorted(missing & unknown)), causes=plan.causes[record.plan.key])

@@ -72,7 +72,8 @@ class SourceState:
     """How one source stands. `at` is as of when its newest values are; `reason` why they are not current, if so.
 
     `since` is when that began; `withheld` as in its newest answer, and what it said that is too far from what it said
-    before. `leaves` are the causes of what nobody knows while this source does not say it.
+    before. `causes` are what verdicts call it that this source is to say and does not; `leaves` those of them that
+    nobody makes up for now.
     """
 
     feed: FeedKind
@@ -84,6 +85,12 @@ class SourceState:
     max_age: timedelta | None
     withheld: Mapping[str, str] = field(default_factory=dict)
     leaves: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return f"{self.feed.value}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +108,18 @@ class Spread:
     """How far apart the current quotes of an asset are: each source's, in the entity's currency.
 
     `withheld` says by source what was not taken; `silent` are the sources that are to speak of it, and have nothing
-    current.
+    current. `width` is (highest − lowest) / lowest; 0 for one quote, and for none.
     """
 
     quotes: Mapping[str, Decimal]
     withheld: Mapping[str, str] = field(default_factory=dict)
     silent: tuple[str, ...] = ()
+    width: Decimal = field(init=False)
 
-    @property
-    def width(self) -> Decimal:
-        """(highest − lowest) / lowest; 0 for one quote, and for none."""
-        if len(self.quotes) < 2:
-            return ZERO
-        lowest, highest = min(self.quotes.values()), max(self.quotes.values())
-        return EXACT.divide(EXACT.subtract(highest, lowest), lowest)
+    def __post_init__(self) -> None:
+        lowest = min(self.quotes.values(), default=ZERO)
+        apart = EXACT.subtract(max(self.quotes.values(), default=ZERO), lowest)
+        object.__setattr__(self, "width", EXACT.divide(apart, lowest) if apart else ZERO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,8 @@ class Feeds:
     """Everything that the sources say at one moment. What is absent is not known.
 
     `prices` in the entity's currency; `rates` what one unit of another currency is worth in it; `trailing` the average
-    prices of a regulatory valuation; `liabilities` in whole coins; `fund` and `volume` in the entity's currency,
+    prices of a regulatory valuation, `untrailed` how many days of its year have none, by asset; `liabilities` in whole
+    coins; `fund` and `volume` in the entity's currency,
     `insurance` the cover that is in force; None where none is configured. `spreads` by asset, and `rate:<currency>`.
     `unpriced` names, of assets that have a quote and no price, what is missing beside the quote: `rate:<currency>`.
     """
@@ -130,6 +136,7 @@ class Feeds:
     prices: Mapping[str, Stated] = field(default_factory=dict)
     rates: Mapping[str, Stated] = field(default_factory=dict)
     trailing: Mapping[str, Stated] = field(default_factory=dict)
+    untrailed: Mapping[str, int] = field(default_factory=dict)
     liabilities: Mapping[str, Stated] = field(default_factory=dict)
     custody: tuple[Custody, ...] = ()
     fund: Stated | None = None

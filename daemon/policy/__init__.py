@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from daemon.model import Judgement, Verdict
+from daemon.model import Check, Judgement, Verdict
 from daemon.policy import (
     backing,
     blind,
@@ -14,8 +14,10 @@ from daemon.policy import (
     disagreement,
     drain,
     drift,
+    feed_stale,
     guarantee,
     hot_share,
+    price_deviation,
     reserve,
     wallet_band,
 )
@@ -25,10 +27,13 @@ from daemon.policy.cold_moved import ColdMoved
 from daemon.policy.disagreement import DisagreementRule
 from daemon.policy.drain import Drain
 from daemon.policy.drift import DriftRule
+from daemon.policy.feed_stale import FeedStale
 from daemon.policy.guarantee import Guarantee
 from daemon.policy.hot_share import HotShare
+from daemon.policy.price_deviation import PriceDeviation
 from daemon.policy.reserve import ReserveRule
 from daemon.policy.rule import Picture, Rule
+from daemon.policy.standing import Standing, settle
 from daemon.policy.wallet_band import WalletBand
 
 RuleConfig = Annotated[
@@ -41,7 +46,9 @@ RuleConfig = Annotated[
     | ColdMoved
     | Blind
     | DisagreementRule
-    | DriftRule,
+    | DriftRule
+    | FeedStale
+    | PriceDeviation,
     Field(discriminator="kind"),
 ]
 
@@ -55,18 +62,33 @@ JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
     ColdMoved: cold_moved.judge,
     DisagreementRule: disagreement.judge,
     DriftRule: drift.judge,
+    FeedStale: feed_stale.judge,
+    PriceDeviation: price_deviation.judge,
     Blind: blind.judge,
 }
 """Kind of rule → its judge, a pure function (rule, picture, policy=id) → verdicts."""
 
 
 def judge(policies: Sequence[tuple[str, Rule]], picture: Picture) -> tuple[Verdict, ...]:
-    """All verdicts on one picture. `blind` comes last, because it judges what the others could not."""
+    """All verdicts on one picture, whatever stands from an earlier one."""
+    verdicts, _ = judged(policies, picture, standing={})
+    return verdicts
+
+
+def judged(
+    policies: Sequence[tuple[str, Rule]], picture: Picture, *, standing: Standing
+) -> tuple[tuple[Verdict, ...], Standing]:
+    """The verdicts that hold, and what stands from now on. `blind` comes last: it judges what the others could not."""
     verdicts: list[Verdict] = []
+    stands: dict[tuple[str, str], Check] = {}
     for policy, rule in sorted(policies, key=lambda item: isinstance(item[1], Blind)):
         arguments: dict[str, Any] = {"policy": policy}
-        verdicts.extend(JUDGES[type(rule)](rule, replace(picture, earlier=tuple(verdicts)), **arguments))
-    return tuple(verdicts)
+        fresh = JUDGES[type(rule)](rule, replace(picture, earlier=tuple(verdicts)), **arguments)
+        for verdict, check in settle(rule, fresh, standing=standing, now=picture.at):
+            verdicts.append(verdict)
+            if check is not None:
+                stands[verdict.policy, verdict.subject] = check
+    return tuple(verdicts), stands
 
 
 def worst(verdicts: Sequence[Verdict]) -> Judgement:

@@ -36,13 +36,12 @@ def judge(rule: Backing, picture: Picture, *, policy: str) -> Iterator[Verdict]:
 
 
 def _verdict(rule: Backing, picture: Picture, *, policy: str, scope: str, assets: tuple[str, ...]) -> Verdict:
-    if scope == ALL:
-        cover = _in_value(picture, assets)
-    else:
+    cover = _in_value(picture, assets) if scope == ALL else picture.coverage.backing.get(scope)
+    if cover is None:
         cover = backing(picture.exposure, scope, liabilities=picture.feeds.liabilities)
-    found = reaches(cover, limit=rule.limit)
+    found, ratio = reaches(cover, limit=rule.limit), cover.ratio
     what = "assets" if scope == ALL else scope
-    told = relation(found, cover.ratio, limit=rule.limit)
+    told = relation(found, ratio, limit=rule.limit)
     return Verdict(
         policy=policy,
         subject=scope,
@@ -51,7 +50,7 @@ def _verdict(rule: Backing, picture: Picture, *, policy: str, scope: str, assets
         judgement=found,
         summary=f"Customers' {what} that are kept, over what customers are owed: {told}",
         cleared=reaches(cover, limit=rule.clear_limit) is Judgement.OK,
-        measured=cover.ratio,
+        measured=ratio,
         limit=rule.limit,
         causes=cover.causes,
         moves=tuple(_moves(rule, picture, scope=scope, assets=assets, cover=cover))

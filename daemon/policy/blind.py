@@ -2,23 +2,28 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
 from pydantic import Field
 
 from connectors.config import Duration
 from connectors.errors import Reason
-from daemon.model import Judgement, Verdict
+from daemon.feeds.values import FeedReason, SourceState
+from daemon.model import Judgement, Severity, Verdict
 from daemon.policy.rule import Picture, Rule, judgement
 
 ALERT = "PyrometerBlind"
 
 
 class Blind(Rule):
-    """Breach, per cause (a chain, a price), while another verdict is unknown because of it; `hold` is the grace.
+    """Breach, per cause (a chain, or what a source is to say), while another verdict is unknown because of it.
 
-    A chain whose first answer is still awaited is unknown itself: every start would be a breach otherwise.
+    `hold` is the grace.
+
+    What is awaited for the first time is unknown itself: every start would be a breach otherwise.
     """
 
     kind: Literal["blind"]
@@ -26,38 +31,99 @@ class Blind(Rule):
 
 
 def judge(rule: Blind, picture: Picture, *, policy: str) -> Iterator[Verdict]:
-    """One verdict per chain and per missing price: one page for a dead node, however many verdicts hang on it."""
+    """One verdict per chain, and per thing that a source is to say: one page for a dead node."""
     blinded: dict[str, list[str]] = defaultdict(list)
     for verdict in picture.earlier:
         for cause in verdict.causes if verdict.judgement is Judgement.UNKNOWN else ():
             blinded[cause].append(f"{verdict.policy} on {verdict.subject}")
-    for cause in sorted({f"chain:{name}" for name in picture.chains} | blinded.keys()):
-        yield _verdict(rule, picture, policy=policy, cause=cause, blinded=blinded.get(cause, []))
+    silent: dict[str, list[SourceState]] = defaultdict(list)
+    for source in picture.feeds.sources:
+        for cause in source.leaves:
+            silent[cause].append(source)
+    for cause in sorted({*_standing(picture), *blinded}):
+        found = _fine(cause, policy, severity=rule.severity)
+        yield _blind(found, picture, blinded=blinded[cause], silent=silent[cause]) if cause in blinded else found
 
 
-def _verdict(rule: Blind, picture: Picture, *, policy: str, cause: str, blinded: list[str]) -> Verdict:
-    what, _, name = cause.partition(":")
-    awaited = what == "chain" and picture.chains[name].reason is Reason.STARTING
-    called = f"{what} {name}".rstrip()  # of the volume there is only one
-    summary = f"{called} can be judged"
-    evidence: dict[str, object] = {}
-    if blinded:
-        summary = f"Unknown because of {called}: {', '.join(blinded)}"
-        evidence["blinded"] = blinded
-        if what == "chain":
-            state = picture.chains[name]
-            evidence["reason"] = state.reason.value if state.reason else "accounts unread"
-            evidence["detail"] = state.detail
-            evidence["unread"] = {reason.value: count for reason, count in state.unread.items()}
-            evidence["blocks"] = picture.blocks([name])
-            summary += f" ({state.detail or ', '.join(reason.value for reason in state.unread)})"
+@lru_cache(maxsize=8192)  # there are thousands of them where prices and liabilities are asked for, all the same
+def _fine(cause: str, policy: str, *, severity: Severity) -> Verdict:
     return Verdict(
         policy=policy,
         subject=cause,
         alert=ALERT,
-        severity=rule.severity,
-        judgement=judgement(breach=bool(blinded) and not awaited, ok=not blinded),
-        summary=summary,
-        cleared=not blinded,
-        evidence=evidence,
+        severity=severity,
+        judgement=Judgement.OK,
+        summary=f"{_named(cause)} can be judged",
+        cleared=True,
     )
+
+
+def _standing(picture: Picture) -> Iterator[str]:
+    """What is always judged, so that a finding ends when its cause is known again."""
+    feeds = picture.feeds
+    yield from (f"chain:{name}" for name in picture.chains)
+    yield from (f"trailing:{asset}" for asset in (*feeds.trailing, *feeds.untrailed))
+    for source in feeds.sources:
+        yield from source.causes
+
+
+def _named(cause: str) -> str:
+    """`chain ethereum`, `reserve fund`, `volume`."""
+    return cause.replace(":", " ", 1)
+
+
+def _blind(fine: Verdict, picture: Picture, *, blinded: list[str], silent: list[SourceState]) -> Verdict:
+    what, _, name = fine.subject.partition(":")
+    if what == "chain":
+        awaited = picture.chains[name].reason is Reason.STARTING
+        detail, evidence = _of_chain(picture, name)
+    elif what == "trailing":
+        awaited = False
+        detail, evidence = _of_averages(picture, name)
+    else:
+        awaited = bool(silent) and all(source.reason is FeedReason.STARTING for source in silent)
+        detail, evidence = _of_sources(silent)
+    return replace(
+        fine,
+        judgement=judgement(breach=not awaited, ok=False),
+        summary=f"Unknown because of {_named(fine.subject)}: {', '.join(blinded)}{f' ({detail})' if detail else ''}",
+        cleared=False,
+        evidence={"blinded": blinded, **evidence},
+    )
+
+
+def _of_chain(picture: Picture, name: str) -> tuple[str, dict[str, Any]]:
+    state = picture.chains[name]
+    return state.detail or ", ".join(reason.value for reason in state.unread), {
+        "reason": state.reason.value if state.reason else "accounts unread",
+        "detail": state.detail,
+        "unread": {reason.value: count for reason, count in state.unread.items()},
+        "blocks": picture.blocks([name]),
+    }
+
+
+def _of_averages(picture: Picture, asset: str) -> tuple[str, dict[str, Any]]:
+    missing = picture.feeds.untrailed.get(asset)
+    return f"{missing} days of the year have no average price" if missing else "", {"missing_days": missing}
+
+
+def _of_sources(silent: list[SourceState]) -> tuple[str, dict[str, Any]]:
+    """What the sources have to say for themselves that are to tell it; without any, nobody was asked."""
+    if not silent:
+        return "", {}
+    said = "; ".join(f"{source.label}: {_excuse(source)}" for source in silent)
+    return said, {
+        "sources": [
+            {
+                "source": source.label,
+                "reason": None if source.reason is None else source.reason.value,
+                "detail": source.detail,
+                "withheld": dict(source.withheld),
+            }
+            for source in silent
+        ]
+    }
+
+
+def _excuse(source: SourceState) -> str:
+    return source.detail if source.reason else "says nothing current of it"

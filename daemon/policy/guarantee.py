@@ -27,9 +27,9 @@ class Guarantee(CoverRule):
 def judge(rule: Guarantee, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     """One verdict per asset: a kind stands behind itself only. Payment Services Act 63-11-2 (Japan)."""
     for asset in rule.assets or sorted({asset for asset, _, _ in picture.exposure.holdings}):
-        cover = guarantee(picture.exposure, asset, tiers=rule.tiers)
-        found = reaches(cover, limit=rule.limit)
-        told = relation(found, cover.ratio, limit=rule.limit)
+        cover = _cover(rule, picture, asset=asset)
+        found, ratio = reaches(cover, limit=rule.limit), cover.ratio
+        told = relation(found, ratio, limit=rule.limit)
         yield Verdict(
             policy=policy,
             subject=asset,
@@ -38,12 +38,17 @@ def judge(rule: Guarantee, picture: Picture, *, policy: str) -> Iterator[Verdict
             judgement=found,
             summary=f"Own {asset} set aside, over the {asset} of customers that are hot: {told}",
             cleared=reaches(cover, limit=rule.clear_limit) is Judgement.OK,
-            measured=cover.ratio,
+            measured=ratio,
             limit=rule.limit,
             causes=cover.causes,
             moves=tuple(_moves(rule, picture, asset=asset, cover=cover)) if found is Judgement.BREACH else (),
             evidence={"blocks": blocks(picture, [asset])},
         )
+
+
+def _cover(rule: Guarantee, picture: Picture, *, asset: str) -> Cover:
+    known = picture.coverage.guarantee.get(asset) if rule.tiers == (Tier.HOT,) else None
+    return known or guarantee(picture.exposure, asset, tiers=rule.tiers)
 
 
 def _moves(rule: Guarantee, picture: Picture, *, asset: str, cover: Cover) -> Iterator[Move]:

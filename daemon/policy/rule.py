@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from connectors.base import Disagreement, Token
 from connectors.config import Duration, Strict
@@ -14,6 +14,9 @@ from daemon.coverage import Coverage
 from daemon.feeds.values import Feeds
 from daemon.interval import EXACT, Interval, plain
 from daemon.model import ChainState, Exposure, Judgement, Severity, SweepState, Transfer, Verdict, WalletState
+from daemon.policy.calendars import Calendar
+from daemon.policy.remedies import Remedy
+from daemon.policy.schedule import Schedule
 from daemon.windows import Highest, Window
 
 
@@ -28,6 +31,15 @@ class Rule(Strict):
     clear_after: Duration = Field(
         timedelta(minutes=1), description="how long it must be back, past the hysteresis, before it is resolved"
     )
+    schedule: Schedule | None = Field(None, description="judged once a day and not always: its verdict then stands")
+    remedies: tuple[Remedy, ...] = Field((), description="what a breach obliges to, and within how many days")
+    calendar: Calendar | None = Field(None, description="whose days `remedies` count")
+
+    @model_validator(mode="after")
+    def _countable(self) -> Self:
+        if self.remedies and self.calendar is None:
+            raise ValueError("remedies need a calendar: {country, timezone}, whose days they count")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,12 @@ def judgement(*, breach: bool, ok: bool) -> Judgement:
 def coins(measured: Interval) -> str:
     """`12.5`, `between 4.9 and 7` or `at least 3`: for people, rounded, so never compared."""
     return _spoken(measured, lambda value: plain(value, places=6))
+
+
+def few(names: Sequence[str], *, most: int = 3) -> str:
+    """`a, b, c and 5 more`: for people."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def percent(measured: Interval, *, beside: Decimal | None = None) -> str:

@@ -12,11 +12,13 @@ from connectors.base import Address
 from connectors.errors import BadAddress
 from daemon.diagnosis import EXPECTED, nearest
 from daemon.document import Keys, shown
+from daemon.missing import Problem
 from daemon.policy import RuleConfig
 from daemon.policy.backing import Backing
 from daemon.policy.hot_share import HotShare
 from daemon.policy.reserve import ReserveRule
-from daemon.references import Problem, rule_problems
+from daemon.policy.rule import Rule
+from daemon.references import rule_problems
 from daemon.replay.cast import CONFIGS, Account, Cast, connector_config, copies, wallets_like
 from daemon.replay.scenario import INVENTED, Flow, Group, Scenario
 from daemon.replay.script import Purses
@@ -212,7 +214,7 @@ def unless(works: Callable[[], object], *, keys: Keys) -> Iterator[Problem]:
 
 def _policies(scenario: Scenario) -> Iterator[Problem]:
     for place, policy in enumerate(scenario.policies):
-        if not isinstance(policy, str):
+        if isinstance(policy, Rule):
             yield from rule_problems(policy, settings=_Named(scenario), at=("policies", place))
             yield from _unfed(policy, scenario, at=("policies", place))
 

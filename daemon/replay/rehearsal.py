@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from daemon.diagnosis import nearest
 from daemon.document import Keys, shown
-from daemon.references import Problem
+from daemon.missing import Problem
 from daemon.replay.cast import Cast
 from daemon.replay.lineup import LINEUP, cannot_pay, nothing, unless
 from daemon.replay.played import Overspent

@@ -360,7 +360,7 @@ def load(path: Path) -> Scenario:
     from daemon.replay.rehearsal import problems  # it plays what is defined here
 
     scenario, document = read_scenario(path)
-    presets.resolve(scenario.policies, folders=presets.folders(path), where=document.where)
+    presets.resolve(scenario.policies, folders=presets.folders(path), document=document)
     found = problems(scenario)
     if found:
         raise first_of(found, document=document)

@@ -1,8 +1,9 @@
-"""The port to what must outlive a crash: findings, and the notifications that people are still owed."""
+"""The ports to what must outlive a crash: findings, notifications that people are still owed, and the history."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Protocol
 
 from daemon.model import Finding, Notification
@@ -66,3 +67,149 @@ class Store(Protocol):
     async def drop_sink(self, sink: str) -> int:
         """Forgets all notifications of a sink that is not configured any more; gives how many rows went."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRow:
+    """One snapshot of the totals; it covers `grain` from `at` on, and `body` is its text."""
+
+    at: datetime
+    grain: timedelta
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingRow:
+    """The raw readings of the end of a day, taken at `at`; `body` is their text."""
+
+    day: date
+    at: datetime
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """The report of a day; `sha256` is that of `body`, `previous` that of the day before, None before the first."""
+
+    day: date
+    sha256: str
+    previous: str | None
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notification and what became of it: `settled` None while it waits, `refusal` when it never will be taken."""
+
+    at: datetime
+    finding: str
+    event: str
+    sink: str
+    settled: datetime | None
+    refusal: str | None
+
+
+class Archive(Protocol):
+    """Snapshots, closings and reports. Every method raises StoreError, as those of Store do."""
+
+    async def keep_snapshots(self, rows: Sequence[SnapshotRow]) -> None:
+        """Stores them in one transaction; one of the same grain and time takes the place of the earlier one."""
+        ...
+
+    async def snapshots(self, *, grain: timedelta, since: datetime, until: datetime) -> tuple[SnapshotRow, ...]:
+        """Those of that grain from `since` to before `until`, in order."""
+        ...
+
+    async def oldest_snapshot(self, *, grain: timedelta | None = None) -> datetime | None:
+        """When the oldest of that grain begins, or of any."""
+        ...
+
+    async def newest_snapshot(self, *, grain: timedelta) -> datetime | None: ...
+
+    async def drop_snapshots(self, *, grain: timedelta, before: datetime) -> int:
+        """Forgets those of that grain that begin before that time; gives how many went."""
+        ...
+
+    async def keep_closing(self, row: ClosingRow) -> None:
+        """Stores it; the first of a day stays."""
+        ...
+
+    async def closing(self, day: date) -> ClosingRow | None: ...
+
+    async def closing_days(self) -> tuple[date, ...]:
+        """The days that have a closing, in order."""
+        ...
+
+    async def keep_report(self, row: ReportRow) -> None:
+        """Stores it; the first of a day stays."""
+        ...
+
+    async def report(self, day: date) -> ReportRow | None: ...
+
+    async def findings(self, *, since: datetime, until: datetime) -> tuple[Finding, ...]:
+        """Those that were open at any moment from `since` to before `until`, the oldest first."""
+        ...
+
+    async def notices(self, *, since: datetime, until: datetime) -> tuple[Notice, ...]:
+        """The notifications of that time, in the order recorded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PriceDay:
+    """The prices of an asset on one day of a time zone: their sum in `currency` and how many they were."""
+
+    asset: str
+    day: date
+    timezone: str
+    currency: str
+    sum: Decimal
+    count: int
+
+
+class PriceDays(Protocol):
+    """Daily prices for trailing valuations. Every method raises StoreError."""
+
+    async def keep(self, days: Sequence[PriceDay]) -> None:
+        """Stores them; they take the place of earlier ones of the same asset, day, time zone and currency."""
+        ...
+
+    async def between(self, first: date, last: date, *, timezone: str, currency: str) -> tuple[PriceDay, ...]:
+        """From the first day to the last, both included, by day and asset."""
+        ...
+
+    async def drop(self, *, before: date) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """What came of a check that was due at a moment; `body` is its text."""
+
+    policy: str
+    subject: str
+    due: datetime
+    body: str
+
+
+class Checks(Protocol):
+    """The checks that are bound to a schedule. Every method raises StoreError."""
+
+    async def keep(self, rows: Sequence[CheckRow]) -> None:
+        """Stores them; they take the place of earlier ones of the same rule, subject and moment."""
+        ...
+
+    async def between(self, *, since: datetime, until: datetime) -> tuple[CheckRow, ...]:
+        """Those due from `since` to before `until`, in order."""
+        ...
+
+    async def drop(self, *, before: datetime) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Every part of what a daemon stores; without an archive it keeps no history."""
+
+    findings: Store
+    checks: Checks
+    price_days: PriceDays
+    archive: Archive | None = None

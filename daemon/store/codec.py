@@ -1,13 +1,13 @@
-"""Findings as JSON text and back, exactly: decimals digit by digit, times to the microsecond in UTC."""
+"""Findings and checks as JSON text and back, exactly: decimals digit by digit, times to the microsecond in UTC."""
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 from daemon.interval import Interval
-from daemon.model import Finding, Judgement, Move, Severity, State, Verdict
+from daemon.model import Check, Due, Finding, Judgement, Move, Severity, State, Verdict
 
 
 def encode(finding: Finding) -> str:
@@ -24,6 +24,27 @@ def decode(text: str) -> Finding:
         raise ValueError(f"no finding: {type(error).__name__} {error}") from error
 
 
+def encode_check(check: Check) -> str:
+    """ASCII JSON, as of a finding."""
+    raw = {
+        "rule": check.rule,
+        "due": _moment(check.due),
+        "judged": _moment(check.judged),
+        "verdict": _verdict(check.verdict),
+    }
+    return json.dumps(raw, separators=(",", ":"), default=str)
+
+
+def decode_check(text: str) -> Check:
+    """The check that `encode_check` was given; ValueError when the text is nothing of the kind."""
+    try:
+        raw = json.loads(text)
+        moments = datetime.fromisoformat(raw["due"]), datetime.fromisoformat(raw["judged"])
+        return Check(raw["rule"], *moments, _to_verdict(raw["verdict"]))
+    except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
+        raise ValueError(f"no check: {type(error).__name__} {error}") from error
+
+
 def _finding(finding: Finding) -> dict[str, object]:
     return {
         "id": finding.id,
@@ -34,6 +55,7 @@ def _finding(finding: Finding) -> dict[str, object]:
         "clear_since": _moment(finding.clear_since),
         "resolved": _moment(finding.resolved),
         "why_resolved": finding.why_resolved,
+        "due": [_due(due) for due in finding.due],
     }
 
 
@@ -47,6 +69,7 @@ def _to_finding(raw: Mapping[str, Any]) -> Finding:
         clear_since=_to_moment(raw["clear_since"]),
         resolved=_to_moment(raw["resolved"]),
         why_resolved=raw["why_resolved"],
+        due=tuple(_to_due(due) for due in raw.get("due", ())),  # findings of older versions have none
     )
 
 
@@ -108,6 +131,14 @@ def _move(move: Move) -> dict[str, str]:
 def _to_move(raw: Mapping[str, str]) -> Move:
     # Findings that an earlier version stored say nothing of a counterpart.
     return Move(raw["wallet"], raw["asset"], Decimal(raw["amount"]), raw["direction"], raw.get("counterpart", ""))
+
+
+def _due(due: Due) -> dict[str, object]:
+    return {"what": due.what, "by": due.by.isoformat(), "days": due.days, "left": due.left, "overdue": due.overdue}
+
+
+def _to_due(raw: Mapping[str, Any]) -> Due:
+    return Due(raw["what"], date.fromisoformat(raw["by"]), raw["days"], raw["left"], raw["overdue"])
 
 
 def _decimal(value: Decimal | None) -> str | None:

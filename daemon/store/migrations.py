@@ -1,17 +1,22 @@
 """The way from any older schema to the one that this version knows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, insert, inspect, select, update
+from sqlalchemy import Connection, Table, insert, inspect, select, update
 
 from daemon.errors import StoreError
-from daemon.store.tables import METADATA, SCHEMA
+from daemon.store.tables import METADATA, SCHEMA, STEP_1, STEP_2
 
 Step = Callable[[Connection], None]
 
-# Step n leads from schema n - 1 to n. A step that was released never changes: when tables.py does, the first step
-# gets the tables as they were and a new step follows.
-STEPS: tuple[Step, ...] = (METADATA.create_all,)
+
+def _creates(tables: Sequence[Table]) -> Step:
+    return lambda connection: METADATA.create_all(connection, tables=tables)
+
+
+# Step n leads from schema n - 1 to n. A step that was released never changes: when a table of it does, the step gets
+# the table as it was and a new step follows.
+STEPS: tuple[Step, ...] = (_creates(STEP_1), _creates(STEP_2))
 
 
 def version(connection: Connection) -> int:

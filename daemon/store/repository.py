@@ -16,8 +16,11 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from daemon.errors import ConfigError, StoreError
 from daemon.model import Event, Finding, Notification, State
-from daemon.store import Outcome, Tally, migrations
+from daemon.store import Outcome, Stores, Tally, migrations
+from daemon.store.archive import SqlArchive
+from daemon.store.checks import SqlChecks
 from daemon.store.codec import decode, encode
+from daemon.store.price_days import SqlPriceDays
 from daemon.store.tables import FINDINGS, NOTIFICATIONS
 
 T = TypeVar("T")
@@ -46,13 +49,21 @@ async def open_store(url: str, *, deadline: float = 4.0) -> AsyncIterator["SqlSt
 
 
 class SqlStore:
-    """`daemon.store.Store` on an SQL database; made by `open_store`."""
+    """`daemon.store.Store` on an SQL database, and the other ports to the same one; made by `open_store`."""
 
     def __init__(self, engine: AsyncEngine, *, deadline: float) -> None:
         self._engine = engine
         self._deadline = deadline
         self._migrated = False
         self._abandoned: set[asyncio.Task[object]] = set()
+        self.archive = SqlArchive(self._do)
+        self.price_days = SqlPriceDays(self._do)
+        self.checks = SqlChecks(self._do)
+
+    @property
+    def stores(self) -> Stores:
+        """This database as all the ports to it."""
+        return Stores(self, self.checks, self.price_days, self.archive)
 
     async def record(
         self,

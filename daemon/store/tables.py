@@ -1,8 +1,20 @@
-"""The tables: a finding and a notification are one JSON text each, beside the few columns that queries ask for."""
+"""The tables: what is kept is one JSON text each, beside the few columns that queries ask for."""
 
 from datetime import UTC, datetime
 
-from sqlalchemy import BigInteger, Column, DateTime, Dialect, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 from sqlalchemy.types import TypeDecorator
 
 METADATA = MetaData()
@@ -52,3 +64,56 @@ NOTIFICATIONS = Table(
     # Numbers of deleted rows are not given out again.
     sqlite_autoincrement=True,
 )
+
+SNAPSHOTS = Table(
+    "pyrometer_snapshots",
+    METADATA,
+    # Seconds that a snapshot covers from `at` on.
+    Column("grain", Integer, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+CLOSINGS = Table(
+    "pyrometer_closings",
+    METADATA,
+    Column("day", String, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+REPORTS = Table(
+    "pyrometer_reports",
+    METADATA,
+    Column("day", String, primary_key=True),
+    Column("sha256", String, nullable=False),
+    Column("previous", String),
+    Column("body", LargeBinary, nullable=False),
+)
+
+PRICE_DAYS = Table(
+    "pyrometer_price_days",
+    METADATA,
+    Column("asset", String, primary_key=True),
+    Column("day", String, primary_key=True),
+    Column("timezone", String, primary_key=True),
+    Column("currency", String, primary_key=True),
+    # A decimal as text: every dialect has another idea of how exact a NUMERIC is.
+    Column("sum", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+)
+
+CHECKS = Table(
+    "pyrometer_checks",
+    METADATA,
+    Column("policy", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("due", UtcTime, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+STEP_1 = (SCHEMA, FINDINGS, NOTIFICATIONS)
+"""What a database of schema 1 holds."""
+
+STEP_2 = (SNAPSHOTS, CLOSINGS, REPORTS, PRICE_DAYS, CHECKS)
+"""What schema 2 adds."""

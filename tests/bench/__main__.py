@@ -14,6 +14,7 @@ from tests.bench.bitcoin_derive import btc_derive
 from tests.bench.evm import evm_balances_vs_web3
 from tests.bench.judging import judge_cost
 from tests.bench.replay import replay_events_per_second
+from tests.bench.reporting import report_year
 
 Result = dict[str, object]
 
@@ -26,6 +27,7 @@ BENCHES: Mapping[str, Callable[[], Coroutine[None, None, Result]]] = {
     "evm_balances_vs_web3": evm_balances_vs_web3,
     "judge_cost": judge_cost,
     "replay_events_per_second": replay_events_per_second,
+    "report_year": report_year,
 }
 
 

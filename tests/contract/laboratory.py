@@ -21,7 +21,7 @@ from daemon.replay.nem.node import NemNode
 from daemon.replay.symbol.ledger import Ledger, Person, transfer
 from daemon.replay.symbol.node import SymbolNode
 from tests.integration import nem_chain
-from tests.integration.anvil import AnvilNode
+from tests.integration.anvil import AnvilNode, free_port
 from tests.integration.bitcoin_chain import COIN, balances, connected_to, watching
 from tests.integration.purse import Lock, Money
 from tests.integration.regtest import Regtest, connected, prepared
@@ -108,14 +108,13 @@ class Door:
     """A TCP port before another one, which can be shut and opened again."""
 
     def __init__(self, behind: int) -> None:
-        self.port = 0
+        self.port = free_port()
         self._behind = behind
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def shut(self) -> None:
         server, self._server = self._server, None

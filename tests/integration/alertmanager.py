@@ -16,6 +16,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.integration.anvil import free_port
+
 CONFIG = """
 route:
   receiver: hook
@@ -40,7 +42,7 @@ def program(name: str) -> str:
     return path
 
 
-async def until(true: Callable[[], object], *, seconds: float = 15) -> None:
+async def until(true: Callable[[], object], *, seconds: float = 30) -> None:
     """Waits for a condition; fails the test when it does not come in time."""
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 - what is waited for happens in another process
@@ -53,25 +55,28 @@ class Alertmanager:
 
     folder: Path
     told: list[dict[str, Any]] = field(default_factory=list)
-    url: str = ""
+    port: int = field(default_factory=free_port)
     _process: asyncio.subprocess.Process | None = None
     _drain: asyncio.Task[None] | None = None
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     async def start(self) -> None:
-        """Starts it, on the port it had before if it ran before, and waits until it answers."""
+        """Starts it and waits until it listens."""
         self._process = await asyncio.create_subprocess_exec(
             program("prometheus-alertmanager"),
             f"--config.file={self.folder / 'alertmanager.yml'}",
             f"--storage.path={self.folder / 'data'}",
             "--cluster.listen-address=",
-            f"--web.listen-address={self.url.removeprefix('http://') or '127.0.0.1:0'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
             stderr=asyncio.subprocess.PIPE,
         )
         assert self._process.stderr is not None
-        async with asyncio.timeout(15):
-            while not (found := re.search(r"Listening on.* address=([\d.:]+)", await self._line(self._process.stderr))):
+        async with asyncio.timeout(30):
+            while not re.search(r"Listening on.* address=", await self._line(self._process.stderr)):
                 pass
-        self.url = f"http://{found[1]}"
         self._drain = asyncio.create_task(_discard(self._process.stderr))
 
     async def _line(self, stream: asyncio.StreamReader) -> str:

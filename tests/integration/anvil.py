@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -22,13 +23,27 @@ from tests.integration.erc20 import erc20_code, transfer_data
 from tests.real import require_program
 
 HINT = "npm install @foundry-rs/anvil-linux-amd64, or set PYROMETER_ANVIL to the binary"
-START_DEADLINE = 15.0
+START_DEADLINE = 60.0
+
+
+FIRST_PORT = 20_000
+"""From here on up to where the systems that we run on begin to hand out ports by themselves, at 32,768."""
+
+PORTS = 500
+"""For each process that tests run in beside others."""
+
+_dice = random.SystemRandom()  # the usual one is seeded alike in all of them
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback that nobody else gets before its server has started, or while that is down for a while."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = FIRST_PORT + process % 25 * PORTS
+    while True:
+        port = _dice.randrange(first, first + PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class RpcError(Exception):

@@ -23,7 +23,7 @@ HINT = (
     "or set PYROMETER_BCOIN to node_modules/.bin/bcoin"
 )
 PLUGIN = Path(__file__).with_name("bcoin_laboratory.js")
-START_DEADLINE = 15.0
+START_DEADLINE = 60.0
 GENESIS = "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206"
 """Of every regtest chain, Bitcoin Core's and bcoin's alike."""
 

@@ -34,7 +34,17 @@ class Chromium:
 
     async def dom(self, url: str, *, passed: int = 1500) -> str:
         """The document as HTML, after its scripts ran."""
-        return (await self._run("--dump-dom", f"--virtual-time-budget={passed}", url)).decode()
+        return (await self._run("--dump-dom", f"--virtual-time-budget={passed}", url))[0].decode()
+
+    async def dom_and_console(self, url: str, *, passed: int = 1500) -> tuple[str, list[str]]:
+        """The document, and every line that the page or the browser has put into the console."""
+        logged = ("--enable-logging=stderr", "--log-level=0")
+        dom, errors = await self._run(*logged, "--dump-dom", f"--virtual-time-budget={passed}", url)
+        return dom.decode(), [line for line in errors.decode(errors="replace").splitlines() if ":CONSOLE" in line]
+
+    async def print_to(self, url: str, *, to: Path) -> None:
+        """Writes a PDF."""
+        await self._run(f"--print-to-pdf={to}", url)
 
     async def screenshot(
         self,
@@ -55,7 +65,7 @@ class Chromium:
             url,
         )
 
-    async def _run(self, *arguments: str) -> bytes:
+    async def _run(self, *arguments: str) -> tuple[bytes, bytes]:
         self._runs += 1
         process = await asyncio.create_subprocess_exec(
             self._program,
@@ -72,4 +82,4 @@ class Chromium:
             await process.wait()
             raise
         assert process.returncode == 0, errors.decode(errors="replace")[-2000:]
-        return output
+        return output, errors

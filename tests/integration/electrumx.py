@@ -16,7 +16,7 @@ HINT = (
     "python -m venv electrumx && electrumx/bin/pip install e-x==1.16.0 plyvel==1.5.1 attrs, "
     "and set PYROMETER_ELECTRUMX to electrumx/bin/electrumx_server"
 )
-START_DEADLINE = 20.0
+START_DEADLINE = 60.0
 REORG_LIMIT = 200
 """Blocks that it can take back: its default on the main network, where test networks have thousands."""
 

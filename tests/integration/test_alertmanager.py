@@ -22,7 +22,7 @@ from daemon.supervisor import keep
 from tests.delivery_cases import HandClock, MemoryStore, firing, report, resolved, told
 from tests.integration.alertmanager import Alertmanager, running_alertmanager, serving, until
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
 SHORT = timedelta(seconds=1)
 ORIGIN = Origin(entity="Example KK", external_url="http://127.0.0.1:9517", runbook_url="https://docs.example/alerts")

@@ -13,7 +13,7 @@ from daemon.store.repository import open_store
 from tests.integration.alertmanager import Alertmanager, running_alertmanager, until
 from tests.integration.delivery_process import POINTS, live
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
 
 @pytest.fixture

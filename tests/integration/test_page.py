@@ -208,7 +208,7 @@ async def test_a_quiet_morning_is_inside_policy(daemon: Daemon, chromium: Chromi
     assert page["why"] == "All 5 verdicts are known and inside their limits."
     assert page["picture"].startswith("picture of 2026-11-20 08:12:")
     assert page.labels[0] == "all, by value: 3.43 %, limit 5 %, inside"
-    assert {"alarm", "findings-section", "coverage-section"} <= page.hidden
+    assert {"alarm", "findings-section"} <= page.hidden
 
 
 async def test_every_wallet_stands_under_its_tier_with_what_it_holds(daemon: Daemon, chromium: Chromium) -> None:
@@ -361,6 +361,39 @@ async def test_coverage_is_shown_when_there_is_any(daemon: Daemon, chromium: Chr
         "backing ETH: between 20 % and 110 %, UNKNOWN",
         "reserve fund: 100 %, no limit",
     ]
+
+
+async def test_coverage_stands_beside_its_limit_and_where_nothing_is_asked_for_there_is_no_bar(
+    daemon: Daemon, chromium: Chromium
+) -> None:
+    daemon.shows(await quiet())
+    nothing, some = ({"value": text, "low": text, "high": text} for text in ("0", "3"))
+    empty = {"value": None, "low": None, "high": None}
+    daemon.report["coverage"] = {
+        "guarantee": {
+            "ETH": {**nothing, "part": nothing, "whole": some},
+            "XEM": {**nothing, "part": nothing, "whole": some},
+            "BTC": {**empty, "part": nothing, "whole": nothing},
+        },
+        "reserve": {"jp/reserve": {"value": "1.25", "low": "1.25", "high": "1.25"}},
+    }
+    daemon.report["verdicts"] += [
+        {"alert": "PyrometerGuaranteeShort", "subject": "XEM", "policy": "jp/g", "verdict": "breach", "limit": "1"},
+        {"alert": "PyrometerReserveShort", "subject": "all", "policy": "jp/reserve", "verdict": "ok", "limit": "1"},
+    ]
+    page = Shown(await chromium.dom(daemon.url))
+    assert [label for label in page.labels if label.startswith(("guarantee", "backing", "reserve"))] == [
+        "guarantee XEM: 0 %, limit 100 %, BREACH",
+        "reserve jp/reserve: 125 %, limit 100 %, covered",
+    ]
+
+
+async def test_what_must_come_from_outside_is_said_so(daemon: Daemon, chromium: Chromium) -> None:
+    daemon.shows(await over())
+    daemon.report["findings"][0]["moves"] = [
+        {"wallet": "", "asset": "JPY", "amount": "5", "direction": "in", "counterpart": "reserve fund"}
+    ]
+    assert "Move 5 JPY from outside to reserve fund" in Shown(await chromium.dom(daemon.url))["findings"]
 
 
 async def test_a_wallet_without_a_price_is_not_worth_nothing(daemon: Daemon, chromium: Chromium) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from connectors.base import Address, Token
@@ -62,7 +60,7 @@ async def test_a_mosaic_that_does_not_exist_is_unread_and_spoils_no_other() -> N
     ]
 
 
-@pytest.mark.parametrize("token", [replace(GOLD, decimals=6), replace(COIN, decimals=5)])
+@pytest.mark.parametrize("token", [GOLD._replace(decimals=6), COIN._replace(decimals=5)])
 async def test_another_divisibility_than_declared_is_misconfigured_and_never_a_number(token: Token) -> None:
     async with serving(scripted()) as (node,), connected(node) as connector:
         update = await connector.read(watching(ALICE, tokens=(token,)))

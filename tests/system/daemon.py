@@ -18,6 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 ROOT = Path(__file__).parents[2]
 JSON = dict[str, Any]
 
+PATIENCE = 60.0
+"""Seconds until something must have happened. Most of it takes one; other tests and their servers run beside."""
+
 
 class Daemon:
     """`python -m daemon run`, on a free port of the loopback. `log` is what it has logged, one event a line."""
@@ -52,7 +55,7 @@ class Daemon:
         )
         self._reader = asyncio.create_task(self._read())
         self._session = aiohttp.ClientSession()
-        event = await self.logged("listening", seconds=30)
+        event = await self.logged("listening")
         self.url = event["url"].rstrip("/")
 
     async def _read(self) -> None:
@@ -62,7 +65,7 @@ class Daemon:
             text = line.decode()
             self.log.append(json.loads(text) if text.startswith("{") else {"event": text.rstrip()})
 
-    async def logged(self, event: str, *, seconds: float = 25) -> JSON:
+    async def logged(self, event: str, *, seconds: float = PATIENCE) -> JSON:
         """The first log entry with this event, once it is there."""
         await until(lambda: any(entry["event"] == event for entry in self.log), seconds=seconds, what=self.log)
         return next(entry for entry in self.log if entry["event"] == event)
@@ -87,7 +90,7 @@ class Daemon:
             for sample in family.samples
         }
 
-    async def becomes(self, path: str, true: Callable[[Any], object], *, seconds: float = 25) -> Any:  # noqa: ANN401
+    async def becomes(self, path: str, true: Callable[[Any], object], *, seconds: float = PATIENCE) -> Any:  # noqa: ANN401
         """Asks until the answer satisfies `true`; the answer."""
         body: Any = None
         try:
@@ -137,8 +140,12 @@ async def run_command(*arguments: str, cwd: Path, more: Mapping[str, str] | None
         cwd=cwd,
         env={**env(), **(more or {})},
     )
-    async with asyncio.timeout(60):
-        out, err = await process.communicate()
+    try:
+        async with asyncio.timeout(2 * PATIENCE):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 
@@ -151,7 +158,7 @@ def env() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
 
 
-async def until(true: Callable[[], object], *, seconds: float = 25, what: object = "") -> None:
+async def until(true: Callable[[], object], *, seconds: float = PATIENCE, what: object = "") -> None:
     """Waits for a condition; fails the test, saying `what`, when it does not come in time."""
     try:
         async with asyncio.timeout(seconds):

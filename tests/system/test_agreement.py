@@ -11,7 +11,7 @@ from tests.integration.anvil import AnvilNode, Forger
 from tests.system.daemon import Daemon, running_daemon
 from tests.system.exchange import COLD, ETHER, HOT, config
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 
 class Trio:

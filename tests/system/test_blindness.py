@@ -8,7 +8,7 @@ from tests.integration.anvil import AnvilNode, Forger
 from tests.system.daemon import Daemon, gauges, run_command, running_daemon
 from tests.system.exchange import COLD, HOT, config, fund, move
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 NUMBERS = r"pyrometer_(holdings|wallet_balance|exposure_value|chain_height|hot_share_ratio\{bound=\"value\")"
 

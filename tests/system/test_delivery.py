@@ -18,6 +18,7 @@ DELAYS = (0.0, 0.02, 0.05, 0.08, 0.12, 0.2, 0.35)
 """Seconds between the block and the kill: before it is read, while it is judged, stored, sent, and after."""
 
 
+@pytest.mark.timeout(600)  # fourteen lives
 async def test_killed_at_any_moment_between_block_and_delivery_the_page_still_comes_once(tmp_path: Path) -> None:
     async with AnvilNode() as anvil, running_alertmanager(tmp_path) as alertmanager:
         whole = config(anvil.url, alertmanager={"endpoints": [alertmanager.url]})
@@ -62,8 +63,8 @@ async def test_what_happened_while_alertmanager_was_down_arrives_in_order_when_i
             await daemon.stop(kill=True)
             async with running_daemon(tmp_path, whole) as again:
                 await alertmanager.start()
-                await until(lambda: alertmanager.heard("firing", subject="eth-hot-1"), seconds=60, what=again.log)
-                await until(lambda: alertmanager.heard("firing", subject="all"), seconds=60)
+                await until(lambda: alertmanager.heard("firing", subject="eth-hot-1"), what=again.log)
+                await until(lambda: alertmanager.heard("firing", subject="all"))
                 assert [a["labels"]["subject"] for a in await active(alertmanager)] == ["all"]
                 pending = gauges(await again.metrics(), "pyrometer_notifications_pending")
                 assert set(pending.values()) == {0}
@@ -87,8 +88,8 @@ async def test_a_locked_database_is_said_judging_goes_on_people_are_paged_and_no
             with sqlite3.connect(tmp_path / "pyrometer.db", isolation_level=None) as lock:
                 lock.execute("begin exclusive")
                 await move(anvil, COLD, HOT, thousandths=90_000)
-                await until(lambda: alertmanager.heard("firing", subject="all"), seconds=20)
-                body = await daemon.becomes("/readyz", lambda body: body["reasons"], seconds=20)
+                await until(lambda: alertmanager.heard("firing", subject="all"))
+                body = await daemon.becomes("/readyz", lambda body: body["reasons"])
                 assert "locked" in body["reasons"][0]
                 assert (await daemon.metrics())["pyrometer_store_up"] == 0
                 await daemon.logged("store down: everything is kept in memory")
@@ -96,10 +97,9 @@ async def test_a_locked_database_is_said_judging_goes_on_people_are_paged_and_no
                 await daemon.becomes(
                     "/api/v1/wallets/eth-hot-1",
                     lambda body: body["holdings"]["ETH"]["amount"] == "101",
-                    seconds=20,
                 )
                 lock.execute("rollback")
-            await daemon.becomes("/readyz", lambda body: not body["reasons"], seconds=20)
+            await daemon.becomes("/readyz", lambda body: not body["reasons"])
             await daemon.stop()
         with sqlite3.connect(tmp_path / "pyrometer.db") as connection:
             states = connection.execute("select state from pyrometer_findings").fetchall()
@@ -117,12 +117,12 @@ async def test_a_store_that_is_out_of_reach_at_the_start_keeps_nobody_from_judgi
             await daemon.stop(kill=True)
         _out_of_reach(tmp_path)
         async with running_daemon(tmp_path, whole) as daemon:
-            (begun,) = await daemon.becomes("/api/v1/findings", _of_share, seconds=30)
+            (begun,) = await daemon.becomes("/api/v1/findings", _of_share)
             assert begun["id"] != first["id"]
             assert "unable to open" in (await daemon.get("/readyz"))["reasons"][0]
             _back(tmp_path)
             (adopted,) = await daemon.becomes(
-                "/api/v1/findings", lambda body: [i for i in _of_share(body) if i["id"] == first["id"]], seconds=30
+                "/api/v1/findings", lambda body: [i for i in _of_share(body) if i["id"] == first["id"]]
             )
             assert adopted["since"] == first["since"]
             assert len(await active(alertmanager)) == 1

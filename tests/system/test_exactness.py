@@ -12,7 +12,7 @@ from tests.integration.anvil import AnvilNode
 from tests.integration.erc20 import balance_of_data
 from tests.system.daemon import Daemon, run_command, running_daemon
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 ACCOUNTS = [f"0x{0xACC0000000 + number:040x}" for number in range(1000)]
 COARSE, FINE = "0x" + "c0" * 20, "0x" + "f1" * 20
@@ -113,7 +113,7 @@ async def test_transfers_between_watched_accounts_never_change_a_total(tmp_path:
     async with AnvilNode() as anvil:
         await populate(anvil, dice)
         async with running_daemon(tmp_path, config(anvil.url)) as daemon:
-            await daemon.becomes("/api/v1/status", lambda body: body.get("verdict") == "ok", seconds=30)
+            await daemon.becomes("/api/v1/status", lambda body: body.get("verdict") == "ok")
             trading = asyncio.create_task(trade(anvil, dice))
             try:
                 heights, totals = set[int](), set[int]()

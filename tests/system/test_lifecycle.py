@@ -11,7 +11,7 @@ from tests.integration.anvil import AnvilNode
 from tests.system.daemon import Daemon, run_command, running_daemon
 from tests.system.exchange import OUTSIDE, config, fund
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 
 async def started(daemon: Daemon) -> None:

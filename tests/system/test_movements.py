@@ -12,7 +12,7 @@ from tests.integration.purse import Lock
 from tests.integration.regtest import Regtest, connected, prepared
 from tests.system.daemon import running_daemon
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

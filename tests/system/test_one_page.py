@@ -11,7 +11,7 @@ from tests.integration.anvil import AnvilNode
 from tests.system.daemon import Daemon, running_daemon, until
 from tests.system.exchange import COLD, HOT, config, fund, move
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 LABELS = {
     "alertname": "PyrometerHotShareHigh",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.daemon import command, env, run_command
+from tests.system.daemon import PATIENCE, command, env, run_command
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(180)
 
 THEFT = str(Path(__file__).parents[1] / "data" / "small_theft.yaml")
 
@@ -77,7 +77,7 @@ async def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
         *command("replay", "coincheck", "--speed", "60"), stdout=PIPE, stderr=PIPE, cwd=tmp_path, env=env()
     )
     assert process.stdout is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while b"BREACH" not in await process.stdout.readline():
             pass
         process.send_signal(signal.SIGINT)

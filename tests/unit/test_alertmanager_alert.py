@@ -1,7 +1,7 @@
 """What an alert says: labels that never change over a finding's life, and annotations for people."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +10,7 @@ from hypothesis import given
 
 from daemon.emit.alert import TEXT_LIMIT, Origin, alert, identity, watchdog
 from daemon.interval import Interval
-from daemon.model import Finding, Move, Severity
+from daemon.model import Due, Finding, Move, Severity
 from tests.delivery_cases import NOON, firing, resolved, verdict
 from tests.delivery_strategies import FINDINGS
 
@@ -97,7 +97,44 @@ def test_moves_are_a_list_to_read() -> None:
     assert annotations(moves=moves)["amount_to_move"] == "1000 ETH from eth-hot-1; 0.1 BTC into btc-hot"
 
 
-@pytest.mark.parametrize("name", ["amount_to_move", "causes", "value", "low", "high", "limit", "blocks", "evidence"])
+@pytest.mark.parametrize(
+    ("move", "said"),
+    [
+        (Move("hot", "ETH", Decimal(2), counterpart="tier cold"), "2 ETH from hot to tier cold"),
+        (Move("hot", "ETH", Decimal(2), "in", "tier cold"), "2 ETH from tier cold to hot"),
+        (Move("", "JPY", Decimal(2), "in", "reserve fund"), "2 JPY from outside to reserve fund"),
+        (Move("v", "X", Decimal("1E-24"), counterpart="owner guarantee, tier cold"),
+         "0.000000000000000000000001 X from v to owner guarantee, tier cold"),
+    ],
+)  # fmt: skip
+def test_a_move_says_where_from_and_where_to_and_exactly_how_much(move: Move, said: str) -> None:
+    assert annotations(moves=(move,))["amount_to_move"] == said
+
+
+@pytest.mark.parametrize(
+    ("due", "text"),
+    [
+        (Due("plan", date(2026, 12, 8), "calendar", 15, overdue=False), "plan due by 2026-12-08, 15 days left"),
+        (Due("cure", date(2027, 1, 6), "business", 1, overdue=False), "cure due by 2027-01-06, 1 business day left"),
+        (Due("plan", date(2026, 12, 8), "calendar", 0, overdue=False), "plan due by 2026-12-08, today"),
+        (Due("plan", date(2026, 12, 8), "calendar", -2, overdue=True), "plan was due by 2026-12-08, 2 days ago"),
+        (Due("plan", date(2026, 12, 4), "business", 0, overdue=True), "plan was due by 2026-12-04"),
+    ],
+)
+def test_what_a_breach_obliges_to_is_counted_down(due: Due, text: str) -> None:
+    assert texts_of(replace(firing(), due=(due,)))["due"] == text
+    assert texts_of(replace(firing(), due=(due, due)))["due"] == f"{text}; {text}"
+
+
+def texts_of(finding: Finding) -> dict[str, str]:
+    texts = said(finding)["annotations"]
+    assert isinstance(texts, dict)
+    return texts
+
+
+@pytest.mark.parametrize(
+    "name", ["due", "amount_to_move", "causes", "value", "low", "high", "limit", "blocks", "evidence"]
+)
 def test_what_a_rule_does_not_say_is_left_out(name: str) -> None:
     assert name not in annotations(moves=(), causes=(), measured=None, limit=None, evidence={})
 

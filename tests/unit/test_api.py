@@ -59,6 +59,7 @@ class World:
             accounts=self._accounts,
             movements=self.movements.recent,
             resolved=self._resolved,
+            history=self._history,
             receivers=lambda: {"am-1": "no answer within 10 s"},
             policies=lambda: [{"policy": "jp-psa/hot-share"}],
             config=lambda: {"entity": "Example Exchange KK"},
@@ -73,6 +74,9 @@ class World:
     async def _resolved(self, since: datetime) -> Sequence[Finding]:
         self.asked_since.append(since)
         return []
+
+    async def _history(self, query: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
+        return {"asked": [list(one) for one in query]}
 
     async def _reload(self, who: str) -> str:
         if self.reload_error is not None:
@@ -119,7 +123,8 @@ async def test_the_report_carries_every_figure_as_a_string_with_its_block() -> N
     assert (verdict["policy"], verdict["verdict"], verdict["limit"]) == ("jp-psa/hot-share", "breach", "0.05")
     (finding,) = body["findings"]
     assert (finding["state"], finding["since"]) == ("firing", "2026-11-23T12:00:01Z")
-    assert finding["moves"] == [{"wallet": "hot", "asset": "ETH", "amount": "1.1", "direction": "out"}]
+    move = {"wallet": "hot", "asset": "ETH", "amount": "1.1", "direction": "out", "counterpart": "tier cold"}
+    assert finding["moves"] == [move]
 
 
 async def test_a_wallet_that_is_unread_has_no_holding_but_its_last_and_the_bounds() -> None:
@@ -275,3 +280,8 @@ async def test_metrics_speak_both_exposition_formats() -> None:
     for accept, expected in (("text/plain", "text/plain"), ("application/openmetrics-text", "application/openmetrics")):
         status, _, headers = await ask(World(), "/metrics", headers={"Accept": accept})
         assert (status, headers["Content-Type"].startswith(expected)) == (200, True)
+
+
+async def test_a_question_about_the_past_is_handed_on_as_it_came() -> None:
+    status, body, _ = await ask(World(), "/api/v1/history?metric=hot_share&step=1h&step=2h")
+    assert (status, body) == (200, {"asked": [["metric", "hot_share"], ["step", "1h"], ["step", "2h"]]})

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ import yaml
 from structlog.testing import capture_logs
 
 from connectors.base import Address, Drift, Movement, Stage, Tip, Token, Update
+from daemon import once
 from daemon.app import App, utc_now
+from daemon.check import ask_everything
 from daemon.errors import ConfigError
 from daemon.ledger import GapError
-from daemon.model import Finding, Report, State
+from daemon.model import Finding, Judgement, Report, State, Verdict
 from daemon.pipeline import Sink
 from daemon.reload import load_whole
-from tests.delivery_cases import MemoryStore
+from daemon.store import Stores
+from tests.delivery_cases import MemoryChecks, MemoryPriceDays, MemoryStore
+from tests.pricing import Figures
 from tests.system.daemon import until
 from tests.system.exchange import COLD, HOT, config
 
@@ -63,13 +68,16 @@ async def running(
     folder: Path,
     *,
     store: MemoryStore,
+    checks: MemoryChecks | None = None,
     sinks: Sequence[Sink] = (),
     **more: Any,  # noqa: ANN401 - YAML values
 ) -> AsyncIterator[Running]:
     file = written(folder, **more)
     async with aiohttp.ClientSession() as session:
         loaded = load_whole(file, env={}, now=utc_now())
-        subject = Running(App(loaded, env={}, now=utc_now, store=store, session=session), file=file, sinks=sinks)
+        stores = Stores(store, checks or MemoryChecks(), MemoryPriceDays())
+        app = App(loaded, env={}, now=utc_now, stores=stores, session=session)
+        subject = Running(app, file=file, sinks=sinks)
         try:
             yield subject
         finally:
@@ -253,3 +261,111 @@ async def test_a_reload_keeps_movements_and_what_it_no_longer_watches_stays_an_a
         assert drift.evidence["drift"][0]["wallet"] is None
         answer = await asked(subject.app, "/api/v1/movements?wallet=eth-cold-1")
         assert answer["detail"] == "wallet: there is no wallet 'eth-cold-1'; did you mean eth-hot-1?"
+
+
+def source(figures: Figures, **more: object) -> dict[str, object]:
+    return {"kind": "http", "url": figures.url, "values": "@", "every": "20ms", **more}
+
+
+def heard(app: App) -> dict[str, str | None]:
+    """By source what keeps it from being current, as last judged."""
+    sources = app.report.feeds.sources if app.report else ()
+    return {state.label: state.reason for state in sources}
+
+
+async def test_a_reload_begins_on_new_sources_and_lets_the_others_go_on(tmp_path: Path) -> None:
+    async with Figures('{"ETH": 7}').serving() as prices, Figures('{"ETH": 1}').serving() as owed:
+        first = {"prices": [source(prices)]}
+        second = {**first, "liabilities": [source(owed)]}
+        async with running(tmp_path, store=MemoryStore(), feeds=first) as subject:
+            await until(lambda: heard(subject.app) == {"prices/http": None})
+            prices.status = 500
+            written(tmp_path, feeds=second)
+            await subject.app.reload("a test")
+            await until(lambda: heard(subject.app) == {"prices/http": None, "liabilities/http": None})
+            written(tmp_path, feeds={"liabilities": [source(owed)]})
+            await subject.app.reload("a test")
+            await until(lambda: heard(subject.app) == {"liabilities/http": None})
+            asked = prices.asked
+            await until(lambda more=owed.asked + 3: owed.asked >= more)  # type: ignore[misc]
+            assert prices.asked == asked
+
+
+async def test_a_source_that_is_asked_elsewhere_starts_anew(tmp_path: Path) -> None:
+    async with (
+        Figures('{"ETH": 7}').serving() as one,
+        Figures('{"ETH": 8}').serving() as other,
+        running(tmp_path, store=MemoryStore(), feeds={"prices": [source(one)]}) as subject,
+    ):
+        await until(lambda: heard(subject.app) == {"prices/http": None})
+        other.status = 500
+        written(tmp_path, feeds={"prices": [source(other)]})
+        await subject.app.reload("a test")
+        await until(lambda: heard(subject.app) == {"prices/http": "unavailable"})
+        assert subject.app.report is not None
+        assert subject.app.report.feeds.prices == {}
+
+
+async def test_one_look_asks_every_source_before_it_judges(tmp_path: Path) -> None:
+    async with Figures('{"ETH": 7}').serving() as prices, Figures("{}").serving() as owed:
+        feeds = {"prices": [source(prices)], "liabilities": [source(owed)]}
+        loaded = load_whole(written(tmp_path, feeds=feeds), env={}, now=utc_now())
+        report = (await once.look(loaded, now=utc_now)).report
+    assert report.feeds.prices["ETH"].value.value == 7
+    assert [(state.label, state.reason) for state in report.feeds.sources] == [
+        ("prices/http", None),
+        ("liabilities/http", "bad_answer"),
+    ]
+
+
+async def test_a_live_check_prints_a_line_for_every_source(tmp_path: Path) -> None:
+    async with Figures('{"ETH": 0}').serving() as prices, Figures('{"ETH": 1}').serving() as owed:
+        feeds = {"prices": [source(prices)], "liabilities": [source(owed)]}
+        loaded = load_whole(
+            written(tmp_path, feeds=feeds, store=f"sqlite+aiosqlite:///{tmp_path}/p.db"), env={}, now=utc_now()
+        )
+        found = {answer.what: answer.trouble async for answer in ask_everything(loaded, now=utc_now)}
+    assert found["feed liabilities/http"] is None
+    assert found["feed prices/http"] == "ETH: 0 is no price"
+
+
+def reserves(fund: str) -> dict[str, Any]:
+    """A rule that was due an hour ago and knows all that it needs, whatever becomes of the chains."""
+    due = {"at": f"{utc_now() - timedelta(hours=1):%H:%M}", "timezone": "UTC"}
+    rule = {"kind": "reserve", "required": "2 JPY", "schedule": due}
+    return {"policies": [rule], "feeds": {"reserves": {"fund": fund}}}
+
+
+async def judged_reserve(subject: Running) -> Verdict:
+    report = await subject.reported()
+    return next(verdict for verdict in report.verdicts if verdict.policy == "reserve")
+
+
+async def test_after_a_restart_the_verdict_of_the_day_stands(tmp_path: Path) -> None:
+    """The fund has been emptied meanwhile: that is for tomorrow's check to say."""
+    checks, before = MemoryChecks(), reserves("3 JPY")
+    async with running(tmp_path, store=MemoryStore(), checks=checks, **before) as subject:
+        first = await judged_reserve(subject)
+    assert first.judgement is Judgement.OK
+    after = {**before, "feeds": {"reserves": {"fund": "1 JPY"}}}
+    async with running(tmp_path, store=MemoryStore(), checks=checks, **after) as subject:
+        assert await judged_reserve(subject) == first
+
+
+async def test_without_its_past_it_judges_what_was_due_at_once(tmp_path: Path) -> None:
+    async with running(tmp_path, store=MemoryStore(), checks=MemoryChecks(), **reserves("1 JPY")) as subject:
+        assert (await judged_reserve(subject)).judgement is Judgement.BREACH
+
+
+async def test_a_verdict_that_the_store_told_too_late_takes_the_place_of_the_one_judged_without_it(
+    tmp_path: Path,
+) -> None:
+    checks, before = MemoryChecks(), reserves("3 JPY")
+    async with running(tmp_path, store=MemoryStore(), checks=checks, **before) as subject:
+        first = await judged_reserve(subject)
+    checks.fails = True
+    after = {**before, "feeds": {"reserves": {"fund": "1 JPY"}}}
+    async with running(tmp_path, store=MemoryStore(), checks=checks, **after) as subject:
+        assert (await judged_reserve(subject)).judgement is Judgement.BREACH
+        checks.fails = False
+        await until(lambda: subject.app.report and first in subject.app.report.verdicts)

@@ -3,14 +3,17 @@
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from connectors.base import Stage
 from connectors.errors import Reason
 from daemon import __main__ as command_line
 from daemon.api.routes import Routes
 from daemon.api.selection import FILTERS, MOST, USUAL
+from daemon.feeds.values import FeedReason
 from daemon.movements import KEPT, PENDING_KEPT
 from daemon.movements import MOST as MOST_KEPT
 from daemon.policy import RuleConfig
@@ -60,6 +63,10 @@ def test_every_reason_is_explained() -> None:
     assert not [reason for reason in Reason if f"`{reason.value}`" not in text("metrics.md")]
 
 
+def test_every_reason_of_a_source_is_explained() -> None:
+    assert not [reason for reason in FeedReason if f"`{reason.value}`" not in text("api.md")]
+
+
 def test_every_route_stands_in_the_documentation() -> None:
     documented = set(re.findall(r"^\| `((?:GET|POST) /\S*)`", text("api.md"), re.M))
     routes = {f"{route.method} {route.path}" for route in Routes(World().sources()).table()}
@@ -107,7 +114,7 @@ def alert_names() -> set[str]:
 
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
     assert alert_names() == {path.stem for path in (DOCS / "alerts").glob("*.md")}
-    assert len(alert_names()) == 11
+    assert len(alert_names()) == 13
 
 
 @pytest.mark.parametrize("name", sorted(alert_names()))
@@ -139,3 +146,41 @@ def test_the_limit_after_which_numbers_are_withheld_is_the_one_that_is_documente
 
     assert timedelta(seconds=10) == CYCLE_LIMIT
     assert "10 s" in text("metrics.md")
+
+
+PRESETS = ROOT / "config" / "policies"
+
+
+def rows_of_presets() -> dict[str, list[str]]:
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text("presets.md").splitlines()]
+    return {cells[0].strip("`"): cells for cells in rows if len(cells) == 7 and cells[0].startswith("`")}
+
+
+def laws() -> dict[str, dict[str, Any]]:
+    """The files of presets that are about a law."""
+    found = {path.stem: yaml.safe_load(path.read_text()) for path in PRESETS.glob("*.yaml")}
+    return {name: file for name, file in found.items() if "effective" in file}
+
+
+def test_every_preset_of_a_law_stands_in_the_documentation_and_no_others() -> None:
+    assert rows_of_presets().keys() == laws().keys()
+    assert len(laws()) == 9
+
+
+@pytest.mark.parametrize("name", sorted(laws()))
+def test_what_the_documentation_says_of_a_preset_is_what_its_file_says(name: str) -> None:
+    file, (_, checks, citation, date, confidence, needed, unchecked) = laws()[name], rows_of_presets()[name]
+    assert (citation, date, confidence) == (file["citation"], str(file["effective"]), file["confidence"])
+    assert unchecked == "; ".join(file["unchecked"])
+    assert [rule["name"] for rule in file["rules"] if f"`{rule['name']}`" not in checks] == []
+    asked = file.get("required", [])
+    assert all(f"`{one['rule']}.{key}`" in needed for one in asked for key in one["one_of"])
+    assert all(one["meaning"] in needed for one in asked)
+    assert needed == "nothing" or asked
+
+
+def test_the_numbers_that_the_documentation_names_are_those_of_the_presets() -> None:
+    for name, file in laws().items():
+        checks = rows_of_presets()[name][1]
+        shares = {f"{float(rule['limit']) * 100:g} %" for rule in file["rules"] if rule["kind"] == "hot_share"}
+        assert name == "jp-reserve-2026" or all(share in checks for share in shares), name

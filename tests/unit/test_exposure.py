@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from connectors.base import Token
 from connectors.errors import Reason
-from daemon.exposure import ALL, WalletStates, chain_state
+from daemon.exposure import ALL, chain_state
 from daemon.interval import NOTHING, Interval
 from daemon.ledger import Book, Ledger
 from daemon.model import Owner, Tier
+from daemon.wallet_states import WalletStates
 from tests.build import (
     AGES,
     ETH,

@@ -23,9 +23,10 @@ def intervals_with_truth(draw: st.DrawFn) -> tuple[Interval, Decimal]:
 
 
 def holds(interval: Interval, truth: Fraction) -> bool:
-    above = Fraction(interval.low) <= truth + Fraction(1, 10**200)
-    below = interval.high is None or truth <= Fraction(interval.high) + Fraction(1, 10**200)
-    return above and below and (interval.value is None or abs(Fraction(interval.value) - truth) < Fraction(1, 10**100))
+    rounding = (1 + truth) / 10**200
+    above = Fraction(interval.low) <= truth + rounding
+    below = interval.high is None or truth <= Fraction(interval.high) + rounding
+    return above and below and (interval.value is None or abs(Fraction(interval.value) - truth) <= rounding)
 
 
 @given(intervals_with_truth(), intervals_with_truth())
@@ -74,6 +75,38 @@ def test_nothing_that_is_not_read_any_more_may_be_everything_but_nothing_that_is
     assert lost.share_with(Interval(ZERO, None, ONE)) == Interval(ZERO, None, ONE)
     assert lost.share_with(Interval.exactly(ONE)) == lost
     assert NOTHING.share_with(Interval(ZERO, None, ONE)) == lost
+
+
+@given(intervals_with_truth(), intervals_with_truth())
+def test_ratios_and_the_larger_and_smaller_of_two_contain_the_truth(
+    first: tuple[Interval, Decimal], second: tuple[Interval, Decimal]
+) -> None:
+    (a, x), (b, y) = first, second
+    if y:
+        assert holds(a.over(b), Fraction(x) / Fraction(y))
+    assert holds(a.at_least(b), Fraction(max(x, y)))
+    assert holds(a.at_most(b), Fraction(min(x, y)))
+
+
+def test_a_floor_or_a_cap_that_no_possibility_passes_is_known() -> None:
+    between = Interval(ONE, None, Decimal(3))
+    four, half = (Interval.exactly(Decimal(text)) for text in ("4", "0.5"))
+    assert between.at_least(four) == UNKNOWN.at_most(four).at_least(four) == four
+    assert between.at_most(half) == Interval(ONE, None, None).at_most(half) == half
+    assert between.at_least(half) == between.at_most(four) == between
+
+
+def test_what_was_nothing_and_is_unread_is_no_known_maximum_or_minimum() -> None:
+    lost = Interval(ZERO, None, ZERO)
+    assert lost.most is None
+    assert lost.at_least(Interval.exactly(ONE)) == Interval(ONE, None, None)
+    assert lost.at_most(Interval.exactly(ONE)) == Interval(ZERO, None, ONE)
+    assert Interval.exactly(ONE).over(lost) == UNKNOWN
+
+
+def test_a_ratio_to_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        UNKNOWN.over(NOTHING)
 
 
 def test_nothing_of_an_unpriced_asset_is_worth_nothing() -> None:

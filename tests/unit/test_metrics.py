@@ -1,5 +1,6 @@
 """The metrics: what is not known has no series, and nothing is ever frozen."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from connectors.base import ProviderStats, Update
 from connectors.errors import Reason
 from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
+from daemon.feeds.values import FeedKind, FeedReason, SourceState
 from daemon.model import Report
 from tests.build import ETH, ETHER, NOON, at, complete, failed
 from tests.unit.test_pipeline import Bench
@@ -85,6 +87,19 @@ async def test_a_read_picture_is_shown_in_full() -> None:
     assert value(series, "findings", state="firing", severity="critical") == 1
     assert value(series, "chain_height", chain="ethereum") == 1
     assert value(series, "feed_age_seconds", feed="prices", source="fixed") == 0
+
+
+async def test_a_source_is_up_while_its_values_are_current_and_its_age_grows_on() -> None:
+    state = SourceState(FeedKind.LIABILITIES, "sql", at(0), FeedReason.STALE, "no values", at(60), timedelta(minutes=1))
+    whole = await report(READ)
+    clock = Clock()
+    clock.time = at(90)
+    subject = metrics(clock)
+    subject.offer(replace(whole, feeds=replace(whole.feeds, sources=(*whole.feeds.sources, state))))
+    series = scrape(subject)
+    assert value(series, "feed_up", feed="prices", source="fixed") == 1
+    assert value(series, "feed_up", feed="liabilities", source="sql") == 0
+    assert value(series, "feed_age_seconds", feed="liabilities", source="sql") == 90
 
 
 async def test_an_unread_account_takes_its_series_away_and_leaves_bounds_and_a_count() -> None:

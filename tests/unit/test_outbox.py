@@ -223,7 +223,7 @@ async def test_a_new_life_takes_up_findings_and_queues() -> None:
     after = outbox(store)
     assert await after.restore() == (firing("f1"), firing("f2"))
     assert after.queued("am", limit=10) == (SECOND,)
-    await asyncio.wait_for(after.arrival("am"), 1)
+    await asyncio.wait_for(after.arrival("am"), 10)
 
 
 async def test_a_long_queue_is_taken_up_whole() -> None:
@@ -271,7 +271,7 @@ async def test_arrival_waits_until_something_is_queued() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     await box.record([], [FIRST])
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 10)
     await box.delivered([FIRST])
     again = asyncio.create_task(box.arrival("am"))
     await asyncio.sleep(0)

@@ -1,5 +1,6 @@
 """The rule `hot_share`: exact at the limit, unknown when it straddles, and an amount to move that really helps."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -7,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.errors import Reason
+from daemon.interval import Interval
 from daemon.ledger import Ledger
 from daemon.model import Judgement, Move, Owner, Severity, Tier, Verdict
 from daemon.policy import judge
 from daemon.policy.hot_share import HotShare
 from daemon.policy.rule import Picture
 from tests.build import ETH, ETHER, USDT, complete, inventory, picture, two_tiers, wallet
+from tests.covered import PRICED, Books, entrusted, eth, owing, stated
 
 
 def rule(**keys: object) -> HotShare:
@@ -144,3 +147,160 @@ def test_nothing_to_move_is_claimed_while_nobody_knows_how_much_there_is() -> No
     assert verdict.judgement is Judgement.BREACH
     assert verdict.moves == ()
     assert ledger.books["ethereum"].reasons[Reason.NODE_ERROR] == 1
+
+
+# Of what customers are owed.
+
+
+def owed_books(*, owed: Interval | int | str, **units: int) -> Books:
+    return Books(eth(**units), feeds=replace(PRICED, liabilities=owing(ETH=owed, USDT=0)))
+
+
+OF_OWED = {"kind": "hot_share", "limit": "0.05", "of": "owed", "hysteresis": "0"}
+
+
+@pytest.mark.parametrize("scope", ["all", "asset"])
+@pytest.mark.parametrize(("hot", "expected"), [(5 * ETHER, Judgement.OK), (5 * ETHER + 1, Judgement.BREACH)])
+def test_of_what_is_owed_exactly_the_limit_is_no_breach_and_one_unit_more_is(
+    scope: str, hot: int, expected: Judgement
+) -> None:
+    """A shortage of cold assets makes the hot share of what is held large, but not that of what is owed."""
+    (verdict,) = owed_books(owed=100, hot_1=hot).verdicts(**OF_OWED, scope=scope, assets=["ETH"]).values()
+    assert verdict.judgement is expected
+
+
+def test_nobody_is_owed_anything_so_anything_hot_is_too_much() -> None:
+    rule = OF_OWED | {"scope": "asset", "assets": ["ETH"]}
+    empty = owed_books(owed=0, cold=5).verdicts(**rule)["ETH"]
+    assert (empty.judgement, empty.cleared) == (Judgement.OK, True)
+    hot = owed_books(owed=0, hot_1=5).verdicts(**rule)["ETH"]
+    assert (hot.judgement, hot.measured, hot.cleared) == (Judgement.BREACH, None, False)
+    assert "over what customers are owed, is a share of nothing, over the limit" in hot.summary
+    unread = replace(owed_books(owed=0, hot_1=5), unread=(("hot-1", "ETH"),)).verdicts(**rule)["ETH"]
+    assert unread.judgement is Judgement.UNKNOWN
+
+
+def test_liabilities_of_an_asset_that_customers_have_and_nobody_states_make_the_sum_unknown() -> None:
+    """They may be so large that a hot share which looks like 10 % is less than 5 %."""
+    books = Books(eth(hot_1=ETHER // 10), feeds=replace(PRICED, liabilities=owing(ETH=1)))
+    verdict = books.verdicts(**OF_OWED)["all"]
+    assert (verdict.judgement, verdict.causes) == (Judgement.UNKNOWN, ("liabilities:USDT",))
+
+
+# What counts as hot, and at which price.
+
+
+def test_warm_counts_as_hot_where_the_rule_says_so() -> None:
+    books = Books(eth(hot_1=4, warm=2, cold=94))
+    assert books.verdicts(kind="hot_share", limit="0.05")["all"].judgement is Judgement.OK
+    verdict = books.verdicts(kind="hot_share", limit="0.05", tiers=["hot", "warm"])["all"]
+    assert verdict.measured == Interval.exactly(Decimal("0.06"))
+    assert {move.wallet for move in verdict.moves} <= {"hot-1", "warm"}
+
+
+def test_averaged_prices_may_judge_otherwise_than_those_of_today() -> None:
+    """By spot 100 of 2,000 are hot, 5 %; by the year's mean 200 of 2,100."""
+    feeds = replace(
+        PRICED,
+        prices={"ETH": stated(1), "USDT": stated(1)},
+        trailing={"ETH": stated(2), "USDT": stated(1)},
+    )
+    units = {("hot-1", "ETH"): 100 * ETHER, ("cold", "USDT"): 1900 * 10**6}
+    books = Books(units, feeds=feeds)
+    assert books.verdicts(kind="hot_share", limit="0.05")["all"].judgement is Judgement.OK
+    averaged = books.verdicts(kind="hot_share", limit="0.05", valuation="trailing-year")["all"]
+    assert averaged.measured is not None
+    assert averaged.measured.value is not None
+    assert abs(averaged.measured.value - Decimal(200) / Decimal(2100)) < Decimal("1E-20")
+    moved = books.after(averaged.moves).verdicts(kind="hot_share", limit="0.05", valuation="trailing-year")["all"]
+    assert moved.cleared
+
+
+def test_a_year_with_gaps_is_unknown_and_says_of_which_asset() -> None:
+    books = Books(eth(hot_1=1, cold=99), feeds=replace(PRICED, trailing={}))
+    verdict = books.verdicts(kind="hot_share", limit="0.2", valuation="trailing-year")["all"]
+    assert (verdict.judgement, verdict.causes) == (Judgement.UNKNOWN, ("trailing:ETH",))
+
+
+# Another limit for whoever keeps little.
+
+ROUND = replace(PRICED, prices={"ETH": stated(100), "USDT": stated(1)})
+SMALL = {
+    "kind": "hot_share",
+    "limit": "0.1",
+    "hysteresis": "0",
+    "limit_when_small": {"limit": "0.5", "until": "1_000 JPY"},
+}
+
+
+@pytest.mark.parametrize(
+    ("hot", "cold", "limit", "expected"),
+    [
+        (5 * ETHER, 5 * ETHER, "0.5", Judgement.OK),
+        (5 * ETHER + 1, 5 * ETHER - 1, "0.5", Judgement.BREACH),
+        (5 * ETHER, 5 * ETHER + 1, "0.1", Judgement.BREACH),
+        (ETHER, 9 * ETHER + 1, "0.1", Judgement.OK),
+    ],
+)
+def test_up_to_exactly_the_bound_the_other_limit_holds(hot: int, cold: int, limit: str, expected: Judgement) -> None:
+    verdict = Books(eth(hot_1=hot, cold=cold), feeds=ROUND).verdicts(**SMALL)["all"]
+    assert (verdict.limit, verdict.judgement) == (Decimal(limit), expected)
+
+
+def test_while_nobody_knows_which_limit_holds_only_what_both_allow_is_ok() -> None:
+    """Nobody knows the price of USDT, so nobody knows whether there is more than 1,000 JPY."""
+    feeds = replace(ROUND, prices={"ETH": stated(100)})
+
+    def found(hot: int) -> Verdict:
+        units = {("hot-1", "ETH"): hot * ETHER, ("cold", "ETH"): (8 - hot) * ETHER, ("cold", "USDT"): 5}
+        return Books(units, feeds=feeds).verdicts(**SMALL)["all"]
+
+    assert found(0).judgement is Judgement.OK
+    assert (found(2).judgement, found(2).limit) == (Judgement.UNKNOWN, Decimal("0.1"))
+    assert found(2).causes == ("price:USDT",)
+
+
+def test_a_bound_in_another_currency_needs_its_rate() -> None:
+    rule = SMALL | {"limit_when_small": {"limit": "0.5", "until": "250 THB"}}
+    books = Books(eth(hot_1=2 * ETHER, cold=8 * ETHER), feeds=replace(ROUND, rates={"THB": stated(4)}))
+    assert books.verdicts(**rule)["all"].judgement is Judgement.OK
+    unknown = replace(books, feeds=ROUND).verdicts(**rule)["all"]
+    assert (unknown.judgement, unknown.causes) == (Judgement.UNKNOWN, ("rate:THB",))
+
+
+# What to move.
+
+
+def test_what_a_custodian_keeps_hot_can_be_moved_too() -> None:
+    feeds = replace(PRICED, custody=(entrusted("ETH", 30, tier=Tier.HOT),))
+    books = Books(eth(hot_1=10 * ETHER, cold=60 * ETHER), feeds=feeds)
+    rule = {"kind": "hot_share", "limit": "0.05", "hysteresis": "0", "scope": "asset", "assets": ["ETH"]}
+    moves = books.verdicts(**rule)["ETH"].moves
+    assert [(move.wallet, move.amount) for move in moves] == [
+        ("custodian Trust Bank", Decimal(30)),
+        ("hot-1", Decimal(5)),
+    ]
+    assert books.after(moves).verdicts(**rule)["ETH"].judgement is Judgement.OK
+
+
+@given(
+    units=st.dictionaries(
+        st.tuples(st.sampled_from(["hot-1", "hot-2", "warm", "cold", "till"]), st.sampled_from(["ETH", "USDT"])),
+        st.integers(0, 10**15),
+        min_size=1,
+    ),
+    owed=st.tuples(st.integers(0, 10**6), st.integers(0, 10**9)),
+    of=st.sampled_from(["holdings", "owed"]),
+    tiers=st.sampled_from([["hot"], ["hot", "warm"]]),
+    scope=st.sampled_from(["all", "both"]),
+)
+def test_exactly_what_is_said_to_be_moved_ends_each_breach(
+    units: dict[tuple[str, str], int], owed: tuple[int, int], of: str, tiers: list[str], scope: str
+) -> None:
+    feeds = replace(PRICED, liabilities=owing(ETH=Decimal(owed[0]).scaleb(-9), USDT=Decimal(owed[1]).scaleb(-3)))
+    books = Books(units, feeds=feeds)
+    rule = {"kind": "hot_share", "limit": "0.05", "of": of, "tiers": tiers, "scope": scope}
+    for subject, verdict in books.verdicts(**rule).items():
+        assert bool(verdict.moves) == (verdict.judgement is Judgement.BREACH)
+        if verdict.moves:
+            assert books.after(verdict.moves).verdicts(**rule)[subject].cleared

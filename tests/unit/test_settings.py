@@ -12,7 +12,9 @@ from pydantic import SecretStr
 from connectors.config import masked
 from daemon.database import masked_store
 from daemon.errors import ConfigError
-from daemon.feeds.fixed import fixed_prices
+from daemon.feeds.book import FeedBook
+from daemon.feeds.fixed import FixedPrices
+from daemon.feeds.planning import planned
 from daemon.interval import Interval
 from daemon.model import Owner, Tier
 from daemon.policy.hot_share import HotShare
@@ -58,7 +60,9 @@ def test_underscores_group_digits(tmp_path: Path) -> None:
     loaded = settings(tmp_path, ("chain_id: 1", "chain_id: 31_337"), more=more)
     assert evm(loaded).chain_id == 31_337
     assert loaded.unread_growth == Decimal("1000.5")
-    assert loaded.feeds.prices[0].values["ETH"].amount == Decimal("500000.25")
+    (prices,) = loaded.feeds.prices
+    assert isinstance(prices, FixedPrices)
+    assert prices.values["ETH"].amount == Decimal("500000.25")
 
 
 def test_a_chain_called_no_is_called_no(tmp_path: Path) -> None:
@@ -73,7 +77,7 @@ def test_a_coin_may_be_called_like_a_secret(tmp_path: Path) -> None:
 @pytest.mark.parametrize("written", ["7", "7 JPY", "'7'"])
 def test_fixed_prices_are_exact_and_always_current(tmp_path: Path, written: str) -> None:
     loaded = settings(tmp_path, more=f"feeds: {{prices: [{{kind: fixed, values: {{ETH: {written}}}}}]}}\n")
-    price = fixed_prices(loaded.feeds.prices, at=NOW)["ETH"]
+    price = FeedBook(planned(loaded.feeds, assets=loaded.assets, currency="JPY")).look(NOW).prices["ETH"]
     assert price.value == Interval.exactly(Decimal(7))
     assert (price.source, price.at) == ("fixed", NOW)
 
@@ -219,9 +223,8 @@ def test_a_preset_of_ones_own_is_held_against_the_configuration(tmp_path: Path) 
     )
     with pytest.raises(ConfigError) as caught:
         settings(tmp_path, more="policies: [ours]\n")
-    assert str(caught.value) == (
-        f"{tmp_path}/p.yaml:15: policies: ours/wallet-band: wallets[0]: no wallet is called 'gone'; expected eth-hot-1"
-    )
+    missing = "no wallet is called 'gone'; expected eth-hot-1"
+    assert str(caught.value) == f"{tmp_path}/p.yaml:15: policies[0]: ours/wallet-band: wallets[0]: {missing}"
 
 
 def test_two_readings_of_one_file_are_equal(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -23,12 +23,30 @@ from connectors.symbol.config import SymbolConfig
 from daemon import settings as models
 from daemon.document import Document, Keys, read
 from daemon.errors import ConfigError
-from daemon.feeds.config import FeedsConfig
-from daemon.feeds.prices import FixedPrices
+from daemon.feeds import reserves
+from daemon.feeds.chainlink import ChainlinkPrices
+from daemon.feeds.coingecko import CoinGeckoPrices
+from daemon.feeds.config import AnyFeed, FeedsConfig, QuotesConfig
+from daemon.feeds.custodians import Attestation, HttpCustodian
+from daemon.feeds.file import FileSource
+from daemon.feeds.fixed import FixedPrices
+from daemon.feeds.http import HttpSource
+from daemon.feeds.liabilities import HttpLiabilities, Ledger
+from daemon.feeds.mqtt import MqttSource
+from daemon.feeds.prices import HttpPrices
+from daemon.feeds.quoted import QuoteSource
+from daemon.feeds.source import SourceConfig
+from daemon.feeds.sql import SqlSource
+from daemon.history.config import HistoryConfig, ReportConfig
 from daemon.model import Tier
 from daemon.policy import RuleConfig
+from daemon.policy.calendars import Calendar
 from daemon.policy.hot_share import SmallLimit
-from daemon.policy.presets import Preset
+from daemon.policy.overrides import PresetUse
+from daemon.policy.presets import Needed, Preset
+from daemon.policy.remedies import Remedy
+from daemon.policy.rule import Rule
+from daemon.policy.schedule import Schedule
 from daemon.reload import load_whole
 from daemon.settings import Settings, load, schema
 from daemon.tokens import TokenConfig
@@ -43,7 +61,13 @@ KINDS = {str(get_args(rule.model_fields["kind"].annotation)[0]): rule for rule i
 PARTS: dict[str, type[BaseModel]] = {"limit_when_small": SmallLimit}
 """What stands under a key of a rule, whatever its kind."""
 
-SECTIONS: dict[str, type[BaseModel]] = {
+COMMON: dict[str, type[BaseModel]] = {"schedule": Schedule, "remedies": Remedy, "calendar": Calendar}
+"""Keys that mean the same in every rule, and what stands under them."""
+
+ASKED = {"required[].": Needed}
+"""What stands under a key of a preset."""
+
+MODELS: dict[str, type[BaseModel]] = {
     "": Settings,
     "chains.<name>.": EvmConfig,
     "chains.<name>.endpoints[].": EndpointConfig,
@@ -59,13 +83,60 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "assets.<name>.tokens[].": models.TokenConfig,
     "wallets.<name>.": models.WalletConfig,
     "feeds.": FeedsConfig,
-    "feeds.prices[].": FixedPrices,
+    "feeds.quotes.": QuotesConfig,
+    "feeds.reserves.": reserves.ReservesConfig,
+    "feeds.reserves.insurance[].": reserves.InsuranceConfig,
     "alertmanager.": models.AlertmanagerConfig,
     "alertmanager.endpoints[].": NamedUrl,
     "api.": models.ApiConfig,
+    "history.": HistoryConfig,
+    "report.": ReportConfig,
     "log.": models.LogConfig,
 }
 """Where in the configuration each model stands, in the words of the documentation."""
+
+
+SOURCES: dict[str, tuple[type[BaseModel], ...]] = {
+    "feeds.<source>.": (SourceConfig,),
+    "feeds.<http>.": (NamedUrl, HttpSource),
+    "feeds.<file>.": (FileSource,),
+    "feeds.<sql>.": (SqlSource,),
+    "feeds.<mqtt>.": (MqttSource,),
+    "feeds.prices[].": (QuoteSource,),
+    "feeds.prices[fixed].": (FixedPrices,),
+    "feeds.prices[http].": (HttpPrices,),
+    "feeds.prices[coingecko].": (CoinGeckoPrices,),
+    "feeds.prices[chainlink].": (ChainlinkPrices,),
+    "feeds.liabilities[].": (Ledger,),
+    "feeds.liabilities[http].": (HttpLiabilities,),
+    "feeds.custodians[].": (Attestation,),
+    "feeds.custodians[http].": (HttpCustodian,),
+    "feeds.reserves.fund[http].": (reserves.HttpMoney,),
+    "feeds.volume[sql].": (reserves.SqlMoney,),
+}
+"""Where the keys stand that these models of sources add to those that they are made of."""
+
+FEEDS: tuple[type[BaseModel], ...] = tuple(
+    model for part in get_args(AnyFeed) for model in (get_args(get_args(part)[0]) if get_args(part) else (part,))
+)
+
+
+def own(*models: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields that the models themselves define; a source is never called after its host."""
+    fields = {
+        name: model.model_fields[name] for model in models for name in model.__annotations__ if name != "model_config"
+    }
+    if models[0] is NamedUrl:
+        del fields["name"]
+    return fields
+
+
+SECTIONS: dict[str, Mapping[str, FieldInfo]] = {
+    **{prefix: model.model_fields for prefix, model in MODELS.items()},
+    **{prefix: own(*models) for prefix, models in SOURCES.items()},
+}
+
+LOOKED_AT: tuple[type[BaseModel], ...] = (*RULES, *PARTS.values(), *COMMON.values(), PresetUse)
 
 
 def default_of(field: FieldInfo, *, name: str, kind: str = "") -> str:
@@ -73,7 +144,7 @@ def default_of(field: FieldInfo, *, name: str, kind: str = "") -> str:
     default = field.get_default()
     if name == "name" and kind:
         return kind.replace("_", "-")
-    if field.is_required() or isinstance(default, BaseModel) or default in (None, "", ()):
+    if field.is_required() or isinstance(default, BaseModel) or default in (None, "", (), {}):
         return ""
     if isinstance(default, timedelta):
         return format_duration(default)
@@ -93,7 +164,7 @@ def as_text(value: object) -> str:
 
 def fields_of(kind: str) -> dict[str, FieldInfo]:
     """Every key of a kind of rule, those of its parts included."""
-    own = dict(KINDS[kind].model_fields)
+    own = {name: field for name, field in KINDS[kind].model_fields.items() if name not in COMMON}
     return own | {
         f"{key}.{name}": field for key, part in PARTS.items() if key in own for name, field in part.model_fields.items()
     }
@@ -148,7 +219,7 @@ OUTSIDE_THE_RULES = {row.key: row for row in rows(DOCUMENTATION) if not row.key.
 
 @pytest.mark.parametrize("prefix", SECTIONS)
 def test_every_key_is_documented_with_its_default(prefix: str) -> None:
-    for name, field in SECTIONS[prefix].model_fields.items():
+    for name, field in SECTIONS[prefix].items():
         check(OUTSIDE_THE_RULES[prefix + name], field, default=default_of(field, name=name))
 
 
@@ -160,16 +231,42 @@ def test_every_rule_is_documented_with_all_its_keys(kind: str) -> None:
         check(found[name], field, default=default_of(field, name=name, kind=kind))
 
 
+def common() -> dict[str, FieldInfo]:
+    """The keys of every rule that mean the same, by their places."""
+    found: dict[str, FieldInfo] = {}
+    for key, part in COMMON.items():
+        found[key] = Rule.model_fields[key]
+        below = f"{key}[]" if key == "remedies" else key
+        found |= {f"{below}.{name}": field for name, field in part.model_fields.items()}
+    return found
+
+
+@pytest.mark.parametrize("title", ["Keys of every rule", "Presets"])
+def test_keys_of_all_rules_and_of_presets_in_use_are_documented(title: str) -> None:
+    keys = common() if title != "Presets" else dict(PresetUse.model_fields)
+    written = {row.key: row for row in rows(chapter(f"### {title}")) if row.key.startswith("policies[].")}
+    assert written.keys() == {f"policies[].{name}" for name in keys}
+    for name, field in keys.items():
+        check(written[f"policies[].{name}"], field, default="" if name == "rules" else default_of(field, name=name))
+
+
 def test_nothing_is_documented_that_is_not_a_key() -> None:
-    keys = {prefix + name for prefix, model in SECTIONS.items() for name in model.model_fields}
+    keys = {prefix + name for prefix, fields in SECTIONS.items() for name in fields}
     keys |= {f"[].{name}" for name in TokenConfig.model_fields} | set(Preset.model_fields)
+    keys |= {prefix + name for prefix, model in ASKED.items() for name in model.model_fields}
     assert OUTSIDE_THE_RULES.keys() == keys
 
 
 def test_every_model_of_the_schema_is_looked_at() -> None:
-    looked_at = {model.__name__ for model in (*SECTIONS.values(), *RULES, *PARTS.values())} - {"Settings"}
-    found = {name for name, value in schema()["$defs"].items() if value["type"] == "object"}
+    looked_at = {model.__name__ for model in (*MODELS.values(), *FEEDS, *LOOKED_AT)} - {"Settings"}
+    found = {name for name, value in schema()["$defs"].items() if value.get("type") == "object"}
     assert {name.rpartition("__")[2] for name in found} == looked_at
+
+
+def test_every_key_of_a_source_is_looked_at() -> None:
+    documented = {model for models in SOURCES.values() for model in models}
+    parts = {part for feed in FEEDS for part in feed.__mro__ if issubclass(part, BaseModel) and part.__annotations__}
+    assert {part for part in parts if set(part.__annotations__) - {"model_config"}} - {BaseModel} == documented
 
 
 def test_the_short_example_of_the_documentation_loads(tmp_path: Path) -> None:
@@ -186,7 +283,7 @@ def test_the_short_example_of_the_documentation_loads(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def uncommented(tmp_path_factory: pytest.TempPathFactory) -> Document:
     """The example with its keys behind a `#` brought in, which no one file could have all at once."""
-    text = re.sub(r"^( *)# ([a-z_]+: [^ ])", r"\1\2", EXAMPLE.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^( *)# ([a-z0-9_]+: [^ ])", r"\1\2", EXAMPLE.read_text(), flags=re.MULTILINE)
     path = tmp_path_factory.mktemp("example") / "all.yaml"
     path.write_text(text)
     return read(path)
@@ -194,16 +291,32 @@ def uncommented(tmp_path_factory: pytest.TempPathFactory) -> Document:
 
 def standing_at(document: Document, prefix: str) -> list[Keys]:
     """Every place in the document that a prefix of the documentation may mean."""
-    pattern = prefix.removesuffix(".").replace("[]", ".<item>").split(".") if prefix else []
+    among = re.fullmatch(r"feeds\.<(\w+)>\.", prefix)
+    if among:
+        return [at for at in _sources(document) if among[1] in ("source", document.at((*at, "kind")))]
+    pattern = re.sub(r"\[(\w*)\]", r".<item>\1", prefix.removesuffix(".")).split(".") if prefix else []
     places: list[Keys] = [()]
     for part in pattern:
         places = [
             (*keys, step)
             for keys in places
             for step in _steps(document, keys=keys)
-            if (part == "<item>" and isinstance(step, int)) or part in ("<name>", f"<{step}>", step)
+            if (
+                part.startswith("<item>")
+                and isinstance(step, int)
+                and _of_kind(part, document.at((*keys, step, "kind")))
+            )
+            or part in ("<name>", f"<{step}>", step)
         ]
     return places
+
+
+def _of_kind(part: str, kind: object) -> bool:
+    return part in ("<item>", f"<item>{kind}")
+
+
+def _sources(document: Document) -> list[Keys]:
+    return [keys[:-1] for keys in document.places if keys[:1] == ("feeds",) and keys[-1] == "kind"]
 
 
 def _steps(document: Document, *, keys: Keys) -> list[str | int]:
@@ -231,7 +344,7 @@ def test_the_example_loads_and_says_what_one_of_its_rules_can_not_see() -> None:
 @pytest.mark.parametrize("prefix", SECTIONS)
 def test_the_example_has_every_key_with_its_default(prefix: str, uncommented: Document) -> None:
     places = standing_at(uncommented, prefix)
-    for name, field in SECTIONS[prefix].model_fields.items():
+    for name, field in SECTIONS[prefix].items():
         holds(uncommented, places, name=name, default=default_of(field, name=name))
 
 
@@ -239,6 +352,8 @@ def test_the_example_has_every_key_with_its_default(prefix: str, uncommented: Do
 def test_the_example_has_every_rule_with_all_its_keys(kind: str, uncommented: Document) -> None:
     places = [keys for keys in standing_at(uncommented, "policies[].") if uncommented.at((*keys, "kind")) == kind]
     for name, field in KINDS[kind].model_fields.items():
+        if name in COMMON:
+            continue
         default = default_of(field, name=name, kind=kind)
         holds(uncommented, places, name=name, default="the kind with hyphens" if name == "name" else default)
     for key, part in PARTS.items():
@@ -247,15 +362,26 @@ def test_the_example_has_every_rule_with_all_its_keys(kind: str, uncommented: Do
             holds(uncommented, within, name=name, default=default_of(field, name=name))
 
 
+def test_the_example_has_a_preset_that_differs_and_the_keys_of_every_rule(uncommented: Document) -> None:
+    places = standing_at(uncommented, "policies[].")
+    for name in (*COMMON, *PresetUse.model_fields):
+        holds(uncommented, places, name=name, default="")
+    for key, part in COMMON.items():
+        within = standing_at(uncommented, f"policies[].{key}{'[]' if key == 'remedies' else ''}.")
+        for name, field in part.model_fields.items():
+            holds(uncommented, within, name=name, default=default_of(field, name=name))
+
+
 def test_the_example_means_the_same_to_other_readers_of_yaml() -> None:
     assert yaml.safe_load(EXAMPLE.read_text()).keys() <= Settings.model_fields.keys()
 
 
 def test_every_key_of_the_example_is_explained_where_it_first_stands() -> None:
-    keys = {name for model in (*SECTIONS.values(), *RULES, *PARTS.values()) for name in model.model_fields}
+    keys = {name for fields in SECTIONS.values() for name in fields}
+    keys |= {name for model in LOOKED_AT for name in model.model_fields}
     explained: set[str] = set()
     for line in EXAMPLE.read_text().splitlines():
-        key = re.match(r" *(?:- )?(?:# )?([a-z_]+):(?: |$)", line)
+        key = re.match(r" *(?:- )?(?:# )?([a-z0-9_]+):(?: |$)", line)
         if key and key[1] in keys - explained:
             assert re.search(r"\S +# \S", line), line
             explained.add(key[1])

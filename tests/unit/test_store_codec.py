@@ -65,6 +65,13 @@ def test_a_text_that_is_no_finding_is_a_value_error(text: str) -> None:
         decode(text)
 
 
+def test_a_finding_of_a_version_that_knew_no_counterpart_is_read_with_none() -> None:
+    raw = json.loads(encode(firing()))
+    (move,) = raw["verdict"]["moves"]
+    assert move.pop("counterpart") == ""
+    assert decode(json.dumps(raw)) == firing()
+
+
 @pytest.mark.parametrize("damage", [('"0.05"', '"five"'), ('"since":"2', '"since":"x'), ('"moves":[', '"moves":[1,')])
 def test_a_damaged_field_is_a_value_error(damage: tuple[str, str]) -> None:
     text = encode(firing())

@@ -118,7 +118,7 @@ async def test_a_cancelled_operation_leaves_the_store_usable(store: SqlStore) ->
 
 async def test_a_database_that_may_not_grow_is_full(file: Path) -> None:
     def limit(connection: DBAPIConnection, _: object) -> None:
-        connection.cursor().execute("PRAGMA max_page_count=16")
+        connection.cursor().execute("PRAGMA max_page_count=32")
 
     event.listen(Engine, "connect", limit)
     try:
@@ -236,7 +236,7 @@ async def test_a_database_of_a_newer_version_is_refused_and_not_touched(store: S
     with closing(sqlite3.connect(file)) as database, database:
         database.execute("update pyrometer_schema set version = 99")
     async with open_store(url(file)) as other:
-        with pytest.raises(StoreError, match=r"newer Pyrometer \(schema 99, this one knows 1\)"):
+        with pytest.raises(StoreError, match=r"newer Pyrometer \(schema 99, this one knows 2\)"):
             await other.findings()
         with pytest.raises(StoreError, match="newer Pyrometer"):
             await other.record([firing("f1")], [])
@@ -259,7 +259,7 @@ async def test_two_processes_may_create_the_database_at_once(file: Path) -> None
 
 async def insist(store: SqlStore, finding: Finding) -> None:
     """Records a finding, trying again for some seconds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while True:
             try:
                 await store.record([finding], [])
@@ -279,7 +279,7 @@ async def test_an_older_database_takes_only_the_steps_that_it_lacks(
     async with open_store(url(file)) as newer:
         assert await newer.findings() == (firing("f0"),)
     with closing(sqlite3.connect(file)) as database:
-        assert database.execute("select version from pyrometer_schema").fetchall() == [(2,)]
+        assert database.execute("select version from pyrometer_schema").fetchall() == [(3,)]
         assert database.execute("select * from added").fetchall() == []
 
 
@@ -295,7 +295,7 @@ async def test_a_step_that_fails_leaves_the_old_schema(
         with pytest.raises(StoreError, match="already exists"):
             await newer.findings()
     with closing(sqlite3.connect(file)) as database:
-        assert database.execute("select version from pyrometer_schema").fetchall() == [(1,)]
+        assert database.execute("select version from pyrometer_schema").fetchall() == [(2,)]
         assert database.execute("select name from sqlite_master where name = 'added'").fetchall() == []
 
 

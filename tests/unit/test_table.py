@@ -66,3 +66,14 @@ async def test_the_words_of_a_node_are_printed_as_they_came() -> None:
     failure = Update(chain="ethereum", seen=at(0), failure=Failure(Reason.UNAVAILABLE, words))
     text = await printed(await Bench().see(failure, seconds=1))
     assert words in text
+
+
+async def test_what_a_breach_obliges_to_is_said_below_the_verdicts() -> None:
+    """From 23 November 2026 in Thailand, where 7 December stands in for a Saturday and the 10th is free."""
+    bench = Bench(
+        remedies=[{"what": "plan", "within": 1}, {"what": "cure", "within": 15, "days": "business"}],
+        calendar={"country": "TH", "timezone": "Asia/Bangkok"},
+    )
+    text = await printed(await bench.see(complete(1, {(1, ETH): ETHER, (2, ETH): ETHER}), seconds=1))
+    due = "plan due by 2026-11-24, 1 day left; cure due by 2026-12-16, 15 business days left"
+    assert f"jp-psa/hot-share all: {due}" in text

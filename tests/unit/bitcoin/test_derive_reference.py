@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from connectors.bitcoin.reference import script_type
 from tests.unit.bitcoin.published import KEY, UNCOMPRESSED
 
+pytestmark = pytest.mark.timeout(60)  # bitcoinlib takes seconds to import, and is, several times
+
 USE = "from connectors.bitcoin.reference import script_type; print(script_type(bytes.fromhex('6a0161')))"
 
 

@@ -1,5 +1,6 @@
 """What a scenario says is read, and for each mistake there is one line with file, line, key, and what was expected."""
 
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -101,6 +102,7 @@ def test_a_mistake_in_the_yaml_itself_is_said_with_its_line() -> None:
         load(written('incident: a\ntitle: b\nsummary: "c\n'))
 
 
+CONTENT = yaml.load(GOOD, yaml.BaseLoader)
 ODD = ("", "~", "-1", "0", "1e9", "9" * 30, "[]", "{}", "[1, 2]", "{a: b}", "all", "é", "xem-hot/99999", "-5d")
 PLACES = [keys for keys in read(DATA / "good_scenario.yaml").places if keys]
 
@@ -111,8 +113,7 @@ PLACES = [keys for keys in read(DATA / "good_scenario.yaml").places if keys]
 def test_whatever_stands_in_a_place_the_file_is_good_or_refused_in_one_line(
     keys: tuple[str | int, ...], odd: str
 ) -> None:
-    content = yaml.load(GOOD, yaml.BaseLoader)
-    around = content
+    around = content = deepcopy(CONTENT)
     for key in keys[:-1]:
         around = around[key]
     around[keys[-1]] = yaml.load(odd, yaml.BaseLoader)

@@ -1,0 +1,60 @@
+"""What outlives a restart beside findings: verdicts judged on schedule, daily prices, and the history."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from daemon.checks import CheckKeeper
+from daemon.daily_prices import PriceKeeper
+from daemon.history.past import Past
+from daemon.pipeline import Pipeline
+from daemon.reload import Loaded
+from daemon.store import Stores
+
+
+class Keepers:
+    """A keeper for each of them. `in_force` gives the configuration that is judged by."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        pipeline: Pipeline,
+        *,
+        in_force: Callable[[], Loaded],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.past = Past(
+            stores.archive,
+            loaded=in_force(),
+            now=clock,
+            standing=lambda: (pipeline.setup, pipeline.ledger, in_force()),
+        )
+        self._checks = CheckKeeper(stores.checks, pipeline, clock=clock)
+        self._prices = PriceKeeper(stores.price_days, averages=lambda: pipeline.averages, clock=clock)
+
+    @property
+    def steps(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """The workers, by name, each a step for the supervisor."""
+        return {"checks": self._checks.step, "prices": self._prices.step, "history": self.past.work}
+
+    async def restore(self) -> None:
+        """What an earlier run has left; StoreError. The workers try again what fails here."""
+        await self._checks.restore()
+        await self._prices.restore()
+
+    async def answer(self, query: Iterable[tuple[str, str]]) -> dict[str, Any]:
+        """`/api/v1/history`."""
+        return await self.past.answer(query)
+
+    async def prune(self, *, before: datetime) -> None:
+        """Forgets what is older; StoreError. The history prunes itself, as its settings say."""
+        await self._checks.drop(before=before)
+        await self._prices.drop(before=before)
+
+    async def flush(self) -> None:
+        """Before the end: offers the store what it has not taken yet."""
+        await self._checks.flush()
+        await self._prices.flush()
+        await self.past.flush()

@@ -1,0 +1,62 @@
+"""Between the times of its schedule a rule's verdict stands as it was judged then."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from daemon.model import Check, Judgement, Verdict
+from daemon.policy.rule import Rule
+from daemon.policy.schedule import Schedule
+
+Standing = Mapping[tuple[str, str], Check]
+"""By policy and subject."""
+
+
+def digest(rule: Rule) -> str:
+    """What a rule says, as short text: a verdict of a rule that was changed does not stand."""
+    return hashlib.sha256(rule.model_dump_json().encode()).hexdigest()[:16]
+
+
+def settle(
+    rule: Rule, fresh: Iterable[Verdict], *, standing: Standing, now: datetime
+) -> Iterator[tuple[Verdict, Check | None]]:
+    """The verdicts that hold now, each with what stands from now on.
+
+    A subject that is unknown when the time has come is judged at the first moment at which it can be; until then it is
+    unknown, whatever was true the day before.
+    """
+    if rule.schedule is None:
+        yield from ((verdict, None) for verdict in fresh)
+        return
+    due, text = rule.schedule.latest(now), digest(rule)
+    for verdict in fresh:
+        kept = standing.get((verdict.policy, verdict.subject))
+        if kept is not None and (kept.due, kept.rule) == (due, text):
+            yield kept.verdict, kept
+        elif verdict.judgement is Judgement.UNKNOWN:
+            yield _told(verdict, schedule=rule.schedule, due=due, judged=None), None
+        else:
+            told = _told(verdict, schedule=rule.schedule, due=due, judged=now)
+            yield told, Check(text, due.astimezone(UTC), now, told)
+
+
+def restored(current: Standing, stored: Iterable[Check]) -> Standing:
+    """What stands when an earlier run's checks are found after judging has begun: of two for one time, the earlier."""
+    result = dict(current)
+    for check in stored:
+        key = (check.verdict.policy, check.verdict.subject)
+        begun = current.get(key)
+        if begun is None or (begun.due, begun.rule) == (check.due, check.rule):
+            result[key] = check
+    return result
+
+
+def _told(verdict: Verdict, *, schedule: Schedule, due: datetime, judged: datetime | None) -> Verdict:
+    when = f"{due:%Y-%m-%d %H:%M} {schedule.timezone}"
+    evidence = {"scheduled_for": due.isoformat(), "judged_at": None if judged is None else judged.isoformat()}
+    return replace(
+        verdict,
+        summary=f"{verdict.summary} ({'due' if judged is None else 'judged for'} {when})",
+        evidence={**verdict.evidence, **evidence},
+    )

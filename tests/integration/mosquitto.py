@@ -1,0 +1,87 @@
+"""A real Mosquitto for tests: one user with a password, on a free port, killed and started again at will."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiomqtt import Client, ProtocolVersion
+
+from tests.integration.anvil import free_port
+from tests.real import require_program
+
+HINT = "apt-get install mosquitto, or set PYROMETER_MOSQUITTO to the binary"
+DEADLINE = 20.0
+USER, PASSWORD = "ledger", "throw/away"
+
+
+class Mosquitto:
+    """One broker. Messages that are retained are lost when it is killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._program = require_program("mosquitto", HINT) if shutil.which("mosquitto") else _elsewhere()
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        passwords = folder / "passwords"
+        passwords.write_text(f"{USER}:{PASSWORD}\n")
+        hashing = shutil.which("mosquitto_passwd") or str(self._program.parent / "mosquitto_passwd")
+        subprocess.run([hashing, "-U", passwords], check=True, capture_output=True)
+        passwords.chmod(0o644)
+        rights = folder / "rights"
+        rights.write_text(f"user {USER}\ntopic readwrite pyrometer/#\ntopic read $SYS/#\n")
+        rights.chmod(0o644)
+        (folder / "mosquitto.conf").write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nacl_file {rights}\n"
+            f"persistence false\nsys_interval 1\nuser {getpass.getuser()}\n"
+        )
+
+    @property
+    def url(self) -> str:
+        return self.url_of(PASSWORD)
+
+    def url_of(self, password: str) -> str:
+        return f"mqtt://{USER}:{password.replace('/', '%2F')}@127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        command = [str(self._program), "-c", str(self._folder / "mosquitto.conf")]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + DEADLINE
+        while not self._listens():
+            assert time.monotonic() < end, "Mosquitto does not start"
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(signal.SIGKILL)
+            process.wait(DEADLINE)
+
+    async def publish(self, payload: object, *, topic: str = "pyrometer/feed/liabilities", retain: bool = True) -> None:
+        """As the exchange's ledger does; bytes as they are, anything else as JSON."""
+        parts = urlsplit(self.url)
+        body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        async with Client(
+            "127.0.0.1", parts.port or 0, username=USER, password=PASSWORD, protocol=ProtocolVersion.V5
+        ) as client:
+            await client.publish(topic, body, qos=1, retain=retain)
+
+    def _listens(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return True
+        except OSError:
+            return False
+
+
+def _elsewhere() -> Path:
+    """Debian keeps it where only administrators look."""
+    usual = Path("/usr/sbin/mosquitto")
+    return usual if usual.exists() else require_program("mosquitto", HINT)
