@@ -13,7 +13,8 @@ from functools import cache
 import pytest
 import uvloop
 
-from daemon.model import Severity
+from daemon.model import Judgement, Report, Severity
+from daemon.replay.alarms import Audience, Nobody
 from daemon.replay.catalogue import find, shipped
 from daemon.replay.command import BENIGN, Wanted, play
 from daemon.replay.outcome import Answer, Outcome
@@ -33,9 +34,9 @@ def as_it_was(name: str) -> Outcome:
     return played(load(find(name)), trial=AS_IT_WAS)
 
 
-def played(scenario: Scenario, *, trial: Trial) -> Outcome:
+def played(scenario: Scenario, *, trial: Trial, audience: Audience | None = None) -> Outcome:
     """On the loop that the command plays it on."""
-    return uvloop.run(play(scenario, wanted=Wanted(trial)))
+    return uvloop.run(play(scenario, wanted=Wanted(trial), audience=audience))
 
 
 def alarms(outcome: Outcome) -> dict[Key, list[datetime]]:
@@ -87,6 +88,43 @@ def test_dmm_is_told_before_its_block() -> None:
     assert "4502.9 to" in theft.summary
     assert "pending since 04:13:00" in theft.summary
     assert theft.at < datetime(2024, 5, 31, 4, 20, tzinfo=UTC)
+
+
+def test_a_credit_of_what_is_not_there_is_told_within_a_minute() -> None:
+    outcome = as_it_was("bithumb-2026")
+    [short] = [alarm for alarm in outcome.alarms if alarm.alert == "PyrometerBackingShort"]
+    assert (short.subject, short.severity, short.event) == ("BTC", Severity.CRITICAL, "credited")
+    assert timedelta(0) <= short.at - datetime(2026, 2, 6, 10, tzinfo=UTC) <= timedelta(minutes=1)
+    assert outcome.passed
+
+
+def test_what_leaves_without_an_entry_in_the_books_makes_backing_short_and_nothing_before_does() -> None:
+    outcome = as_it_was("mtgox")
+    [short] = [alarm for alarm in outcome.alarms if alarm.alert == "PyrometerBackingShort"]
+    assert (short.subject, short.event) == ("BTC", "first")
+    assert short.loot.gone == {"BTC": 319}
+    # An hour's block at most, and the half hour that it must last.
+    assert timedelta(0) < short.at - datetime(2011, 9, 12, 3, 30, tzinfo=UTC) < timedelta(minutes=90)
+
+
+class Backing(Nobody):
+    """Keeps what was judged of backing in each report since all was read."""
+
+    def __init__(self) -> None:
+        self.judged_as: list[dict[str, Judgement]] = []
+
+    def judged(self, report: Report) -> None:
+        if not report.problems:
+            found = {one.subject: one.judgement for one in report.verdicts if one.alert == "PyrometerBackingShort"}
+            self.judged_as.append(found)
+
+
+def test_in_the_benign_year_backing_is_judged_of_every_asset_and_never_short() -> None:
+    scenario = load(find(BENIGN)).model_copy(update={"ends": timedelta(days=2), "timeline": (), "expected": ()})
+    backing = Backing()
+    played(scenario, trial=AS_IT_WAS, audience=backing)
+    assert len(backing.judged_as) > 48
+    assert all(found == dict.fromkeys(scenario.assets, Judgement.OK) for found in backing.judged_as)
 
 
 def test_in_the_benign_year_nothing_critical_rings_under_the_shipped_presets() -> None:
