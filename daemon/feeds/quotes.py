@@ -31,7 +31,6 @@ class Quoting:
         up = after >= EXACT.multiply(before, self.max_jump)
         return up or EXACT.multiply(after, self.max_jump) <= before
 
-
     def confirms(self, other: Decimal, *, before: Decimal, after: Decimal) -> bool:
         """Whether what another source says makes a jump believable: it is near what comes after, and nearer to that
         than to what was before. A source that has not moved would else confirm whatever is just a jump away from it.
