@@ -2,7 +2,7 @@
 
 import json
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
 DEEPEST = 32
@@ -24,10 +24,17 @@ def loads(body: bytes, *, decimals: bool = False, unique: bool = False) -> objec
     value: object = json.loads(
         body.decode(),
         parse_constant=_no_constant,
-        parse_float=Decimal if decimals else None,
+        parse_float=_decimal if decimals else None,
         object_pairs_hook=_each_once if unique else None,
     )
     return value
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # no ValueError: an exponent of more digits than decimals have
+        raise ValueError("a number that is beyond all bounds") from None
 
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:

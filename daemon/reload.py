@@ -17,6 +17,7 @@ from daemon.feeds.asking import Asked, asked
 from daemon.feeds.averages import Averages, Key, averages_for, read_days
 from daemon.feeds.opening import Surroundings
 from daemon.feeds.planning import planned
+from daemon.needs import currencies
 from daemon.pipeline import Setup
 from daemon.settings import Settings, load
 
@@ -73,18 +74,22 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         descriptor={name: kind.descriptor(chain) for name, (kind, chain) in kinds.items()},
         contract={name: kind.contract(chain) for name, (kind, chain) in kinds.items()},
     )
+    written = currencies(rule for _, rule in settings.rules)
     sources = asked(
         settings.feeds,
         decimals={name: max(token.decimals for token in tokens) for name, tokens in watched.assets.items()},
         currency=settings.currency,
         chains=settings.chains,
+        written=written,
     )
     setup = Setup(
         entity=settings.entity,
         currency=settings.currency,
         inventory=watched,
         policies=settings.rules,
-        feeds=planned(settings.feeds, asked=sources, assets=settings.assets, currency=settings.currency),
+        feeds=planned(
+            settings.feeds, asked=sources, assets=settings.assets, currency=settings.currency, written=written
+        ),
         growth=settings.unread_growth,
         ages={name: Ages(chain.max_age, chain.max_tip_age, chain.reader) for name, chain in settings.chains.items()},
         began=now,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from connectors import AnyChainConfig
@@ -42,10 +43,18 @@ class Asked:
 
 
 def asked(
-    config: FeedsConfig, *, decimals: Mapping[str, int], currency: str, chains: Mapping[str, AnyChainConfig]
+    config: FeedsConfig,
+    *,
+    decimals: Mapping[str, int],
+    currency: str,
+    chains: Mapping[str, AnyChainConfig],
+    written: AbstractSet[str] = frozenset(),
 ) -> tuple[Asked, ...]:
-    """Every source that somebody has to ask. `decimals` are those of each configured asset's finest token."""
-    foreign = frozenset(currencies(config, entitys=currency))
+    """Every source that somebody has to ask.
+
+    `decimals` are those of each configured asset's finest token, `written` the currencies of amounts in rules.
+    """
+    foreign = frozenset({*currencies(config, entitys=currency), *written} - {currency})
     return tuple(
         Asked(
             source,

@@ -25,6 +25,7 @@ ENOUGH = 720
 
 PLACES = Decimal("1E-18")
 """An average is rounded to so many places, half-even, so that values and sums made of it are exact again."""
+EXPECTED = "expected asset,day,price such as BTC,2026-10-31,9500000.5"
 
 Key = tuple[str, date]
 
@@ -204,7 +205,7 @@ def read_days(path: Path, *, assets: Iterable[str]) -> dict[Key, Decimal]:
         try:
             key, price = (row["asset"], date.fromisoformat(row["day"])), Decimal(row["price"])
         except (ValueError, InvalidOperation):
-            raise ConfigError(f"{path}:{line}", "expected asset,day,price such as BTC,2026-10-31,9500000.5") from None
+            raise ConfigError(f"{path}:{line}", EXPECTED) from None
         if key[0] not in known:
             raise ConfigError(f"{path}:{line}", f"no asset is called {shown(key[0])}")
         if not price.is_finite() or price <= ZERO:
@@ -223,7 +224,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             if reader.fieldnames is None or set(reader.fieldnames) != {"asset", "day", "price"}:
                 raise ConfigError(f"{path}:1", "expected the columns asset,day,price")
             for row in reader:
-                yield reader.line_num, {name: value or "" for name, value in row.items() if name is not None}
+                if None in row:  # what stands beyond the last column, as in 9,500,000: which part is the price?
+                    raise ConfigError(f"{path}:{reader.line_num}", EXPECTED)
+                yield reader.line_num, {name: value or "" for name, value in row.items()}
     except OSError as error:
         raise ConfigError(str(path), reason(error)) from None
     except (UnicodeDecodeError, csv.Error) as error:

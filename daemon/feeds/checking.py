@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from daemon.document import shown
@@ -15,6 +15,9 @@ from daemon.interval import EXACT, ZERO
 
 AHEAD = timedelta(minutes=1)
 """How far the clock of a source may be before ours."""
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""Nothing that a source may know is older."""
 
 MOST_DIGITS = 50
 """Before the point, and after it: products of two such numbers are exact in `EXACT`, and so are their comparisons."""
@@ -183,6 +186,8 @@ def _moment(at: datetime | None, *, now: datetime) -> datetime:
         return now
     if at.utcoffset() is None:
         raise _Bad("its time has no time zone")
+    if at < EARLIEST:  # 0001-01-01 is what programs write that have no time; there is no room before it to reckon in
+        raise _Bad(f"its time is before {EARLIEST:%Y}, {at.isoformat(timespec='seconds')}")
     if at > now + AHEAD:
         raise _Bad(f"its time is in the future, {at.astimezone(now.tzinfo).isoformat(timespec='seconds')}")
     return min(at, now)

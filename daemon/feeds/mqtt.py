@@ -97,7 +97,8 @@ class _Newest(asyncio.Queue[Message]):
 class MqttReader:
     """One topic. A lost connection is one FeedError; the next `read` connects again.
 
-    What is retained comes at once, so that nothing is missed that still holds.
+    What is retained comes at once, so that nothing is missed that still holds; how old that is it must say itself, or
+    each new connection would make it new.
     """
 
     pushed = True
@@ -117,7 +118,12 @@ class MqttReader:
         except MqttError:
             await self.close()
             raise self._unavailable("the connection broke") from None
-        return payload(_json(message.payload), columns=self._columns)
+        raw = payload(_json(message.payload), columns=self._columns)
+        if message.retain and raw.at is None:
+            raise FeedError(
+                FeedReason.STALE, "the message is retained and says not as of when it is, so put `at` into it"
+            )
+        return raw
 
     async def close(self) -> None:
         client, self._client = self._client, None

@@ -80,7 +80,8 @@ class Insured:
 class Plan:
     """All sources, each feed's in the order of trust. `assets` are those of the configuration.
 
-    `fund` and `volume` are sums that stand in the configuration itself, in the entity's currency.
+    `fund` and `volume` are sums that stand in the configuration itself, in the entity's currency; `written` are the
+    foreign currencies in which rules write amounts.
     """
 
     sources: tuple[SourcePlan, ...] = ()
@@ -89,6 +90,7 @@ class Plan:
     volume: Decimal | None = None
     insured: tuple[Insured, ...] = ()
     assets: frozenset[str] = frozenset()
+    written: frozenset[str] = frozenset()
 
     @cached_property
     def owed(self) -> frozenset[str]:
@@ -116,7 +118,7 @@ class Plan:
 
     @cached_property
     def currencies(self) -> frozenset[str]:
-        """The foreign currencies that something is quoted in."""
+        """The foreign currencies whose rates are wanted: something is quoted in them, or a rule written."""
         quoted = [plan for plan in self.sources if plan.by_name]
         named = {currency for plan in quoted for currency in plan.currencies.values()}
-        return frozenset(named | {plan.currency for plan in quoted if plan.currency is not None})
+        return frozenset(named | {plan.currency for plan in quoted if plan.currency is not None} | self.written)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -20,8 +21,18 @@ from daemon.feeds.quotes import Quoting
 from daemon.feeds.reserves import ReservesConfig
 
 
-def planned(config: FeedsConfig, *, asked: Iterable[Asked] = (), assets: Iterable[str], currency: str) -> Plan:
-    """What the configuration means; `assets` are all that it names, `currency` is the entity's."""
+def planned(
+    config: FeedsConfig,
+    *,
+    asked: Iterable[Asked] = (),
+    assets: Iterable[str],
+    currency: str,
+    written: AbstractSet[str] = frozenset(),
+) -> Plan:
+    """What the configuration means.
+
+    `assets` are all that it names, `currency` is the entity's, `written` are the currencies of amounts in rules.
+    """
     identities = {one.key: one.identity for one in asked}
     return Plan(
         sources=tuple(
@@ -33,6 +44,7 @@ def planned(config: FeedsConfig, *, asked: Iterable[Asked] = (), assets: Iterabl
         volume=_amount(config.volume),
         insured=tuple(_insured(config.reserves)),
         assets=frozenset(assets),
+        written=frozenset(written - {currency}),
     )
 
 

@@ -31,6 +31,14 @@ class Quoting:
         up = after >= EXACT.multiply(before, self.max_jump)
         return up or EXACT.multiply(after, self.max_jump) <= before
 
+    def confirms(self, other: Decimal, *, before: Decimal, after: Decimal) -> bool:
+        """Whether what another source says makes a jump believable: it is near what comes after, and nearer to that
+        than to what was before. A source that has not moved would else confirm whatever is just a jump away from it.
+        """
+        squared, between = EXACT.multiply(other, other), EXACT.multiply(before, after)
+        nearer = squared > between if after > before else squared < between
+        return nearer and not self.jumps(after, other)
+
 
 FIRST = Quoting()
 

@@ -66,17 +66,18 @@ def rates(plan: Plan, records: Iterable[Record], *, now: datetime) -> Mapping[st
 def seconded(
     record: Record, rivals: Iterable[Record], *, rates: Mapping[str, Stated], by: Quoting, now: datetime
 ) -> list[str]:
-    """The names of which another source has now said what is no jump from what this one withholds."""
+    """The names of which another source has now said what confirms what this one withholds."""
     others = [other for other in rivals if other is not record]
     return [
         name
-        for name in record.leaps
-        if (mine := _newest(record, name, rates=rates)) is not None
+        for name, leap in record.leaps.items()
+        if (before := _worth(record, record.said[name].value, name, rates=rates)) is not None
+        and (after := _worth(record, leap.value, name, rates=rates)) is not None
         and any(
-            (theirs := _newest(other, name, rates=rates)) is not None
-            and (said := other.newest(name)) is not None
+            (said := other.newest(name)) is not None
             and other.plan.ageing.current(said.at, now=now)
-            and not by.jumps(mine, theirs)
+            and (theirs := _worth(other, said.value, name, rates=rates)) is not None
+            and by.confirms(theirs, before=before, after=after)
             for other in others
         )
     ]
@@ -144,13 +145,13 @@ def _quoted(records: Iterable[Record], *, rates: Mapping[str, Stated], by: Quoti
     return Quoted(prices, quotes, unpriced)
 
 
-def _newest(record: Record, name: str, *, rates: Mapping[str, Stated]) -> Decimal | None:
-    """The last number that a source said, in the entity's currency, where the rate is known."""
-    said, currency = record.newest(name), record.plan.currency_of(name)
-    if said is None or currency is None:
-        return None if said is None else said.value
+def _worth(record: Record, number: Decimal, name: str, *, rates: Mapping[str, Stated]) -> Decimal | None:
+    """A number of a source in the entity's currency, where the rate is known."""
+    currency = record.plan.currency_of(name)
+    if currency is None:
+        return number
     rate = rates.get(currency)
-    return None if rate is None else Interval.exactly(said.value).times(rate.value).value
+    return None if rate is None else Interval.exactly(number).times(rate.value).value
 
 
 def _spreads(records: Sequence[Record], quoted: Quoted, *, names: Iterable[str], now: datetime) -> dict[str, Spread]:

@@ -89,9 +89,12 @@ def held_of(picture: Picture, asset: str, *, tiers: Collection[Tier], prices: Pr
 
 
 def owed(picture: Picture, *, scope: str, prices: Prices) -> Sum:
-    """What customers are owed: of one asset in coins, of everything that they have or are owed in value."""
+    """What customers are owed: of one asset in coins, of everything that they have or are owed in value.
+
+    What a source is to speak of and does not is unknown, also where no wallet of customers is to hold it.
+    """
     if scope == ALL:
-        assets = customers_assets(picture) | picture.feeds.liabilities.keys()
+        assets = customers_assets(picture) | picture.feeds.liabilities.keys() | picture.coverage.backing.keys()
         return Sum.of(owed_of(picture, asset, prices=prices) for asset in sorted(assets))
     return owed_of(picture, scope, prices=None)
 

@@ -30,15 +30,16 @@ def settle(
         yield from ((verdict, None) for verdict in fresh)
         return
     due, text = rule.schedule.latest(now), digest(rule)
+    moment = due.astimezone(UTC)  # times that a clock shows twice equal none of another zone (PEP 495)
     for verdict in fresh:
         kept = standing.get((verdict.policy, verdict.subject))
-        if kept is not None and (kept.due, kept.rule) == (due, text):
+        if kept is not None and (kept.due, kept.rule) == (moment, text):
             yield kept.verdict, kept
         elif verdict.judgement is Judgement.UNKNOWN:
             yield _told(verdict, schedule=rule.schedule, due=due, judged=None), None
         else:
             told = _told(verdict, schedule=rule.schedule, due=due, judged=now)
-            yield told, Check(text, due.astimezone(UTC), now, told)
+            yield told, Check(text, moment, now, told)
 
 
 def restored(current: Standing, stored: Iterable[Check]) -> Standing:

@@ -42,6 +42,10 @@ async def listening(url: str, **keys: object) -> AsyncIterator[MqttReader]:
         yield reader
 
 
+def owed(amount: int) -> dict[str, object]:
+    return {"at": "2026-11-23T09:00:00Z", "amounts": {"BTC": amount}}
+
+
 async def next_of(reader: MqttReader) -> Raw:
     return await asyncio.wait_for(reader.read(), timeout=DEADLINE)
 
@@ -62,8 +66,22 @@ async def test_what_is_retained_comes_at_once(broker: Mosquitto) -> None:
     assert raw == Raw([Row("BTC", "1.5")], datetime(2026, 11, 23, 9, tzinfo=UTC), "ab")
 
 
+async def test_what_is_retained_and_says_not_how_old_it_is_counts_for_nothing(broker: Mosquitto) -> None:
+    """Whoever wrote it may be dead for days; a message that comes as it is published is as of now."""
+    undated = {"amounts": {"BTC": 1}}
+    await broker.publish(undated)
+    async with listening(broker.url) as reader:
+        error = await refused(reader)
+        assert (error.reason, error.detail.partition(",")[0]) == (
+            FeedReason.STALE,
+            "the message is retained and says not as of when it is",
+        )
+        await broker.publish(undated)
+        assert await next_of(reader) == Raw([Row("BTC", 1)])
+
+
 async def test_numbers_are_read_exactly(broker: Mosquitto) -> None:
-    await broker.publish(b'{"amounts": {"BTC": 0.1000000000000000055}, "units": {"ETH": 7}}')
+    await broker.publish(b'{"at": 0, "amounts": {"BTC": 0.1000000000000000055}, "units": {"ETH": 7}}')
     async with listening(broker.url) as reader:
         rows = (await next_of(reader)).rows
     assert rows == [Row("BTC", Decimal("0.1000000000000000055")), Row("ETH", 7, Measure.UNITS)]
@@ -72,16 +90,16 @@ async def test_numbers_are_read_exactly(broker: Mosquitto) -> None:
 async def test_each_message_is_an_answer(broker: Mosquitto) -> None:
     async with listening(broker.url) as reader:
         for amount in (1, 2, 3):
-            await broker.publish({"amounts": {"BTC": amount}})
+            await broker.publish(owed(amount))
             assert (await next_of(reader)).rows == [Row("BTC", amount)]
 
 
 async def test_of_messages_that_wait_only_the_newest_is_kept(broker: Mosquitto) -> None:
     async with listening(broker.url) as reader:
-        await broker.publish({"amounts": {"BTC": 0}})
+        await broker.publish(owed(0))
         await next_of(reader)
         for amount in range(1, 51):
-            await broker.publish({"amounts": {"BTC": amount}})
+            await broker.publish(owed(amount))
         end = time.monotonic() + DEADLINE
         while (found := await next_of(reader)).rows != [Row("BTC", 50)]:
             assert time.monotonic() < end, found
@@ -103,33 +121,33 @@ async def test_of_messages_that_wait_only_the_newest_is_kept(broker: Mosquitto) 
 )
 async def test_a_malformed_message_is_a_bad_answer_and_the_next_a_good_one(broker: Mosquitto, payload: bytes) -> None:
     async with listening(broker.url) as reader:
-        await broker.publish({"amounts": {"BTC": 1}})
+        await broker.publish(owed(1))
         await next_of(reader)
         await broker.publish(payload, retain=False)
         assert (await refused(reader)).reason is FeedReason.BAD_ANSWER
-        await broker.publish({"amounts": {"BTC": 2}})
+        await broker.publish(owed(2))
         assert (await next_of(reader)).rows == [Row("BTC", 2)]
 
 
 async def test_a_message_past_the_bound_never_comes(broker: Mosquitto) -> None:
     async with listening(broker.url) as reader:
-        await broker.publish({"amounts": {"BTC": 1}})
+        await broker.publish(owed(1))
         await next_of(reader)
         await broker.publish(b" " * MOST_BYTES + b"{}", retain=False)
-        await broker.publish({"amounts": {"BTC": 2}})
+        await broker.publish(owed(2))
         assert (await next_of(reader)).rows == [Row("BTC", 2)]
 
 
 async def test_another_topic_says_nothing_to_us(broker: Mosquitto) -> None:
     async with listening(broker.url, topic="pyrometer/of/ours") as reader:
-        await broker.publish({"amounts": {"BTC": 1}})
-        await broker.publish({"amounts": {"BTC": 2}}, topic="pyrometer/of/ours")
+        await broker.publish(owed(1))
+        await broker.publish(owed(2), topic="pyrometer/of/ours")
         assert (await next_of(reader)).rows == [Row("BTC", 2)]
 
 
 async def test_a_broker_that_is_killed_is_found_again(broker: Mosquitto) -> None:
     async with listening(broker.url) as reader:
-        await broker.publish({"amounts": {"BTC": 1}})
+        await broker.publish(owed(1))
         await next_of(reader)
         waiting = asyncio.create_task(next_of(reader))
         await asyncio.sleep(0)
@@ -138,7 +156,7 @@ async def test_a_broker_that_is_killed_is_found_again(broker: Mosquitto) -> None
             await waiting
         gone = await refused(reader)
         broker.start()
-        await broker.publish({"amounts": {"BTC": 2}})
+        await broker.publish(owed(2))
         assert (await next_of(reader)).rows == [Row("BTC", 2)]
     assert {broken.value.reason, gone.reason} == {FeedReason.UNAVAILABLE}
 
@@ -152,14 +170,14 @@ async def test_a_wrong_password_is_ours_to_mend(broker: Mosquitto) -> None:
 
 async def test_who_is_cancelled_while_waiting_leaves_the_broker(broker: Mosquitto) -> None:
     async with listening(broker.url) as reader:
-        await broker.publish({"amounts": {"BTC": 1}})
+        await broker.publish(owed(1))
         await next_of(reader)
         waiting = asyncio.create_task(reader.read())
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        await broker.publish({"amounts": {"BTC": 2}})
+        await broker.publish(owed(2))
         assert (await next_of(reader)).rows == [Row("BTC", 2)]
     await _nobody_is_connected(broker)
 

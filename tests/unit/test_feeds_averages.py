@@ -199,6 +199,7 @@ def test_daily_averages_come_from_a_file(tmp_path: Path) -> None:
         ("asset,day\n", ":1: expected the columns asset,day,price"),
         ("asset,day,price\nBTC,31.10.2026,1\n", ":2: expected asset,day,price such as"),
         ("asset,day,price\nBTC,2026-10-31\n", ":2: expected asset,day,price such as"),
+        ("asset,day,price\nBTC,2026-10-31,9,500,000\n", ":2: expected asset,day,price such as"),
         ("asset,day,price\nBTC,2026-10-31,NaN\n", ":2: expected a price above zero"),
         ("asset,day,price\nBTC,2026-10-31,0\n", ":2: expected a price above zero"),
         ("asset,day,price\nETH,2026-10-31,1\n", ":2: no asset is called 'ETH'"),

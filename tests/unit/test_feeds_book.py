@@ -252,6 +252,18 @@ def test_a_jump_that_another_source_confirms_is_taken_whoever_comes_first(order:
     assert [state.withheld for state in told.look(1).sources] == [{}, {}]
 
 
+@pytest.mark.parametrize(("before", "jump", "other"), [(100, 1000, 106), (100, 1050, 106), (100, 10, 99)])
+def test_a_source_that_stays_where_both_were_confirms_no_jump(before: int, jump: int, other: int) -> None:
+    """Although what it says is no jump away from the new price either."""
+    told = Told(source(PRICES, "a"), source(PRICES, "b"))
+    told.hear(0, PRICES, "a", BTC=before)
+    told.hear(0, PRICES, "b", BTC=other)
+    told.hear(1, PRICES, "a", BTC=jump)
+    told.hear(1, PRICES, "b", BTC=other)
+    assert told.price(1) == before
+    assert "BTC" in told.look(1).sources[0].withheld
+
+
 def test_a_source_that_is_not_current_confirms_nothing() -> None:
     told = Told(source(PRICES, "a"), source(PRICES, "b"))
     told.hear(0, PRICES, "b", BTC=2000)

@@ -188,6 +188,13 @@ def test_a_time_without_a_zone_refuses_the_answer() -> None:
     assert refused(rows(BTC=1, ETH=1), at=NOW.replace(tzinfo=None)) == "its time has no time zone"
 
 
+@pytest.mark.parametrize("at", [datetime.min.replace(tzinfo=UTC), datetime(1969, 12, 31, 23, 59, tzinfo=UTC)])
+def test_a_time_that_stands_for_none_refuses_the_answer_before_anybody_reckons_with_it(at: datetime) -> None:
+    """Go writes 0001-01-01T00:00:00Z, PostgreSQL's -infinity becomes the same."""
+    assert refused(rows(BTC=1, ETH=1), at=at).startswith("its time is before 1970, ")
+    assert taken([Row("BTC", 1, at=at), Row("ETH", 2)], PRICES).values == {"ETH": 2}
+
+
 def test_amounts_are_as_of_the_oldest_of_them() -> None:
     old = NOW - timedelta(hours=1)
     assert taken([Row("BTC", 1, at=old), Row("ETH", 1, at=NOW)]).at == old

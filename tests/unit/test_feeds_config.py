@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from connectors import strictjson
+from daemon.app import utc_now
+from daemon.feeds.book import FeedBook
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.source import SUM
-from daemon.feeds.values import FeedKind
+from daemon.feeds.values import Answer, FeedKind
+from daemon.feeds.worker import ask_all
+from daemon.reload import load_whole
 from daemon.settings import load, redacted
 
 GOOD = (Path(__file__).parents[1] / "data" / "good.yaml").read_text()
@@ -59,6 +64,23 @@ def test_rates_are_of_currencies_that_prices_are_in() -> None:
     rates = config.expected(config.sources[1], decimals=DECIMALS)
     assert rates.known == {"USD"}
     assert rates.each_by_itself
+
+
+async def test_a_rate_that_only_a_rule_needs_is_asked_for_and_taken(tmp_path: Path) -> None:
+    """The rule of th-operator speaks of THB, and all prices are in JPY."""
+    (tmp_path / "rates.yaml").write_text("prices: {THB: 4.5, EUR: 170}\n")
+    feeds = (
+        "feeds:\n  prices: [{kind: fixed, values: {ETH: 1}}]\n  rates: [{kind: file, path: rates.yaml, max_age: 1d}]\n"
+    )
+    (tmp_path / "p.yaml").write_text(f"{GOOD}{feeds}policies: [th-operator]\n")
+    loaded = load_whole(tmp_path / "p.yaml", env={}, now=utc_now())
+    book = FeedBook(loaded.setup.feeds)
+    for source, said in await ask_all(loaded.asked, around=loaded.around(now=utc_now)):
+        assert isinstance(said, Answer), said
+        book.take(source, said, now=utc_now())
+    found = book.look(utc_now())
+    assert {name: rate.value.value for name, rate in found.rates.items()} == {"THB": Decimal("4.5")}
+    assert found.sources[-1].causes == ("rate:THB",)
 
 
 def test_a_sum_has_one_name() -> None:

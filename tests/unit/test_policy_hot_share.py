@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.errors import Reason
+from daemon.coverage import cover
 from daemon.interval import Interval
 from daemon.ledger import Ledger
 from daemon.model import Judgement, Move, Owner, Severity, Tier, Verdict
@@ -23,7 +24,11 @@ def rule(**keys: object) -> HotShare:
 
 
 def verdicts(found: Picture, **keys: object) -> dict[str, Verdict]:
-    return {verdict.subject: verdict for verdict in judge([("share", rule(**keys))], found)}
+    return verdicts_of(rule(**keys), found)
+
+
+def verdicts_of(wanted: HotShare, found: Picture) -> dict[str, Verdict]:
+    return {verdict.subject: verdict for verdict in judge([("share", wanted)], found)}
 
 
 @pytest.mark.parametrize(
@@ -185,6 +190,17 @@ def test_liabilities_of_an_asset_that_customers_have_and_nobody_states_make_the_
     books = Books(eth(hot_1=ETHER // 10), feeds=replace(PRICED, liabilities=owing(ETH=1)))
     verdict = books.verdicts(**OF_OWED)["all"]
     assert (verdict.judgement, verdict.causes) == (Judgement.UNKNOWN, ("liabilities:USDT",))
+
+
+def test_what_is_owed_of_an_asset_that_no_wallet_is_to_hold_counts_while_nobody_states_it() -> None:
+    """Owed are 900 JPY of ETH, and of BTC nobody knows what: the limit of those who keep little may be none of ours."""
+    books = Books(eth(hot_1=4 * ETHER, cold=5 * ETHER), feeds=replace(ROUND, liabilities=owing(ETH=9, USDT=0)))
+    found = books.picture()
+    owed = cover(found.exposure, liabilities=found.feeds.liabilities, owed=("BTC", "ETH", "USDT"))
+    small = rule(**(SMALL | {"of": "owed"}))
+    assert verdicts_of(small, found)["all"].judgement is Judgement.OK
+    verdict = verdicts_of(small, replace(found, coverage=owed))["all"]
+    assert (verdict.judgement, verdict.causes) == (Judgement.UNKNOWN, ("liabilities:BTC", "price:BTC"))
 
 
 # What counts as hot, and at which price.

@@ -134,6 +134,15 @@ def test_between_two_times_the_verdict_of_the_first_stands() -> None:
     assert days.see(99, seconds=DAY - 1) == first
 
 
+def test_the_verdict_of_a_time_that_comes_twice_stands_as_well() -> None:
+    """Berlin, 25 October 2026: 02:30 is 00:30 and 01:30 in UTC."""
+    half_past_two = Schedule.model_validate({"at": "02:30", "timezone": "Europe/Berlin"})
+    days = Days(DAILY.model_copy(update={"schedule": half_past_two}))
+    began = (utc(2026, 10, 25, 0, 30) - NOON).total_seconds()
+    first = days.see(4, seconds=began)
+    assert days.see(99, seconds=began + 7200) == first
+
+
 def test_at_the_next_time_it_is_judged_again() -> None:
     days = Days()
     days.see(4, seconds=0)

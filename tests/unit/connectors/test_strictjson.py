@@ -51,6 +51,12 @@ def test_anything_else_is_a_value_error_however_high_the_recursion_limit_is(body
         sys.setrecursionlimit(limit)
 
 
+@pytest.mark.parametrize("number", [b"1e99999999999999999999", b"-0.1E-99999999999999999999"])
+def test_an_exponent_that_no_decimal_has_is_a_value_error_like_everything_else(number: bytes) -> None:
+    with pytest.raises(ValueError, match="beyond all bounds"):
+        strictjson.loads(b'{"BTC": ' + number + b"}", decimals=True)
+
+
 def test_nesting_up_to_the_limit_is_fine() -> None:
     assert strictjson.loads(b"[" * 32 + b"]" * 32)
 
