@@ -21,6 +21,8 @@ JSON = dict[str, Any]
 Bounds = tuple[Fraction | None, Fraction | None, Fraction | None]
 """low, value, high."""
 NONE: Bounds = (Fraction(0), Fraction(0), Fraction(0))
+SHARES = ("PyrometerHotShareHigh",)
+COVERS = ("PyrometerGuaranteeShort", "PyrometerBackingShort", "PyrometerReserveShort")
 PLENTY = Context(prec=400)
 WORDS = frozenset(
     (
@@ -183,11 +185,14 @@ def recomputed(path: Path, *, day: str) -> JSON:
     holdings = _holdings(body)
     return {
         "assets": [_asset(body, asset, holdings) for asset in sorted(body["assets"])],
-        "exposure": _exposure(body, holdings),
+        "exposure": {
+            **_exposure(body, holdings),
+            "rules": _judged(body, snapshots, COVERS, holdings=holdings, span=end - start),
+        },
         "hot_share": {
             "spot": _shares(body, holdings, prices=body["prices"]),
             "regulatory": _shares(body, holdings, prices=body["trailing"]) if body["trailing"] else None,
-            "limits": _judged(body, snapshots, ("PyrometerHotShareHigh",), span=end - start),
+            "limits": _judged(body, snapshots, SHARES, holdings=holdings, span=end - start),
             "steps": _spans(snapshots, start, end, max(600, grain)),
         },
         "hours": _spans(snapshots, start, end, 3600),
@@ -342,8 +347,28 @@ def _cover(part: Bounds, whole: Bounds) -> JSON:
     return {"part": shown(part), "whole": shown(whole), "ratio": ratio}
 
 
+def _measured(body: JSON, verdict: JSON, holdings: Holdings) -> JSON | None:
+    """What a rule measured at the closing, found anew where its parameters are the usual ones."""
+    rule = next(one for one in body["rules"] if one["policy"] == verdict["policy"])
+    subject = verdict["subject"]
+    if verdict["alert"] == "PyrometerHotShareHigh" and (rule["of"], rule["tiers"]) == ("holdings", ["hot"]):
+        prices = body["trailing" if rule["valuation"] == "trailing-year" else "prices"]
+        return dict(_shares(body, holdings, prices=prices)[subject])
+    covers = _exposure(body, holdings)["per_asset"]
+    if verdict["alert"] == "PyrometerGuaranteeShort" and rule["tiers"] == ["hot"]:
+        return covers["guarantee"][subject]["ratio"]  # type: ignore[no-any-return]
+    if verdict["alert"] == "PyrometerBackingShort" and subject != "all":
+        return covers["backing"][subject]["ratio"]  # type: ignore[no-any-return]
+    return None if verdict["measured"] is None else shown(read(verdict["measured"]), 18)
+
+
 def _judged(
-    body: JSON, snapshots: Sequence[tuple[datetime, JSON]], alerts: Sequence[str], *, span: timedelta
+    body: JSON,
+    snapshots: Sequence[tuple[datetime, JSON]],
+    alerts: Sequence[str],
+    *,
+    holdings: Holdings,
+    span: timedelta,
 ) -> list[JSON]:
     rows = []
     for one in sorted(body["verdicts"], key=lambda verdict: (verdict["policy"], verdict["subject"])):
@@ -352,7 +377,7 @@ def _judged(
             ok, breach, unknown = (sum(column) for column in zip(*said, strict=True)) if said else (0, 0, 0)
             missing = round(span.total_seconds()) - ok - breach - unknown
             seconds = {"ok": ok, "breach": breach, "unknown": unknown, "missing": missing}
-            rows.append({"limit": one["limit"], "measured": one["measured"], "seconds": seconds})
+            rows.append({"limit": one["limit"], "measured": _measured(body, one, holdings), "seconds": seconds})
     return rows
 
 

@@ -221,9 +221,17 @@ def _judged(evidence: Evidence, worth: Worth | None, *, of: frozenset[str]) -> l
     day = round((evidence.end - evidence.start).total_seconds())
     found = [] if worth is None else [one for one in worth.closed.raw["verdicts"] if one["alert"] in of]
     return [
-        {**one, "seconds": _seconds(seconds.get((one["policy"], one["subject"]), Judged()), day=day)}
+        {
+            **one,
+            "measured": _rounded(one["measured"]),
+            "seconds": _seconds(seconds.get((one["policy"], one["subject"]), Judged()), day=day),
+        }
         for one in sorted(found, key=_place)
     ]
+
+
+def _rounded(measured: Mapping[str, str | None] | None) -> JSON | None:
+    return None if measured is None else bounds(rounded(interval(measured)))
 
 
 def _place(verdict: JSON) -> Key:
