@@ -71,7 +71,7 @@ class Kind:
 
 CONNECTORS: Mapping[str, Kind] = {
     "bitcoin": Kind("connectors.bitcoin", descriptors=True),
-    "evm": Kind("connectors.evm", movements=False),
+    "evm": Kind("connectors.evm"),
     "nem": Kind("connectors.nem"),
     "symbol": Kind("connectors.symbol"),
 }
