@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.base import Address, Movement, Tip
@@ -21,6 +21,11 @@ class ToldBlock:
     movements: tuple[Movement, ...] = ()
     rests: tuple[Movement, ...] = ()
     sent: tuple[tuple[str, tuple[Address, int]], ...] = ()
+
+    @property
+    def names(self) -> Iterable[str]:
+        """Its transactions that concern us; those that do by traces alone are not among the `sent`."""
+        return dict.fromkeys((*(name for name, _ in self.sent), *(deed.transaction for deed in self.deeds)))
 
 
 class Branch:
@@ -45,32 +50,31 @@ class Branch:
         """Whether one of the blocks holds it, of those that concern us."""
         return transaction in self._mined
 
-    def spender(self, slot: tuple[Address, int]) -> str | None:
+    def spender(self, slot: tuple[Address, int] | None) -> str | None:
         """The mined transaction with this sender and nonce."""
-        return self._slots.get(slot)
+        return None if slot is None else self._slots.get(slot)
 
     def append(self, block: ToldBlock) -> None:
         self._blocks.append(block)
         self._heights[block.tip.hash] = block.tip.height
-        for transaction, slot in block.sent:
-            self._mined[transaction] = block.tip.height
-            self._slots[slot] = transaction
+        self._mined |= dict.fromkeys(block.names, block.tip.height)
+        self._slots |= {slot: name for name, slot in block.sent}
         for old in self._blocks[: max(0, len(self._blocks) - REMEMBERED)]:
             self._forget(old)
             self._blocks.remove(old)
 
-    def undo(self, above: str) -> Sequence[ToldBlock]:
-        """Takes back the blocks above this one, which are given in their order."""
-        height = self._heights[above]
-        undone = [block for block in self._blocks if block.tip.height > height]
-        self._blocks = [block for block in self._blocks if block.tip.height <= height]
+    def undo(self, *, above: int) -> Sequence[ToldBlock]:
+        """Takes back the blocks above this height, which are given in their order."""
+        undone = [block for block in self._blocks if block.tip.height > above]
+        self._blocks = [block for block in self._blocks if block.tip.height <= above]
         for block in undone:
             self._forget(block)
         return undone
 
     def _forget(self, block: ToldBlock) -> None:
         del self._heights[block.tip.hash]
-        for transaction, slot in block.sent:
-            self._mined.pop(transaction, None)
-            if self._slots.get(slot) == transaction:
+        for name in block.names:
+            self._mined.pop(name, None)
+        for name, slot in block.sent:
+            if self._slots.get(slot) == name:
                 del self._slots[slot]

@@ -11,7 +11,7 @@ import structlog
 
 from connectors.base import Address, Disagreement, Movement, Stage, Tip, Token, Update, Watch
 from connectors.errors import ConnectorError
-from connectors.evm.agreement import Settled
+from connectors.evm.agreement import Settled, Way
 from connectors.evm.blocks import Blocks
 from connectors.evm.branch import Branch, ToldBlock
 from connectors.evm.mined import Mined
@@ -94,7 +94,7 @@ class EvmCompanion:
 
     async def _settled(self, tip: Tip) -> Settled | None:
         """What enough nodes tell of the blocks since; None when they can't, which is logged once until they can."""
-        senders = frozenset(waiting.slot[0] for waiting in self._pool.waiting.values())
+        senders = frozenset(waiting.slot[0] for waiting in self._pool.waiting.values() if waiting.slot)
         self._disputes = ()
         try:
             settled = await self._blocks.up_to(tip, branch=self._branch, senders=senders)
@@ -128,23 +128,34 @@ class EvmCompanion:
     async def _entered(self, settled: Settled, *, tip: Tip) -> list[Movement]:
         """What the blocks undo and do."""
         way = settled.way
-        undone: Sequence[ToldBlock] = ()
-        if way.begins is None:
-            self._pass_over(tip)
-        else:
-            undone = self._branch.undo(way.begins)
-        for old in undone:
-            self._reckoning.told((*old.movements, *old.rests), undone=True)
+        undone = self._undone(way, tip=tip)
         blocks = [self._told(one, deeds=one.deeds) for one in way.blocks]
         for block in blocks:
             self._reckoning.told(block.movements)
         blocks = await self._looked_into(way.blocks, blocks=blocks)
         for block in blocks:
             self._branch.append(block)
+        if self._branch.newest is None:
+            self._branch.append(ToldBlock(tip))
         movements = [again for old in undone for again in self._waits_again(old)]
         movements += [one for block in blocks for one in block.movements]
         movements += [one for block in blocks for one in self._wait_no_more(block)]
         return movements
+
+    def _undone(self, way: Way, *, tip: Tip) -> Sequence[ToldBlock]:
+        """What was told of blocks that are not on the way to the tip. Where it does not begin at one that was told, the
+        branch begins anew."""
+        first, lowest = (way.blocks[0].tip.height if way.blocks else tip.height), min(self._branch.hashes.values())
+        if way.begins is not None:
+            undone = self._branch.undo(above=self._branch.hashes[way.begins])
+        else:
+            undone = self._branch.undo(above=first - 1)
+            if first > lowest + 1:
+                self._pass_over(tip)
+            self._branch = Branch()
+        for old in undone:
+            self._reckoning.told((*old.movements, *old.rests), undone=True)
+        return undone
 
     def _told(self, block: Mined, *, deeds: tuple[Deed, ...]) -> ToldBlock:
         movements = (self._teller.movement(deed, stage=Stage.MINED, tip=block.tip) for deed in deeds)
@@ -202,15 +213,15 @@ class EvmCompanion:
             deeds.setdefault(deed.transaction, []).append(deed)
         told = {one.transaction for one in block.movements}
         for name, done in deeds.items():
-            if name in told and name in slots and not self._branch.holds(name):
-                self._pool.waiting[name] = Waiting(slots[name], tuple(done), told=Stage.MINED)
+            if name in told and not self._branch.holds(name):
+                self._pool.waiting[name] = Waiting(slots.get(name), tuple(done), told=Stage.MINED)
         for one in block.rests:
             yield rest(dict(one.changes), token=one.token, tip=block.tip, stage=Stage.EVICTED)
 
     def _wait_no_more(self, block: ToldBlock) -> Iterator[Movement]:
         """Of what waited and is mined, the tokens that it was to move and did not: it failed, or did something else."""
         done = {(one.transaction, one.token) for one in block.movements}
-        for name, _ in block.sent:
+        for name in block.names:
             waiting = self._pool.waiting.pop(name, None)
             if waiting is None or waiting.told is None:
                 continue

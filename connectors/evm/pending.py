@@ -33,13 +33,14 @@ Slot = tuple[Address, int]
 
 @dataclass(slots=True)
 class Waiting:
-    """A transaction in no block. `told`: the stage that was reported last, None as yet.
+    """A transaction in no block. `told`: the stage that was reported last, None as yet. `slot` is None where it is not
+    known, of what a reorg undid.
 
     `absent_since`: the height of the newest block of the node that first was found not to know it any more; if a block
     holds it, then one that is not much higher. `replaced_by` waits in its place.
     """
 
-    slot: Slot
+    slot: Slot | None
     deeds: tuple[Deed, ...]
     told: Stage | None = None
     absent_since: int | None = None
@@ -102,7 +103,7 @@ class Asking:
 
     def _take(self, node: EvmNode, listing: Listing) -> None:
         """One that makes no sense costs none of the others."""
-        slots = {one.slot: name for name, one in self._pool.waiting.items()}
+        slots = {one.slot: name for name, one in self._pool.waiting.items() if one.slot is not None}
         senders = {sender for sender, _ in slots}
         for raw in listing.transactions:
             try:

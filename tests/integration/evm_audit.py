@@ -106,9 +106,7 @@ async def send(node: AnvilNode, sender: str, *, to: str | None, gas_price: int =
     return str(await node.rpc("eth_sendTransaction", transaction))
 
 
-async def send_token(
-    node: AnvilNode, sender: str, *, contract: str, to: str, units: int, gas_price: int = 0
-) -> str:
+async def send_token(node: AnvilNode, sender: str, *, contract: str, to: str, units: int, gas_price: int = 0) -> str:
     return await send(node, sender, to=contract, data=transfer_data(to, units), gas_price=gas_price)
 
 
@@ -125,4 +123,3 @@ def paying(to: str, units: int) -> str:
 def paying_and_failing(to: str, units: int) -> str:
     """As `paying`, and then it reverts, so that nothing is paid."""
     return f"0x5f5f5f5f61{units:04x}73{to[2:]}5af1505f5ffd"
-

@@ -191,14 +191,17 @@ async def test_a_token_whose_balances_change_without_a_log_is_told_as_the_rest()
 
 
 async def test_a_payout_of_three_hundred_is_told_with_all_of_it_and_asks_for_the_blocks_receipts_at_once() -> None:
-    async with furnished(WATCH) as node, Forger(node.url).running() as proxy:
-        async with followed([proxy.url], watch=WATCH, pending="off") as updates:
-            audit = Audit(WATCH)
-            audit.take(await anext(updates))
-            names = [await send(node, HOT, to=f"0x{0xD00 + one:040x}", value=1 + one, gas_price=1) for one in range(300)]
-            before = proxy.requests
-            await node.mine()
-            update = await audit.until(updates, block=(await node.head())[1])
+    async with (
+        furnished(WATCH) as node,
+        Forger(node.url).running() as proxy,
+        followed([proxy.url], watch=WATCH, pending="off") as updates,
+    ):
+        audit = Audit(WATCH)
+        audit.take(await anext(updates))
+        names = [await send(node, HOT, to=f"0x{0xD00 + one:040x}", value=1 + one, gas_price=1) for one in range(300)]
+        before = proxy.requests
+        await node.mine()
+        update = await audit.until(updates, block=(await node.head())[1])
     assert [one.transaction for one in update.movements] == names
     assert proxy.requests - before < 20
 
@@ -218,22 +221,25 @@ async def test_blocks_that_came_while_nobody_looked_are_told_each_with_its_own()
 
 async def test_a_gap_that_is_too_large_is_passed_over_and_the_rest_says_what_it_moved() -> None:
     """Of more than a hundred blocks the newest hundred are told; what the balances changed by before is the rest."""
-    async with furnished(WATCH) as node, Forger(node.url).running() as proxy:
-        async with followed([proxy.url], watch=WATCH, pending="off") as updates:
-            audit = Audit(WATCH)
-            audit.take(await anext(updates))
-            proxy.drop = True
-            await send(node, HOT, to=THIEF, value=1000)
-            await node.mine(130)
-            late = await send(node, COLD, to=THIEF, value=3)
-            await node.mine()
-            proxy.drop = False
-            tip = (await node.head())[1]
-            async for update in updates:
-                if update.failure is None:
-                    audit.take(update)
-                    if update.tip is not None and update.tip.hash == tip and update.movements:
-                        break
+    async with (
+        furnished(WATCH) as node,
+        Forger(node.url).running() as proxy,
+        followed([proxy.url], watch=WATCH, pending="off") as updates,
+    ):
+        audit = Audit(WATCH)
+        audit.take(await anext(updates))
+        proxy.drop = True
+        await send(node, HOT, to=THIEF, value=1000)
+        await node.mine(130)
+        late = await send(node, COLD, to=THIEF, value=3)
+        await node.mine()
+        proxy.drop = False
+        tip = (await node.head())[1]
+        async for update in updates:
+            if update.failure is None:
+                audit.take(update)
+                if update.tip is not None and update.tip.hash == tip and update.movements:
+                    break
     assert {one.transaction for one in audit.mined()} == {late, f"block:{tip}"}
     (one,) = audit.rests()
     assert one.changes == ((HOT, -1000),)
