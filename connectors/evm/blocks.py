@@ -68,7 +68,8 @@ class Blocks:
                 text = f"{side.transport.provider}: blocks not told within {self._patience:g}s"
                 raise Unavailable(text, reason=Reason.TIMEOUT) from None
 
-        answers = await ask(self._sides, question, need=self._agree, timing=self._timing, proof=True)
+        well = [side for side in self._sides if side.node.transport.circuit.error is None]
+        answers = await ask(well, question, need=self._agree, timing=self._timing, proof=True)
         if len(answers.given) < self._agree:
             raise shortfall(self._sides, failed=answers.failed, need=self._agree, given=len(answers.given))
         settled = settle(answers.given, need=self._agree, teller=self._teller)

@@ -16,7 +16,6 @@ from connectors.evm.answers import Raw
 from connectors.evm.mempool import Listing, Mempool
 from connectors.evm.node import EvmNode
 from connectors.evm.transfers import Deed, Teller
-from connectors.panel import in_order
 from connectors.transport import Timing
 
 log = structlog.get_logger()
@@ -77,10 +76,13 @@ class Asking:
             await self._timing.sleep(every.total_seconds())
 
     async def look(self) -> None:
-        """At the mempool of the first node that answers and has one. Never raises ConnectorError."""
+        """At the mempool of the first node that answers and has one. Never raises ConnectorError.
+
+        Whether one that failed is well again is found out by whoever reads balances.
+        """
         if not self._pool.enabled and not self._pool.waiting:
             return
-        for node in in_order(self._nodes):
+        for node in (node for node in self._nodes if node.transport.circuit.error is None):
             mempool = self._mempools[node.transport.provider]
             try:
                 await node.identify()
