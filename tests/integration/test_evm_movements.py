@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -244,3 +244,51 @@ async def test_a_gap_that_is_too_large_is_passed_over_and_the_rest_says_what_it_
     (one,) = audit.rests()
     assert one.changes == ((HOT, -1000),)
     assert one.destinations == (Party("unknown", 1000),)
+
+
+def leaving_out(transaction: Callable[[], str]) -> Callable[[str, list[object], object], object]:
+    """A node that tells no log of this transaction, neither by block nor in its receipt."""
+
+    def edit(method: str, _params: list[object], result: object) -> object:
+        if method == "eth_getLogs" and isinstance(result, list):
+            return [one for one in result if one["transactionHash"] != transaction()]
+        if method == "eth_getTransactionReceipt" and isinstance(result, dict):
+            return {**result, "logs": []}
+        return result
+
+    return edit
+
+
+async def test_of_three_nodes_one_that_leaves_a_log_out_is_named_and_the_transfer_is_told() -> None:
+    name = ""
+    async with (
+        furnished(WATCH) as node,
+        Forger(node.url, edit=leaving_out(lambda: name)).running() as liar,
+        followed([liar.url, node.url, node.url], watch=WATCH, pending="off", agree=2) as updates,
+    ):
+        audit = Audit(WATCH)
+        audit.take(await anext(updates))
+        name = await send_token(node, HOT, contract=str(USDT.contract), to=THIEF, units=44)
+        await node.mine()
+        update = await audit.until(updates, block=(await node.head())[1])
+    (one,) = update.movements
+    assert (one.transaction, one.changes) == (name, ((HOT, -44),))
+    assert [(dispute.account, dispute.token) for dispute in update.disagreements] == [(HOT, USDT)]
+    assert update.disagreements[0].answers[0] == ("a", "no such movement")
+
+
+async def test_a_log_that_a_single_node_leaves_out_shows_as_the_rest_of_the_token() -> None:
+    name = ""
+    async with (
+        furnished(WATCH) as node,
+        Forger(node.url, edit=leaving_out(lambda: name)).running() as liar,
+        followed([liar.url], watch=WATCH, pending="off") as updates,
+    ):
+        audit = Audit(WATCH)
+        audit.take(await anext(updates))
+        name = await send_token(node, HOT, contract=str(USDT.contract), to=THIEF, units=44)
+        await node.mine()
+        update = await audit.until(updates, block=(await node.head())[1])
+    (one,) = update.movements
+    assert one.transaction.startswith("block:")
+    assert (one.changes, one.destinations) == (((HOT, -44),), (Party("unknown", 44),))
