@@ -32,11 +32,6 @@ class Sent:
     value: int
     data: str
 
-    @property
-    def size(self) -> int:
-        """Bytes of call data."""
-        return len(self.data) // 2 - 1
-
 
 @dataclass(frozen=True, slots=True)
 class Receipt:

@@ -23,6 +23,9 @@ from connectors.transport import Timing
 MOST_BLOCKS = 100
 """Blocks that are told after a gap, the newest; what the others did shows in the balances."""
 
+RESTS = 60.0
+"""Seconds for which a node is not asked for traces after it could not give one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -53,6 +56,7 @@ class Blocks:
         self._patience = patience.total_seconds()
         self._timing = timing
         self._tracer = Tracer()
+        self._traces_rest: dict[str, float] = {}
         self._read: dict[tuple[str, str], Mined] = {}
 
     async def up_to(self, tip: Tip, *, branch: Branch, senders: Collection[Address]) -> Settled:
@@ -86,14 +90,18 @@ class Blocks:
         """
         if not self._traces:
             return None
+        now = self._timing.clock()
         for side in in_order(self._sides):
+            if self._traces_rest.get(side.transport.provider, now) > now:
+                continue
             try:
                 async with asyncio.timeout(self._patience):
                     traced = await self._tracer.trace(side.node, tip=block.tip)
-            except (ConnectorError, TimeoutError):
-                continue  # counted where it happened
+            except (ConnectorError, TimeoutError):  # the former is counted where it happened
+                traced = None
             if traced is not None:
                 return self._with_calls(block, traced=traced)
+            self._traces_rest[side.transport.provider] = now + RESTS
         return None
 
     def _with_calls(self, block: Mined, *, traced: Traced) -> tuple[Deed, ...]:

@@ -25,6 +25,9 @@ log = structlog.get_logger()
 PATIENCE = 2
 """Blocks after which a transaction that no node knows any more, and no block holds either, is given up."""
 
+MOST_TRACED = 8
+"""Blocks that are traced with one update, the newest: a trace of one may take seconds."""
+
 GIVE_UP = 60.0
 """Seconds after which blocks that nobody can tell of are passed over, and what they did is told by the balances."""
 
@@ -166,10 +169,10 @@ class EvmCompanion:
         coin = self._teller.coin
         if coin is None or not _is_hidden(self._reckoning.rests().get(coin, {}), blocks=mined):
             return blocks
-        better: list[ToldBlock] = []
-        for one, block in zip(mined, blocks, strict=True):
-            deeds = await self._blocks.traced(one)
-            better.append(block if deeds is None else self._told(one, deeds=deeds))
+        better = list(blocks)
+        for place in range(max(0, len(blocks) - MOST_TRACED), len(blocks)):
+            deeds = await self._blocks.traced(mined[place])
+            better[place] = blocks[place] if deeds is None else self._told(mined[place], deeds=deeds)
         before = self._open(coin)
         self._exchange(blocks, better)
         if self._open(coin) < before:

@@ -127,7 +127,7 @@ def _deeds(
         moved = (
             (token, transfers[one.hash, token]) for token in teller.tokens.values() if (one.hash, token) in transfers
         )
-        deeds += (Deed(one.hash, token, flows, size=one.size) for token, flows in moved)
+        deeds += (Deed(one.hash, token, flows) for token, flows in moved)
     return tuple(deeds)
 
 

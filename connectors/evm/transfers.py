@@ -43,7 +43,6 @@ class Deed:
     flows: tuple[Flow, ...]
     payer: Address | None = None
     fee: int | None = None
-    size: int = 0
 
 
 class Teller:
@@ -66,7 +65,7 @@ class Teller:
         deeds = [self._asked_of_token(one)]
         if self.coin is not None and one.value:
             flow = Flow(one.sender, one.to or ZERO, one.value)
-            deeds.append(Deed(one.hash, self.coin, (flow,), size=one.size))
+            deeds.append(Deed(one.hash, self.coin, (flow,)))
         return tuple(deed for deed in deeds if deed is not None and self.concerns(deed.flows))
 
     def mined(self, one: Sent, receipt: Receipt) -> Deed | None:
@@ -75,7 +74,7 @@ class Teller:
             return None
         target = one.to or receipt.created or ZERO
         flows = (Flow(one.sender, target, one.value),) if receipt.succeeded and one.value else ()
-        return Deed(one.hash, self.coin, flows, payer=one.sender, fee=receipt.fee, size=one.size)
+        return Deed(one.hash, self.coin, flows, payer=one.sender, fee=receipt.fee)
 
     def transfers(self, events: Iterable[Event]) -> Mapping[tuple[str, Token], tuple[Flow, ...]]:
         """By transaction and token, all transfers of those in which a watched account takes part."""
@@ -112,16 +111,14 @@ class Teller:
             destinations=self._destinations(deed.flows),
             sources=self._sources(deed.flows),
             fee=deed.fee if deed.token.contract is None else 0,
-            size=deed.size,
+            size=0,
             replaced_by=by,
         )
 
     def _asked_of_token(self, one: Sent) -> Deed | None:
         token = self.tokens.get(one.to or "")
         flow = _called(one) if token is not None else None
-        return (
-            None if token is None or flow is None or not flow.units else Deed(one.hash, token, (flow,), size=one.size)
-        )
+        return None if token is None or flow is None or not flow.units else Deed(one.hash, token, (flow,))
 
     def _destinations(self, flows: Sequence[Flow]) -> tuple[Party, ...]:
         """Who has it in the end of what watched accounts pay, also through others, such as routers."""

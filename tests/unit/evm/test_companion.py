@@ -248,3 +248,14 @@ async def test_of_a_gap_that_is_too_large_the_newest_blocks_are_read_and_balance
         assert script.asked.count("eth_getBlockByHash") == 100
         assert "movements passed over" in [line["event"] for line in lines]
         assert on.companion.doubt
+
+
+async def test_a_node_that_can_not_trace_is_not_asked_again_for_a_minute() -> None:
+    script = Script()
+    for height in range(1, 4):
+        script.add(block(height))
+    async with scene(script) as on:
+        for height, wait in ((1, 0.0), (2, 59.0), (3, 1.0)):
+            on.time.now += wait
+            await on.tell(tip(height), safe=10**9 - height)
+    assert script.asked.count("trace_block") == 2
