@@ -38,6 +38,8 @@ class Mempool:
         self._node = node
         self._ways: list[Callable[[], Awaitable[Listing | None]]] = [self._content, self._filtered, self._next_block]
         self._filter: object = None
+        self._short = False
+        """Whether the last list was so short that the next one will not be long."""
         self._queue: dict[str, None] = {}
 
     @property
@@ -64,11 +66,15 @@ class Mempool:
 
     async def _content(self) -> Listing | None:
         """geth's txpool, which Erigon, Nethermind, Reth, Besu and anvil have too; None while it is large."""
-        counts = answers.fields_of(await self._node.node.call("txpool_status"))
-        if sum(answers.number(counts.get(part)) for part in ("pending", "queued")) > MOST_LISTED:
-            return None
+        if not self._short:
+            counts = answers.fields_of(await self._node.node.call("txpool_status"))
+            if sum(answers.number(counts.get(part)) for part in ("pending", "queued")) > MOST_LISTED:
+                return None
+        self._short = False  # unless it turns out so
         content = answers.fields_of(await self._node.node.long_call("txpool_content", (), ceiling=LARGEST))
-        return Listing([raw for part in ("pending", "queued") for raw in _in_part(content.get(part))], whole=True)
+        listed = [raw for part in ("pending", "queued") for raw in _in_part(content.get(part))]
+        self._short = len(listed) <= MOST_LISTED // 2
+        return Listing(listed, whole=True)
 
     async def _filtered(self) -> Listing:
         """A filter of hashes; a node forgets it after minutes of silence, and others behind one URL know none."""

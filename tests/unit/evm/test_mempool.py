@@ -66,6 +66,18 @@ async def test_a_short_list_is_whole() -> None:
     assert ([one["hash"] for one in listing.transactions], listing.whole) == ([PAID["hash"]], True)
 
 
+async def test_while_the_list_is_short_its_length_is_not_asked_for_again() -> None:
+    script = chain(PAID)
+    pool = Mempool(node_of(script))
+    for _ in range(3):
+        await pool.look()
+    assert script.asked == ["txpool_status", *["txpool_content"] * 3]
+    script.pool = [transaction(number, HOT, to=THIEF) for number in range(501)]
+    await pool.look()
+    await pool.look()
+    assert script.asked[-2:] == ["txpool_status", "txpool_content"]
+
+
 async def test_a_long_list_is_not_asked_for_and_a_filter_tells_what_is_new() -> None:
     script = chain()
     filtering = Filtering(script)
