@@ -267,7 +267,7 @@ def _is_hidden(rests: Mapping[Address, int], *, blocks: Iterable[Mined]) -> bool
     given: Counter[Address] = Counter()
     makers: set[Address | None] = set()
     for block in blocks:
-        given.update(dict(_sums(block.withdrawn)))
+        given.update(_sums(block.withdrawn))
         makers.add(block.rewarded)
     return any(units != given[one] and not (one in makers and units > 0) for one, units in rests.items())
 
