@@ -95,7 +95,7 @@ class Kind:
 
 CONNECTORS: Mapping[str, Kind] = {
     "bitcoin": Kind("connectors.bitcoin", descriptors=True),
-    "evm": Kind("connectors.evm", movements=False, prices=True),
+    "evm": Kind("connectors.evm", prices=True),
     "nem": Kind("connectors.nem"),
     "symbol": Kind("connectors.symbol"),
 }

@@ -110,7 +110,9 @@ class Movement:
 
     `changes`: net units of each account, negative where it pays. `change`: units that went back to accounts that pay.
     `destinations`: whom it pays that is not watched, and `sources` whom it takes from, as far as that is known; the
-    largest of them. `fee` in units, None where not every input is known; `size` in virtual bytes.
+    largest of them. `fee` in units, None where not every input is known; `size` in virtual bytes, 0 where a chain
+    counts none. `transaction` may also be `block:` and a block's hash: what it changed beyond all that its
+    transactions account for, with `unknown` for a counterparty.
     """
 
     transaction: str

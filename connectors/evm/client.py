@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 
 from connectors.base import Connector, Watch
+from connectors.evm.blocks import Blocks, sides
+from connectors.evm.companion import EvmCompanion, Sources
 from connectors.evm.config import EvmConfig
 from connectors.evm.node import Asked, EvmNode
+from connectors.evm.pending import Asking, Pool
 from connectors.evm.reader import read_balances
+from connectors.evm.reckoning import Reckoning
+from connectors.evm.transfers import Teller
 from connectors.follow import Keys
 from connectors.jsonrpc import Node
-from connectors.polled import PolledConnector
+from connectors.polled import Companion, PolledConnector
 from connectors.quorum import Flaw
 from connectors.transport import REAL, Timing, Transport
 
@@ -32,7 +38,14 @@ async def connect(
     """
     async with opened_nodes(config, chain=chain, now=now, timing=timing) as nodes:
         yield PolledConnector(
-            nodes, chain=chain, config=config, read_at=read_balances, examine=_examine, timing=timing, now=now
+            nodes,
+            chain=chain,
+            config=config,
+            read_at=read_balances,
+            examine=_examine,
+            timing=timing,
+            now=now,
+            accompany=_Beside(nodes, config=config, timing=timing).accompany,
         )
 
 
@@ -58,3 +71,35 @@ async def _examine(node: EvmNode, watch: Watch) -> str | None:
     values = await read_balances(node, keys=keys, block=head.hash)
     flaw = next((value for value in values if isinstance(value, Flaw)), None)
     return None if flaw is None else f"{node.transport.provider}: {flaw.detail}"
+
+
+class _Beside:
+    """Makes companions."""
+
+    def __init__(self, nodes: Sequence[EvmNode], *, config: EvmConfig, timing: Timing) -> None:
+        self._nodes = nodes
+        self._config = config
+        self._timing = timing
+
+    @asynccontextmanager
+    async def accompany(self, watch: Watch) -> AsyncIterator[Companion]:
+        """See connectors.polled.Accompany."""
+        config, timing, pool = self._config, self._timing, Pool(enabled=self._config.pending == "auto")
+        reckoning = Reckoning(watch)
+        teller = Teller(watch, accounts=reckoning.accounts)
+        blocks = Blocks(
+            sides(self._nodes, chain=watch.chain, timing=timing),
+            teller=teller,
+            agree=config.agree,
+            traces=config.traces == "auto",
+            patience=2 * config.timeout,
+            timing=timing,
+        )
+        asking = Asking(self._nodes, chain=watch.chain, teller=teller, pool=pool, timing=timing)
+        task = asyncio.create_task(asking.forever(config.poll), name=f"pending transactions of {watch.chain}")
+        sources = Sources(blocks, pool, teller, timing)
+        try:
+            yield EvmCompanion(watch, reckoning=reckoning, sources=sources, asking=task)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])

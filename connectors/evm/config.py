@@ -13,6 +13,12 @@ class EvmConfig(ChainConfig):
     kind: Literal["evm"]
     chain_id: int = Field(ge=1, description="EIP-155 chain id that every node must report; 1 is Ethereum")
     batch: int = Field(200, ge=1, le=10_000, description="calls in one JSON-RPC batch request")
+    pending: Literal["auto", "off"] = Field(
+        "auto", description="transactions that wait for a block: by whichever way a node offers, or not at all"
+    )
+    traces: Literal["auto", "off"] = Field(
+        "auto", description="ask for traces of blocks in which ether moved that no transaction accounts for"
+    )
     decimals: int = Field(18, ge=0, le=77, description="decimals of the native coin")
 
     @property

@@ -1,6 +1,7 @@
 """The connector contract (connectors/base.py), run on every kind of chain that is registered."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import cast
 import pytest
 
 from connectors import CONNECTORS
-from connectors.base import Address, Token, Update
+from connectors.base import Address, Stage, Token, Update
 from connectors.errors import Reason
 from tests.contract.laboratory import LABORATORIES, Laboratory
 from tests.tasks import left_behind
@@ -117,6 +118,22 @@ async def test_a_reorg_is_told_with_its_depth_and_everything_is_right_after_it(l
         update = await until_moved(updates)
     assert (update.reorg_depth, update.previous) == (1, first.tip)
     assert held(first) | held(update) == await laboratory.truth()
+
+
+async def test_what_a_block_moves_is_told_and_is_what_the_balances_changed_by(laboratory: Laboratory) -> None:
+    async with following(laboratory) as updates:
+        before = held(await anext(updates))
+        await laboratory.move()
+        now, moved = dict(before), Counter(before)
+        async with asyncio.timeout(30):
+            while now == before or now != moved:
+                update = await anext(updates)
+                now |= held(update)
+                for one in update.movements:
+                    if one.stage is Stage.MINED:
+                        assert one.tip is not None
+                        moved.update({(account, one.token): units for account, units in one.changes})
+    assert now == await laboratory.truth()
 
 
 async def test_an_outage_is_a_failure_without_numbers_and_after_it_everything_is_told_again(

@@ -9,7 +9,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,6 +184,8 @@ class Forger:
     - `delay`: seconds before each answer
     - `drop`: it closes connections without an answer
     - `garbage`: bytes that it sends instead of any answer
+    - `unknown`: methods that it does not know; `eth_getBlockByNumber pending` is that block alone
+    - `edit`: makes another result out of a method's parameters and the node's result
     - `only`: it misbehaves only for calls of these methods; empty means all (for delay, drop and garbage)
     """
 
@@ -194,6 +196,8 @@ class Forger:
     drop: bool = False
     garbage: bytes | None = None
     only: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+    edit: Callable[[str, list[Any], Any], Any] | None = None
     url: str = ""
     requests: int = 0
     _session: aiohttp.ClientSession | None = None
@@ -238,7 +242,13 @@ class Forger:
         by_id = {answer["id"]: answer for answer in answers}
         for call in calls:
             account = _account(call)
-            if account in self.refused:
+            if self.unknown & {call["method"], f"{call['method']} {call['params'][0]}" if call["params"] else ""}:
+                error = {"code": -32601, "message": "the method does not exist"}
+                by_id[call["id"]] = {"jsonrpc": "2.0", "id": call["id"], "error": error}
+            elif self.edit is not None and "result" in by_id[call["id"]]:
+                answer = by_id[call["id"]]
+                answer["result"] = self.edit(call["method"], call["params"], answer["result"])
+            elif account in self.refused:
                 error = {"code": -32000, "message": "no such account today"}
                 by_id[call["id"]] = {"jsonrpc": "2.0", "id": call["id"], "error": error}
             elif account in self.forged:

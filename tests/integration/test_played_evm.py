@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -10,7 +11,7 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
-from connectors.base import Connector
+from connectors.base import Connector, Party, Stage
 from connectors.errors import Reason
 from connectors.evm.address import canonical
 from connectors.evm.config import EvmConfig
@@ -20,13 +21,15 @@ from daemon.replay.played import PlayedChain
 from tests.drilled import (
     BLOCK,
     FAULTS,
+    Drill,
+    Known,
     Traffic,
     connected,
     drill,
     listening,
     take_on,
 )
-from tests.played_evm import ACCOUNTS, COIN, GROUND, START, STRANGERS, WATCH
+from tests.played_evm import ACCOUNTS, COIN, GROUND, START, STRANGERS, TETHER, USDT, WATCH
 
 # ── in simulated time ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -98,6 +101,68 @@ async def test_a_year_of_blocks_leaves_no_more_than_what_changed() -> None:
     ledger.reorganise(8000, time=START + timedelta(days=366))
     assert ledger.tip.height == 365 * 24 + 1
     assert ledger.units(ACCOUNTS[0]) == ledger.balance((ACCOUNTS[0], None), height=1)
+
+
+# ── movements ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def assert_moved(running: Drill[PlayedEvm], *, before: Known) -> None:
+    """What is told to be mined sums up to what the ledger's balances changed by, and nothing is left to the rest."""
+    newest = {(one.transaction, one.token): one for one in running.listener.movements}
+    sums = Counter(before)
+    for one in newest.values():
+        if one.stage is Stage.MINED:
+            sums.update({(account, one.token): units for account, units in one.changes})
+    assert dict(sums) == running.truth
+    assert not [one for one in newest.values() if one.transaction.startswith("block:") and one.stage is Stage.MINED]
+
+
+async def test_what_blocks_move_sums_up_to_the_balances_through_reorganisations() -> None:
+    async with drill(GROUND) as running:
+        before = running.truth
+        for number in range(12):
+            await (running.reorganise(3) if number == 6 else running.blocks(1))
+            assert_moved(running, before=before)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+async def test_one_bad_node_of_three_changes_nothing_in_what_is_told_to_move(fault: Faults) -> None:
+    async with drill(GROUND, nodes=3) as running:
+        before = running.truth
+        take_on(running.faults[1], fault)
+        await running.blocks(5)
+        await running.reorganise(2)
+        await running.blocks(1)
+        assert_moved(running, before=before)
+
+
+async def test_a_payment_is_pending_before_it_is_mined_and_is_told_once_at_each_stage() -> None:
+    async with drill(GROUND) as running:
+        name = running.played.pay(ACCOUNTS[0], STRANGERS[0], units=5, fee=21_000)
+        await running.go_on(timedelta(seconds=12))
+        assert running.listener.stages(name) == [Stage.PENDING]
+        await running.mine(after=timedelta(seconds=48))
+        await running.settle()
+        assert running.listener.stages(name) == [Stage.PENDING, Stage.MINED]
+        mined = running.listener.movements[-1]
+        assert (mined.changes, mined.fee) == (((ACCOUNTS[0], -5 - 21_000),), 21_000)
+
+
+async def test_a_token_payment_that_waits_says_whom_it_pays() -> None:
+    async with drill(GROUND) as running:
+        running.played.pay(ACCOUNTS[0], STRANGERS[0], units=5, token=USDT)
+        await running.go_on(timedelta(seconds=12))
+        (waits,) = running.listener.movements
+        assert (waits.token, waits.changes, waits.stage) == (TETHER, ((ACCOUNTS[0], -5),), Stage.PENDING)
+        assert waits.destinations == (Party(STRANGERS[0], 5),)
+
+
+async def test_a_quiet_block_costs_each_node_no_more_than_a_few_requests() -> None:
+    """A poll is five seconds, a block sixty: the head and the mempool with each poll, three more with the block."""
+    async with drill(GROUND, pending="off") as running:
+        before = running.played.requests
+        await running.blocks(10)
+        assert (running.played.requests - before) / 10 <= 12 + 6
 
 
 # ── in real time ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from connectors import CONNECTORS
 from connectors.config import masked
 from daemon.database import masked_store
 from daemon.errors import ConfigError
@@ -201,6 +203,17 @@ def test_what_makes_the_daemon_blind_or_mute_is_warned_of(tmp_path: Path) -> Non
         "chains.second: no wallet is on it, it is not read",
         "alertmanager: is not configured, nobody is told of findings",
     )
+
+
+def test_a_kind_of_chain_that_tells_no_movements_is_warned_of_where_a_rule_needs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = settings(tmp_path, ("tier: hot", "tier: cold"), more="policies: [theft]\n")
+    assert not [line for line in loaded.warnings() if "movements" in line]
+    mute = replace(CONNECTORS["evm"], movements=False)
+    monkeypatch.setattr("daemon.references.CONNECTORS", {**CONNECTORS, "evm": mute})
+    (line,) = [line for line in loaded.warnings() if "movements" in line]
+    assert line.endswith("movements of evm chains are not told, cold_moved can't see its cold wallets")
 
 
 def test_a_whole_configuration_has_no_warnings(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_an_expectation_is_not_yet_to_be_met_where_its_rule_is_still_to_come() -
     assert {each.needs for each in expected if not not_yet(each)} >= {"hot_share"}
     assert {each.needs for each in expected} == {
         *("hot_share", "drain", "probe", "cold_moved", "unmatched_outflow", "unknown_destination"),
-        *("control_changed", "backing", "movements_on_evm"),
+        *("control_changed", "backing"),
     }
 
 
