@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -11,12 +11,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from connectors.config import Strict
-from daemon.feeds.checking import Expected
-from daemon.feeds.custodians import Attestation, CustodianFeed
-from daemon.feeds.liabilities import Ledger, LiabilitiesFeed
+from daemon.feeds.custodians import CustodianFeed
+from daemon.feeds.liabilities import LiabilitiesFeed
 from daemon.feeds.prices import PriceFeed
 from daemon.feeds.reserves import FundFeed, ReservesConfig, Volume, VolumeFeed
-from daemon.feeds.source import SUM
 from daemon.feeds.values import FeedKind
 
 AnyFeed = PriceFeed | LiabilitiesFeed | CustodianFeed | FundFeed | VolumeFeed
@@ -82,23 +80,6 @@ class FeedsConfig(Strict):
     def sources(self) -> tuple[Source, ...]:
         """Every source, feed by feed, each in order of trust. Sums that stand in the configuration are none."""
         return tuple(self._sources())
-
-    def expected(self, source: Source, *, decimals: Mapping[str, int]) -> Expected:
-        """What answers of a source are held to. `decimals`: every configured asset, with those of its finest token."""
-        config, assets = source.config, frozenset(decimals)
-        match source.feed, config:
-            case FeedKind.PRICES, _:
-                return Expected(assets, each_by_itself=True)
-            case FeedKind.RATES, _:
-                return Expected(self.currencies, each_by_itself=True)
-            case FeedKind.LIABILITIES, Ledger():
-                required = frozenset(config.assets) or assets
-                return Expected(required, required, frozenset(config.ignore), decimals)
-            case FeedKind.CUSTODIANS, Attestation():
-                required = frozenset(config.assets)
-                return Expected(required or assets, required, frozenset(config.ignore), decimals)
-            case _:
-                return Expected(frozenset((SUM,)), frozenset((SUM,)))
 
     @property
     def currencies(self) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, SecretStr
@@ -13,8 +13,8 @@ from pydantic import AfterValidator, Field, PlainSerializer, SecretStr
 from connectors.config import EndpointConfig, NamedUrl
 from connectors.transport import Retry, Timing, Transport
 from daemon.feeds.expression import Expression, Look
-from daemon.feeds.rows import AMOUNTS, PRICES, moment, root, rows_of, sum_row
-from daemon.feeds.source import Measure, Raw, Row, SourceConfig, bad, ours
+from daemon.feeds.rows import AMOUNTS, PRICES, dated, root, rows_of, sum_row
+from daemon.feeds.source import Measure, Raw, Row, SourceConfig, ours
 
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # RFC 9110, section 5.6.2
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8192}")
@@ -77,16 +77,9 @@ class HttpReader:
         answer = await exact_json(self._transport)
         return Raw(
             self._rows(answer),
-            at=None if self._at is None else _time(self._at.at(answer)),
+            at=None if self._at is None else dated(self._at.at(answer)),
             merkle_root=None if self._merkle_root is None else root(self._merkle_root.at(answer)),
         )
-
-
-def _time(value: object) -> datetime:
-    at = moment(value)
-    if at is None:
-        raise bad("says not as of when it is")
-    return at
 
 
 def amounts(config_values: str, *, measure: Measure) -> Callable[[object], Sequence[Row]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -98,12 +99,17 @@ class Record:
         """Whether its newest values count as they stand."""
         return self._at is not None and self.plan.ageing.current(self._at, now=now)
 
+    def expected(self, everything: Iterable[str]) -> AbstractSet[str]:
+        """The names that it is to speak of, out of everything there is."""
+        return self.plan.assets or (self.spoken if self.heard else frozenset(everything))
+
     def silent_of(self, everything: Iterable[str], *, now: datetime) -> list[str]:
-        """The names that it is to speak of, out of everything there is, and has nothing current of."""
-        expected = self.plan.assets or (self.spoken if self.heard else everything)
+        """Those that it has nothing current of."""
         ageing = self.plan.ageing
         return [
-            name for name in expected if (said := self.said.get(name)) is None or not ageing.current(said.at, now=now)
+            name
+            for name in self.expected(everything)
+            if (said := self.said.get(name)) is None or not ageing.current(said.at, now=now)
         ]
 
     def edges(self) -> Iterator[datetime]:

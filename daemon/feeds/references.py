@@ -138,20 +138,32 @@ def _name_problems(config: Ledger | Attestation, *, at: Keys, settings: Settings
 
 
 def _custodian_problems(settings: Settings) -> Iterator[Problem]:
-    """Counted twice would be what a wallet names its custodian for, and that custodian attests as well."""
-    on_chain = {wallet.custodian: name for name, wallet in settings.wallets.items() if wallet.custodian is not None}
+    """Counted twice would be what a wallet names its custodian for, and that custodian attests as well; and what two
+    sources attest of one custodian, if only its name is written in two ways."""
+    on_chain = {
+        _spoken(wallet.custodian): name for name, wallet in settings.wallets.items() if wallet.custodian is not None
+    }
     tiers: dict[str, Tier] = {}
+    names: dict[str, str] = {}
     for place, config in enumerate(settings.feeds.custodians):
         at = ("feeds", "custodians", place)
-        wallet = on_chain.get(config.custodian)
+        wallet = on_chain.get(_spoken(config.custodian))
         if wallet is not None and not config.beside_wallets:
             yield (
                 (*at, "custodian"),
                 f"wallets.{wallet} names this custodian, what it holds would count twice; "
                 "beside_wallets: true says that the attested figure leaves it out",
             )
+        written = names.setdefault(_spoken(config.custodian), config.custodian)
+        if written != config.custodian:
+            yield (*at, "custodian"), f"another source calls it {shown(written)}, what it holds would count twice"
         if tiers.setdefault(config.custodian, config.tier) is not config.tier:
             yield (*at, "tier"), f"another source of this custodian says {tiers[config.custodian]}"
+
+
+def _spoken(name: str) -> str:
+    """A name as one says it, without capitals and however many spaces."""
+    return " ".join(name.casefold().split())
 
 
 def _money_problems(settings: Settings) -> Iterator[Problem]:

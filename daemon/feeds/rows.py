@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from daemon.feeds.source import SUM, Measure, Raw, Row, bad
+from daemon.feeds.source import SUM, FeedError, Measure, Raw, Row, Unstated, bad
 
 SECONDS = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,9})?")
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -40,7 +41,16 @@ def _row(item: object, *, columns: Columns) -> Row:
     found = [column for column in columns if column in item]
     if "asset" not in item or len(found) != 1 or not item.keys() <= {"asset", "at", *columns}:
         raise bad(f"expected asset and {' or '.join(columns)} (and perhaps at) in each entry, and nothing else")
-    return Row(item["asset"], item[found[0]], columns[found[0]], moment(item.get("at")))
+    row = Row(item["asset"], item[found[0]], columns[found[0]])
+    return _dated(row, item["at"]) if "at" in item else row
+
+
+def _dated(row: Row, at: object) -> Row:
+    """With its time; a number whose time can't be made out is none, and takes no other one with it."""
+    try:
+        return replace(row, at=dated(at))
+    except FeedError as error:
+        return replace(row, number=Unstated(error.detail))
 
 
 def sum_row(value: object, *, at: datetime | None = None) -> Row:
@@ -60,7 +70,7 @@ def payload(value: object, *, columns: Columns) -> Raw:
         raise bad(f"expected at and {' or '.join(keys)}, and nothing else but merkle_root")
     return Raw(
         list(_stated(value, keys=keys, money=columns is MONEY)),
-        at=moment(value.get("at")),
+        at=dated(value["at"]) if "at" in value else None,
         merkle_root=root(value.get("merkle_root")),
     )
 
@@ -91,17 +101,12 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, measures:
     elif "asset" not in columns:
         raise bad(f"expected the columns {_wanted(measures)}")
     place = {column: number for number, column in enumerate(columns)}
-    return Raw(
-        [
-            Row(
-                row[place["asset"]] if "asset" in place else SUM,
-                row[place[found[0]]],
-                measures[found[0]],
-                moment(row[place["at"]]) if "at" in place else None,
-            )
-            for row in rows
-        ]
-    )
+    return Raw([_of_line(row, place=place, measure=measures[found[0]], column=found[0]) for row in rows])
+
+
+def _of_line(line: Sequence[object], *, place: Mapping[str, int], measure: Measure, column: str) -> Row:
+    row = Row(line[place["asset"]] if "asset" in place else SUM, line[place[column]], measure)
+    return _dated(row, line[place["at"]]) if "at" in place else row
 
 
 def _wanted(measures: Columns) -> str:
@@ -125,6 +130,14 @@ def moment(value: object) -> datetime | None:
         case str() if RFC_3339.fullmatch(value):
             return _written(value)
     raise bad("expected a time as unix seconds, or as in 2026-11-23T09:00:00Z with its time zone")
+
+
+def dated(value: object) -> datetime:
+    """As `moment`, of what is to be there: where it is nothing, the age is unknown, and not none. FeedError."""
+    at = moment(value)
+    if at is None:
+        raise bad("says not as of when it is")
+    return at
 
 
 def _since_1970(seconds: Decimal) -> datetime:

@@ -47,8 +47,8 @@ def feeds(plan: Plan, records: Sequence[Record], *, began: datetime, now: dateti
         ),
         volume=_sum(plan.volume, by_feed[FeedKind.VOLUME], began=began, now=now),
         spreads={
-            **_spreads(by_feed[FeedKind.PRICES], priced, names=plan.assets, now=now),
-            **_spreads(by_feed[FeedKind.RATES], currencies, names=plan.currencies, now=now),
+            **_spreads(by_feed[FeedKind.PRICES], priced, names=plan.assets),
+            **_spreads(by_feed[FeedKind.RATES], currencies, names=plan.currencies),
         },
         merkle_root=next((record.merkle_root for record in owing if record.merkle_root and record.current(now)), None),
         unpriced={asset: f"rate:{currency}" for asset, currency in priced.lacking.items()},
@@ -154,21 +154,26 @@ def _worth(record: Record, number: Decimal, name: str, *, rates: Mapping[str, St
     return None if rate is None else Interval.exactly(number).times(rate.value).value
 
 
-def _spreads(records: Sequence[Record], quoted: Quoted, *, names: Iterable[str], now: datetime) -> dict[str, Spread]:
-    """By cause without its `price:`. Prices that stand in the configuration have nothing to tell of themselves."""
+def _spreads(records: Sequence[Record], quoted: Quoted, *, names: Iterable[str]) -> dict[str, Spread]:
+    """By cause without its `price:`. Prices that stand in the configuration have nothing to tell of themselves.
+
+    Who quotes in a currency whose rate is not known says nothing that could be compared.
+    """
     if all(record.plan.fixed is not None for record in records):
         return {}
-    silent = [(record.plan.name, frozenset(record.silent_of(names, now=now))) for record in records]
+    expected = [(record.plan.name, record.expected(names)) for record in records]
     withheld = [(record.plan.name, record.withheld) for record in records]
     cause = records[0].plan.cause
-    return {
-        cause(name).removeprefix("price:"): Spread(
-            {quote.source: quote.price.value for quote in quoted.quotes.get(name, ()) if quote.price.value is not None},
+    spreads: dict[str, Spread] = {}
+    for name in sorted(names):
+        found = ((quote.source, quote.price.value) for quote in quoted.quotes.get(name, ()))
+        quotes = {source: price for source, price in found if price is not None}
+        spreads[cause(name).removeprefix("price:")] = Spread(
+            quotes,
             withheld={source: why[name] for source, why in withheld if name in why},
-            silent=tuple(source for source, missing in silent if name in missing),
+            silent=tuple(source for source, those in expected if name in those and source not in quotes),
         )
-        for name in sorted(names)
-    }
+    return spreads
 
 
 # The other feeds.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from connectors.evm.config import EvmConfig
+from daemon.feeds.asking import asked
 from daemon.feeds.checking import checked
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.opening import Surroundings, opened
@@ -76,7 +77,7 @@ async def test_an_answer_that_is_not_above_zero_is_withheld(node: AnvilNode, ans
     await place(node, **{ETH_USD: aggregator(answer), BTC_USD: aggregator(5)})
     section = {"prices": [{"kind": "chainlink", "chain": "ethereum", "contracts": {"ETH": ETH_USD}}]}
     config = FeedsConfig.model_validate(section)
-    expected = config.expected(config.sources[0], decimals={"ETH": 18, "BTC": 8})
+    expected = asked(config, decimals={"ETH": 18, "BTC": 8}, currency="JPY", chains={})[0].expected
     answer_ = checked(await read(node, ETH=ETH_USD, BTC=BTC_USD), expected=expected, now=NOW)
     assert answer_.values.keys() == {"BTC"}
     assert answer_.withheld.keys() == {"ETH"}

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from connectors.transport import REAL
+from daemon.feeds.asking import asked
 from daemon.feeds.checking import checked
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.http import MOST_BYTES
@@ -146,7 +147,7 @@ async def test_what_is_no_amount_refuses_the_whole_answer(server: Server, number
     raw = await liabilities(server)
     config = FeedsConfig.model_validate({"liabilities": [{"kind": "http", "url": server.url, "values": "owed"}]})
     with pytest.raises(FeedError) as caught:
-        checked(raw, expected=config.expected(config.sources[0], decimals=DECIMALS), now=NOW)
+        checked(raw, expected=asked(config, decimals=DECIMALS, currency="JPY", chains={})[0].expected, now=NOW)
     assert caught.value.reason is FeedReason.BAD_ANSWER
 
 
@@ -259,7 +260,7 @@ async def test_prices_by_one_expression_for_each(server: Server) -> None:
     server.say('{"btc": {"last": "15000000.5"}, "doge": {"last": 3}}')
     raw = await read("prices", kind="http", url=server.url, values={"BTC": "btc.last", "ETH": "eth.last"})
     config = FeedsConfig.model_validate({"prices": [{"kind": "http", "url": server.url, "values": "x"}]})
-    expected = config.expected(config.sources[0], decimals=DECIMALS)
+    expected = asked(config, decimals=DECIMALS, currency="JPY", chains={})[0].expected
     assert checked(raw, expected=expected, now=NOW) == Answer({"BTC": Decimal("15000000.5")}, NOW)
 
 
@@ -318,7 +319,7 @@ async def test_a_coin_whose_time_is_none_takes_no_other_with_it(server: Server) 
 async def test_another_form_than_coingeckos_gives_no_price(server: Server, body: str) -> None:
     server.say(body)
     config = FeedsConfig.model_validate({"prices": [{"kind": "coingecko", "ids": {"BTC": "bitcoin"}}]})
-    expected = config.expected(config.sources[0], decimals=DECIMALS)
+    expected = asked(config, decimals=DECIMALS, currency="JPY", chains={})[0].expected
     with pytest.raises(FeedError) as caught:
         checked(
             await read("prices", kind="coingecko", url=server.url, ids={"BTC": "bitcoin"}), expected=expected, now=NOW

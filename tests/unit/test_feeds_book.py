@@ -354,6 +354,16 @@ def test_a_fixed_price_may_be_in_a_foreign_currency() -> None:
 # Spreads.
 
 
+def test_who_quotes_in_a_currency_without_a_rate_agrees_with_nobody() -> None:
+    told = Told(source(PRICES, "yen"), source(PRICES, "usd", currency="USD"), source(RATES, "fx"))
+    told.hear(0, PRICES, "yen", BTC=15_000)
+    told.hear(0, PRICES, "usd", BTC=100)
+    assert told.look(0).spreads["BTC"].silent == ("usd",)
+    told.hear(0, RATES, "fx", USD=150)
+    assert told.look(0).spreads["BTC"].silent == ()
+    assert told.look(61).spreads["BTC"].silent == ("yen", "usd")
+
+
 def test_a_spread_tells_the_quotes_in_one_currency_and_who_is_silent() -> None:
     told = Told(source(PRICES, "a", currency="USD"), source(PRICES, "b"), source(PRICES, "c"), fixed(RATES, USD="2"))
     told.hear(0, PRICES, "a", BTC=50)

@@ -10,7 +10,9 @@ import pytest
 
 from connectors import strictjson
 from daemon.app import utc_now
+from daemon.feeds.asking import asked
 from daemon.feeds.book import FeedBook
+from daemon.feeds.checking import Expected
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.source import SUM
 from daemon.feeds.values import Answer, FeedKind
@@ -25,6 +27,11 @@ DECIMALS = {"BTC": 8, "ETH": 18}
 
 def sources(**section: object) -> FeedsConfig:
     return FeedsConfig.model_validate(section)
+
+
+def expected(config: FeedsConfig) -> list[Expected]:
+    """What the answers of each source are held to."""
+    return [one.expected for one in asked(config, decimals=DECIMALS, currency="JPY", chains={})]
 
 
 def test_a_source_is_called_as_its_kind_and_numbered_where_there_are_several() -> None:
@@ -44,7 +51,7 @@ def test_sums_in_the_configuration_are_no_sources() -> None:
 
 def test_liabilities_speak_of_every_asset_unless_told_otherwise() -> None:
     config = sources(liabilities=[{**FILE, "ignore": ["JPY"]}, {**FILE, "assets": ["BTC"]}])
-    every, one = (config.expected(source, decimals=DECIMALS) for source in config.sources)
+    every, one = expected(config)
     assert every.required == every.known == {"BTC", "ETH"}
     assert every.ignored == {"JPY"}
     assert one.required == one.known == {"BTC"}
@@ -53,7 +60,7 @@ def test_liabilities_speak_of_every_asset_unless_told_otherwise() -> None:
 def test_a_custodian_speaks_of_what_it_keeps_unless_told_otherwise() -> None:
     custodian = {**FILE, "custodian": "Vault", "tier": "cold"}
     config = sources(custodians=[custodian, {**custodian, "assets": ["BTC"]}])
-    any_, one = (config.expected(source, decimals=DECIMALS) for source in config.sources)
+    any_, one = expected(config)
     assert any_.known == {"BTC", "ETH"}
     assert not any_.required
     assert one.required == one.known == {"BTC"}
@@ -61,7 +68,7 @@ def test_a_custodian_speaks_of_what_it_keeps_unless_told_otherwise() -> None:
 
 def test_rates_are_of_currencies_that_prices_are_in() -> None:
     config = sources(prices=[{**FILE, "currency": "USD"}], rates=[FILE])
-    rates = config.expected(config.sources[1], decimals=DECIMALS)
+    _, rates = expected(config)
     assert rates.known == {"USD"}
     assert rates.each_by_itself
 
@@ -85,7 +92,7 @@ async def test_a_rate_that_only_a_rule_needs_is_asked_for_and_taken(tmp_path: Pa
 
 def test_a_sum_has_one_name() -> None:
     config = sources(reserves={"fund": [FILE]})
-    assert config.expected(config.sources[0], decimals=DECIMALS).required == {SUM}
+    assert expected(config)[0].required == {SUM}
 
 
 def loaded(tmp_path: Path, feeds: str, *, env: dict[str, str] | None = None) -> tuple[tuple[str, ...], str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from connectors.transport import REAL
+from daemon.feeds.checking import Expected, checked
 from daemon.feeds.file import FileReader
 from daemon.feeds.rows import AMOUNTS, MONEY, PRICES, Columns
 from daemon.feeds.source import SUM, FeedError, Measure, Row
@@ -123,7 +124,6 @@ async def test_a_folder_is_no_answer(tmp_path: Path) -> None:
         ("a.csv", 'asset,amount\n"BTC,1\n', "no CSV"),
         ("a.csv", "asset;amount\nBTC;1\n", "expected the columns asset and amount or units, and perhaps at"),
         ("a.csv", b"asset,amount\n\xff,1\n", "not UTF-8"),
-        ("a.csv", b"asset,amount,at\nBTC,1,yesterday\n", "expected a time"),
         ("a.csv", "asset,amount\n" + "BTC,1\n" * 200_000, "larger than 1 MiB"),
         ("a.yaml", "amounts: {BTC: 1", "half written"),
         ("a.yaml", "amounts: {BTC: 1\n", "never closes"),
@@ -147,3 +147,9 @@ async def test_a_key_in_the_file_is_not_repeated(tmp_path: Path) -> None:
     error = await refused(write(tmp_path / "a.yaml", f"amounts: {{BTC: {key}}}\n"))
     assert error.reason is FeedReason.BAD_ANSWER
     assert key not in str(error)
+
+
+async def test_a_line_whose_time_can_not_be_meant_makes_the_answer_bad_and_is_named(tmp_path: Path) -> None:
+    raw = await reader(write(tmp_path / "a.csv", "asset,amount,at\nBTC,1,yesterday\n")).read()
+    with pytest.raises(FeedError, match="BTC: expected a time"):
+        checked(raw, expected=Expected(frozenset({"BTC"})), now=datetime.now(UTC))

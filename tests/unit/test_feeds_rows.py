@@ -10,7 +10,7 @@ import pytest
 from daemon.feeds.expression import Look, parsed
 from daemon.feeds.http import amounts, money, prices
 from daemon.feeds.rows import AMOUNTS, MONEY, PRICES, Columns, moment, payload, rows_of, table
-from daemon.feeds.source import SUM, FeedError, Measure, Raw, Row
+from daemon.feeds.source import SUM, FeedError, Measure, Raw, Row, Unstated
 from daemon.feeds.values import FeedReason
 
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -56,6 +56,22 @@ def test_any_other_shape_is_a_bad_answer(value: object) -> None:
     assert caught.value.reason is FeedReason.BAD_ANSWER
 
 
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [
+        (None, "says not as of when it is"),
+        ("soon", "expected a time as unix seconds, or as in 2026-11-23T09:00:00Z with its time zone"),
+    ],
+)
+def test_a_number_whose_time_is_nothing_or_none_is_no_number_and_takes_no_other_with_it(at: object, why: str) -> None:
+    """A time of NULL would else be the newest of all."""
+    broken, whole = Row("BTC", Unstated(why)), Row("ETH", 2, at=NINE)
+    entries = [{"asset": "BTC", "amount": 1, "at": at}, {"asset": "ETH", "amount": 2, "at": NINE}]
+    assert rows_of(entries, columns=AMOUNTS) == [broken, whole]
+    lines = [["BTC", 1, at], ["ETH", 2, NINE]]
+    assert table(["asset", "amount", "at"], lines, measures=AMOUNTS) == Raw([broken, whole])
+
+
 # Payloads.
 
 
@@ -85,6 +101,7 @@ def test_a_payload_of_money_is_one_amount() -> None:
         ({"amounts": {"BTC": 1}, "unit": {"ETH": 1}}, AMOUNTS),
         ({"amounts": {"BTC": 1}, "merkle_root": 7}, AMOUNTS),
         ({"amounts": {"BTC": 1}, "at": "soon"}, AMOUNTS),
+        ({"amounts": {"BTC": 1}, "at": None}, AMOUNTS),
         ({"amounts": {"BTC": 1}}, PRICES),
         ({"amounts": {"BTC": 1}}, MONEY),
     ],

@@ -234,5 +234,13 @@ def test_every_number_of_a_law_has_a_note(path: Path) -> None:
     assert found.effective == "none" or unsaid == set()
 
 
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_preset_of_a_law_says_whether_warm_counts_as_hot_or_that_it_is_not_known(path: Path) -> None:
+    """Or what is kept warm would pass by every limit, and nobody would be told."""
+    found = shipped(path)
+    silent = [rule for rule in found.rules if isinstance(rule, HotShare) and "tiers" not in rule.model_fields_set]
+    assert not silent or any("warm wallet" in line or line == "as jp-psa" for line in found.unchecked)
+
+
 PLAIN = {("scope", "all"), ("scope", "asset"), ("limit", "1"), ("tiers", "['hot', 'warm']")}
 """What says no more than the notes on its neighbours do."""
