@@ -71,12 +71,14 @@ class Postgres:
         settings += ["fsync=off", "max_connections=20", "shared_buffers=16MB"]
         options = [word for setting in settings for word in ("-c", setting)]
         command: list[str | Path] = [self._programs / "postgres", "-D", self._folder / "data", *options]
-        self._process = subprocess.Popen(
-            command, user=self._uid, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
         end = time.monotonic() + DEADLINE
         while not self._answers():
             assert time.monotonic() < end, "PostgreSQL does not start"
+            # It also ends at once while a child of one that was killed still holds its memory.
+            if self._process is None or self._process.poll() is not None:
+                self._process = subprocess.Popen(
+                    command, user=self._uid, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
             time.sleep(0.05)
 
     def start_again(self) -> None:
