@@ -107,6 +107,13 @@ class Postgres:
         arguments += [word for statement in statements for word in ("-c", statement)]
         self._run("psql", [*arguments, "-v", "ON_ERROR_STOP=1"])
 
+    def copy(self, database: str, *, into: str) -> None:
+        """By a dump, restored into another database, which is empty."""
+        file = self._folder / f"{database}.dump"
+        where: list[str | Path] = ["-h", self._folder, "-p", str(self.port), "-U", "ledger"]
+        self._run("pg_dump", [*where, "--format=custom", "--file", file, database])
+        self._run("pg_restore", [*where, "--exit-on-error", "--dbname", into, file])
+
     def _answers(self) -> bool:
         command: list[str | Path] = [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(command, check=False).returncode == 0

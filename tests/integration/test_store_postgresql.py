@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection
 
+from daemon.store import ReportRow
 from daemon.store.repository import SqlStore
-from tests.delivery_cases import firing
+from tests.delivery_cases import NOON, firing, told
 from tests.integration.postgres import Postgres
 from tests.integration.postgres_databases import PostgresDatabase
+from tests.kept import CONFIG, FIRST, SECOND, kept, reporter
 from tests.store_cases import StoreCases
-from tests.store_history_cases import HistoryCases
+from tests.store_history_cases import MANY_MARKS, HistoryCases
 from tests.store_sql_cases import SchemaCases, SqlCases, patient
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
@@ -102,3 +107,44 @@ async def test_commits_survive_a_power_cut_whatever_the_server_s_default(store: 
         "lock_timeout": "10s",
         "statement_timeout": "20s",
     }
+
+
+async def test_a_dump_restored_into_another_database_is_the_same_store(
+    store: SqlStore, database: PostgresDatabase, server: Postgres
+) -> None:
+    """And it goes on where the dumped one ended: as docs/operations.md says of the backup."""
+    first, second = told(firing("f1")), told(firing("f2"))
+    report = ReportRow(NOON.date(), "a" * 64, None, MANY_MARKS)
+    await store.record([firing("f1")], [first])
+    await store.archive.keep_report(report)
+    other = PostgresDatabase(server)
+    await asyncio.to_thread(server.copy, database.name, into=other.name)
+    async with patient(other) as restored:
+        assert await restored.findings() == (firing("f1"),)
+        assert await restored.archive.report(NOON.date()) == report
+        await restored.record([], [second])
+        assert await restored.undelivered("am") == (first, second)
+
+
+async def test_the_reports_of_two_days_are_the_same_to_the_byte_on_both_databases(
+    store: SqlStore, tmp_path: Path
+) -> None:
+    async with kept(tmp_path) as lite:
+        await _copy(lite, to=store)
+        for day in (FIRST, SECOND):
+            assert await reporter(store).report(day) == await reporter(lite).report(day)
+
+
+async def _copy(store: SqlStore, *, to: SqlStore) -> None:
+    """All that a report is made of."""
+    always = {"since": NOON - timedelta(days=1000), "until": NOON + timedelta(days=1000)}
+    findings = await store.archive.findings(**always)
+    await to.record(findings, await store.undelivered("am", limit=10**6))
+    for grain, _ in CONFIG.ladder:
+        await to.archive.keep_snapshots(await store.archive.snapshots(grain=grain, **always))
+    for day in await store.archive.closing_days():
+        closing = await store.archive.closing(day)
+        assert closing is not None
+        await to.archive.keep_closing(closing)
+    assert findings
+    assert await to.archive.notices(**always) == await store.archive.notices(**always)
