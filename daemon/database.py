@@ -3,6 +3,8 @@
 import importlib.util
 import re
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from typing import Annotated
 
 from pydantic import AfterValidator, PlainSerializer, SecretStr
@@ -45,3 +47,12 @@ def importable(module: str) -> bool:
 def lacks_driver(url: SecretStr, *, importable: Callable[[str], bool] = importable) -> bool:
     """Whether what such a database is spoken to with is not installed."""
     return url.get_secret_value().startswith(POSTGRESQL) and not importable("asyncpg")
+
+
+@cache
+def driver_errors() -> tuple[type[Exception], ...]:
+    """What comes of asyncpg while it connects or rows are fetched, which SQLAlchemy passes on as it is."""
+    if not importable("asyncpg"):
+        return ()
+    driver = import_module("asyncpg")
+    return driver.PostgresError, driver.InterfaceError, driver.InternalClientError

@@ -9,6 +9,10 @@ import pytest
 import structlog
 from hypothesis import is_hypothesis_test, settings
 
+# Cases that several modules of tests inherit explain their failures as tests do.
+for cases in ("store_cases", "store_sql_cases", "store_history_cases"):
+    pytest.register_assert_rewrite(f"tests.{cases}")
+
 # How long an example takes says nothing on a machine that does other things too; the time limit of a test does.
 settings.register_profile("pyrometer", deadline=None)
 settings.load_profile("pyrometer")

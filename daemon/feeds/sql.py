@@ -7,8 +7,6 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -22,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from connectors.transport import Timing
-from daemon.database import DatabaseUrl, importable
+from daemon.database import DatabaseUrl, driver_errors
 from daemon.document import reason
 from daemon.feeds.rows import Columns, table
 from daemon.feeds.source import FeedError, Raw, SourceConfig, bad
@@ -143,15 +141,6 @@ class SqlReader:
 
     def _late(self) -> FeedError:
         return FeedError(FeedReason.TIMEOUT, f"no answer within {self._seconds:g}s")
-
-
-@cache
-def driver_errors() -> tuple[type[Exception], ...]:
-    """What comes of asyncpg while rows are fetched, which SQLAlchemy passes on as it is."""
-    if not importable("asyncpg"):
-        return ()
-    driver = import_module("asyncpg")
-    return driver.PostgresError, driver.InterfaceError
 
 
 def _of_sqlite(error: sqlite3.Error) -> FeedReason:

@@ -24,9 +24,10 @@ class SqlChecks:
 
     async def between(self, *, since: datetime, until: datetime) -> tuple[CheckRow, ...]:
         of = (CHECKS.c.due >= since) & (CHECKS.c.due < until)
-        query = select(CHECKS).where(of).order_by(CHECKS.c.due, CHECKS.c.policy, CHECKS.c.subject)
-        found = await self._do(lambda connection: connection.execute(query).all())
-        return tuple(CheckRow(row.policy, row.subject, row.due, row.body) for row in found)
+        found = await self._do(lambda connection: connection.execute(select(CHECKS).where(of)).all())
+        rows = (CheckRow(row.policy, row.subject, row.due, row.body) for row in found)
+        # Sorted here: a database sorts texts as its locale does.
+        return tuple(sorted(rows, key=lambda row: (row.due, row.policy, row.subject)))
 
     async def drop(self, *, before: datetime) -> int:
         statement = delete(CHECKS).where(CHECKS.c.due < before)

@@ -24,6 +24,11 @@ def decode(text: str) -> Finding:
         raise ValueError(f"no finding: {type(error).__name__} {error}") from error
 
 
+def storable(text: str) -> str:
+    """The text with a NUL or a lone surrogate, which databases refuse, written as an escape."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+
+
 def encode_check(check: Check) -> str:
     """ASCII JSON, as of a finding."""
     raw = {

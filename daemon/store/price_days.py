@@ -38,8 +38,10 @@ class SqlPriceDays:
         table = PRICE_DAYS.c
         days = (table.day >= first.isoformat()) & (table.day <= last.isoformat())
         of = days & (table.timezone == timezone) & (table.currency == currency)
-        query = select(PRICE_DAYS).where(of).order_by(table.day, table.asset)
-        return await self._do(lambda connection: tuple(map(_price_day, connection.execute(query))))
+        query = select(PRICE_DAYS).where(of)
+        found = await self._do(lambda connection: tuple(map(_price_day, connection.execute(query))))
+        # Sorted here: a database sorts texts as its locale does.
+        return tuple(sorted(found, key=lambda one: (one.day, one.asset)))
 
     async def drop(self, *, before: date) -> int:
         statement = delete(PRICE_DAYS).where(PRICE_DAYS.c.day < before.isoformat())

@@ -1,32 +1,26 @@
 """The store on SQL: one transaction an operation, and every foreign error made ours."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import aiosqlite
-from sqlalchemy import Column, Connection, Delete, bindparam, delete, event, func, insert, select, update
-from sqlalchemy.engine import URL, RowMapping, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy import Column, Connection, Delete, bindparam, delete, func, insert, select, update
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from daemon.errors import ConfigError, StoreError
+from daemon.errors import StoreError
 from daemon.model import Event, Finding, Notification, State
 from daemon.store import Outcome, Stores, Tally, migrations
 from daemon.store.archive import SqlArchive
 from daemon.store.checks import SqlChecks
-from daemon.store.codec import decode, encode
+from daemon.store.codec import decode, encode, storable
+from daemon.store.engine import busy_seconds, database_errors, make_engine, reason
 from daemon.store.price_days import SqlPriceDays
 from daemon.store.tables import FINDINGS, NOTIFICATIONS
 
 T = TypeVar("T")
-
-BUSY_SECONDS = 2.0
-"""How long SQLite waits for another process's lock: the judging waits with it."""
 
 AT_ONCE = 500
 """Ids in one `IN (...)`: databases limit the parameters of a statement."""
@@ -39,7 +33,7 @@ async def open_store(url: str, *, deadline: float = 4.0) -> AsyncIterator["SqlSt
     An operation that takes longer than `deadline` seconds has failed, although it may still come to pass. Opening does
     not touch the database; the first operation brings its schema up to date. ConfigError when the URL can't be used.
     """
-    engine = _engine(url, deadline=deadline)
+    engine = make_engine(url, deadline=deadline)
     store = SqlStore(engine, deadline=deadline)
     try:
         yield store
@@ -113,7 +107,7 @@ class SqlStore:
     async def settle(self) -> None:
         """Gives operations that nobody waits for any more the time to end."""
         if self._abandoned:
-            await asyncio.wait(self._abandoned, timeout=BUSY_SECONDS + self._deadline)
+            await asyncio.wait(self._abandoned, timeout=busy_seconds(self._deadline) + self._deadline)
 
     async def _execute(self, *statements: Delete) -> int:
         def work(connection: Connection) -> int:
@@ -129,8 +123,10 @@ class SqlStore:
             if not done:
                 raise TimeoutError(f"no answer within {self._deadline:g} s")
             return task.result()
-        except (SQLAlchemyError, sqlite3.Error, OSError, ValueError) as error:
-            raise StoreError(_reason(error, url=self._engine.url)) from error
+        except database_errors() as error:
+            # What comes back may be another database, put there from a copy or empty: its schema is looked at anew.
+            self._migrated = False
+            raise StoreError(reason(error, url=self._engine.url)) from error
         finally:
             self._let_go(task)
 
@@ -186,10 +182,10 @@ def _put_notifications(connection: Connection, notifications: Sequence[Notificat
     """Inserts those that are not yet there, in order."""
     rows = {item.id: _notification_row(item) for item in notifications}
     known = _known(connection, NOTIFICATIONS.c.id, list(rows))
-    for key, row in rows.items():
-        # One by one: a multi-row insert promises no order of the sequence.
-        if key not in known:
-            connection.execute(insert(NOTIFICATIONS).values(row))
+    # Many times one row, which the driver sends together: several rows in one statement would promise no order of the
+    # sequence, and a statement each waits for the server a thousand times after an outage.
+    if new := [row for key, row in rows.items() if key not in known]:
+        connection.execute(insert(NOTIFICATIONS), new)
 
 
 def _known(connection: Connection, column: Column[str], ids: Sequence[str]) -> set[str]:
@@ -200,8 +196,12 @@ def _known(connection: Connection, column: Column[str], ids: Sequence[str]) -> s
 
 def _settle(connection: Connection, outcomes: Mapping[str, Outcome]) -> None:
     if outcomes:
-        rows = [{"of": key, "moment": it.at, "reason": it.refusal} for key, it in outcomes.items()]
+        rows = [{"of": key, "moment": it.at, "reason": _words(it.refusal)} for key, it in outcomes.items()]
         connection.execute(_SETTLE, rows)
+
+
+def _words(refusal: str | None) -> str | None:
+    return None if refusal is None else storable(refusal)
 
 
 _SETTLE = (
@@ -243,69 +243,3 @@ def _notification(row: RowMapping) -> Notification:
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     return (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
-
-
-def _engine(text: str, *, deadline: float) -> AsyncEngine:
-    try:
-        url = make_url(text)
-        lite = url.get_backend_name() == "sqlite"
-        engine = create_async_engine(
-            url,
-            hide_parameters=True,
-            poolclass=AsyncAdaptedQueuePool,
-            pool_size=1,
-            max_overflow=0,
-            pool_timeout=deadline,
-            pool_pre_ping=not lite,
-            # asyncpg.connect: seconds to connect, and of one statement (asyncpg API reference, Connection).
-            connect_args=_SQLITE if lite else {"timeout": deadline, "command_timeout": deadline},
-        )
-    except ModuleNotFoundError as error:
-        raise ConfigError("store", f"needs the Python package {error.name}, which is not installed") from error
-    except (ArgumentError, InvalidRequestError) as error:
-        raise ConfigError(
-            "store", "expected sqlite+aiosqlite:///<path> or postgresql+asyncpg://<user>:<password>@<host>/<name>"
-        ) from error
-    if lite:
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    return engine
-
-
-async def _connect_sqlite(path: str, **options: Any) -> aiosqlite.Connection:  # noqa: ANN401 - as sqlite3.connect
-    """As the driver does, but a failure leaves no thread behind that would speak to an event loop that is gone."""
-    connection = aiosqlite.connect(path, **options)
-    thread = connection._thread
-    thread.daemon = True  # one that hangs must not keep the process from ending
-    try:
-        await connection
-        # With WAL, readers and the writer don't wait for each other; FULL: what is committed survives a power cut.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            await connection.execute_fetchall(f"PRAGMA {pragma}")
-    except sqlite3.Error:
-        await connection.close()
-        await asyncio.to_thread(thread.join)
-        raise
-    return connection
-
-
-_SQLITE = {
-    "async_creator_fn": _connect_sqlite,
-    "timeout": BUSY_SECONDS,
-    # The driver must not begin transactions by itself: it would do so too late, after the first SELECT.
-    "isolation_level": None,
-}
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes the lock at once: one that reads first and is overtaken by another process can't be retried.
-    writing = connection.get_execution_options().get("writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-def _reason(error: Exception, *, url: URL) -> str:
-    where = url.database if url.get_backend_name() == "sqlite" else f"{url.host}:{url.port or 5432}/{url.database}"
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    text = str(cause).strip().partition("\n")[0] or type(cause).__name__
-    if url.password:
-        text = text.replace(str(url.password), "***")
-    return f"store {where}: {text}"

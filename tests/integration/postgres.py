@@ -71,12 +71,14 @@ class Postgres:
         settings += ["fsync=off", "max_connections=20", "shared_buffers=16MB"]
         options = [word for setting in settings for word in ("-c", setting)]
         command: list[str | Path] = [self._programs / "postgres", "-D", self._folder / "data", *options]
-        self._process = subprocess.Popen(
-            command, user=self._uid, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
         end = time.monotonic() + DEADLINE
         while not self._answers():
             assert time.monotonic() < end, "PostgreSQL does not start"
+            # It also ends at once while a child of one that was killed still holds its memory.
+            if self._process is None or self._process.poll() is not None:
+                self._process = subprocess.Popen(
+                    command, user=self._uid, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
             time.sleep(0.05)
 
     def start_again(self) -> None:
@@ -104,6 +106,13 @@ class Postgres:
         arguments: list[str | Path] = ["-h", self._folder, "-p", str(self.port), "-U", "ledger", "-d", "postgres", "-q"]
         arguments += [word for statement in statements for word in ("-c", statement)]
         self._run("psql", [*arguments, "-v", "ON_ERROR_STOP=1"])
+
+    def copy(self, database: str, *, into: str) -> None:
+        """By a dump, restored into another database, which is empty."""
+        file = self._folder / f"{database}.dump"
+        where: list[str | Path] = ["-h", self._folder, "-p", str(self.port), "-U", "ledger"]
+        self._run("pg_dump", [*where, "--format=custom", "--file", file, database])
+        self._run("pg_restore", [*where, "--exit-on-error", "--dbname", into, file])
 
     def _answers(self) -> bool:
         command: list[str | Path] = [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]

@@ -17,8 +17,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from daemon.errors import ConfigError, StoreError
 from daemon.model import Finding
-from daemon.store import migrations
-from daemon.store.repository import BUSY_SECONDS, SqlStore, _reason, open_store
+from daemon.store.engine import BUSY_SECONDS, reason
+from daemon.store.repository import SqlStore, open_store
 from tests.delivery_cases import firing, told
 
 
@@ -104,16 +104,6 @@ async def test_the_deadline_holds_however_long_the_driver_hangs(store: SqlStore,
             began = loop.time()
             assert "no answer" in await refusal(impatient)
             assert loop.time() - began < BUSY_SECONDS / 2
-
-
-async def test_a_cancelled_operation_leaves_the_store_usable(store: SqlStore) -> None:
-    for delay in (0, 0.0005, 0.001, 0.002, 0.004):
-        task = asyncio.create_task(store.record([firing("f1")], [told(firing("f1"))]))
-        await asyncio.sleep(delay)
-        task.cancel()
-        await asyncio.wait([task])
-    await store.record([firing("f2")], [])
-    assert {finding.id for finding in await store.findings()} >= {"f0", "f2"}
 
 
 async def test_a_database_that_may_not_grow_is_full(file: Path) -> None:
@@ -220,41 +210,9 @@ async def test_a_damaged_database_is_a_store_error(file: Path) -> None:
             await store.findings()
 
 
-async def test_a_damaged_row_is_a_store_error(store: SqlStore, file: Path) -> None:
-    with closing(sqlite3.connect(file)) as database, database:
-        database.execute("update pyrometer_findings set body = '{}'")
-    with pytest.raises(StoreError, match=r"no finding"):
-        await store.findings()
-
-
 async def test_a_folder_that_does_not_exist_is_a_store_error(tmp_path: Path) -> None:
     async with open_store(url(tmp_path / "nowhere" / "pyrometer.db")) as store:
         assert "unable to open database file" in await refusal(store)
-
-
-async def test_a_database_of_a_newer_version_is_refused_and_not_touched(store: SqlStore, file: Path) -> None:
-    with closing(sqlite3.connect(file)) as database, database:
-        database.execute("update pyrometer_schema set version = 99")
-    async with open_store(url(file)) as other:
-        with pytest.raises(StoreError, match=r"newer Pyrometer \(schema 99, this one knows 2\)"):
-            await other.findings()
-        with pytest.raises(StoreError, match="newer Pyrometer"):
-            await other.record([firing("f1")], [])
-    assert await store.findings() == (firing("f0"),)
-
-
-async def test_a_new_database_gets_the_newest_schema_once(store: SqlStore, file: Path) -> None:
-    async with open_store(url(file)) as again:
-        await again.record([firing("f1")], [])
-    with closing(sqlite3.connect(file)) as database:
-        assert database.execute("select version from pyrometer_schema").fetchall() == [(len(migrations.STEPS),)]
-
-
-async def test_two_processes_may_create_the_database_at_once(file: Path) -> None:
-    """SQLite may tell one of them that the file is locked while the other sets it up; trying again is enough."""
-    async with open_store(url(file)) as one, open_store(url(file)) as two:
-        await asyncio.gather(insist(one, firing("f1")), insist(two, firing("f2")))
-        assert {finding.id for finding in await one.findings()} == {"f1", "f2"}
 
 
 async def insist(store: SqlStore, finding: Finding) -> None:
@@ -267,36 +225,6 @@ async def insist(store: SqlStore, finding: Finding) -> None:
                 await asyncio.sleep(0.05)
             else:
                 return
-
-
-async def test_an_older_database_takes_only_the_steps_that_it_lacks(
-    store: SqlStore, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def add_a_table(connection: Connection) -> None:
-        connection.exec_driver_sql("CREATE TABLE added (x INTEGER)")
-
-    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, add_a_table))
-    async with open_store(url(file)) as newer:
-        assert await newer.findings() == (firing("f0"),)
-    with closing(sqlite3.connect(file)) as database:
-        assert database.execute("select version from pyrometer_schema").fetchall() == [(3,)]
-        assert database.execute("select * from added").fetchall() == []
-
-
-async def test_a_step_that_fails_leaves_the_old_schema(
-    store: SqlStore, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def half(connection: Connection) -> None:
-        connection.exec_driver_sql("CREATE TABLE added (x INTEGER)")
-        connection.exec_driver_sql("CREATE TABLE added (x INTEGER)")
-
-    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, half))
-    async with open_store(url(file)) as newer:
-        with pytest.raises(StoreError, match="already exists"):
-            await newer.findings()
-    with closing(sqlite3.connect(file)) as database:
-        assert database.execute("select version from pyrometer_schema").fetchall() == [(2,)]
-        assert database.execute("select name from sqlite_master where name = 'added'").fetchall() == []
 
 
 async def test_commits_survive_a_power_cut(file: Path) -> None:
@@ -340,5 +268,5 @@ async def test_a_password_in_the_url_is_in_no_message() -> None:
 
 def test_a_password_that_the_driver_repeats_is_struck_out() -> None:
     error = OSError("can't connect to postgresql://user:hunter2@host/db\nand a second line")
-    text = _reason(error, url=make_url("postgresql+asyncpg://user:hunter2@db.example/pyrometer"))
+    text = reason(error, url=make_url("postgresql+asyncpg://user:hunter2@db.example/pyrometer"))
     assert text == "store db.example:5432/pyrometer: can't connect to postgresql://user:***@host/db"
