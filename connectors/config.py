@@ -173,6 +173,11 @@ class ReadingConfig(Strict):
         """How balances are read, for people."""
         raise NotImplementedError
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Which chain it is: the same for two that are configured by other names or nodes."""
+        raise NotImplementedError
+
     @model_validator(mode="after")
     def _enough_nodes(self) -> Self:
         names = self.providers

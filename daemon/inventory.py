@@ -32,7 +32,8 @@ def build(
     its descriptors and extended public keys, where it has any, `contract` the names of its tokens.
 
     Only chains with a wallet get a watch. ConfigError, with file and line, for an account that is none, one that
-    stands twice on a chain, a wallet without any, an unreadable file, and anything that looks like key material.
+    stands twice on a chain (be it under two names), a wallet without any, an unreadable file, and anything that looks
+    like key material.
     """
     assets = _assets(settings, contract_on=contract)
     lists = {
@@ -40,12 +41,15 @@ def build(
         for name, wallet in settings.wallets.items()
     }
     wallet_of: dict[tuple[str, Address], str] = {}
+    holders: dict[tuple[tuple[str, str], Address], str] = {}
     for name, listing in lists.items():
         chain = settings.wallets[name].chain
+        identity = settings.chains[chain].identity
         for place, address in listing.addresses():
-            if (chain, address) in wallet_of:
-                raise _double(address, place=place, listing=listing, earlier=lists[wallet_of[chain, address]])
-            wallet_of[chain, address] = name
+            # Also of a chain that is configured twice under two names: there the same coins would count twice.
+            if (identity, address) in holders:
+                raise _double(address, place=place, listing=listing, earlier=lists[holders[identity, address]])
+            holders[identity, address] = wallet_of[chain, address] = name
     wallets = _wallets(settings, wallet_of=wallet_of)
     return Inventory(
         wallets=wallets,

@@ -135,6 +135,11 @@ class BitcoinConfig(ReadingConfig):
         return 8
 
     @property
+    def identity(self) -> tuple[str, str]:
+        """The kind and the network."""
+        return self.kind, self.network
+
+    @property
     def reader(self) -> str:
         """How balances are read, for people."""
         sources = {"node": self.node is not None, "electrum": bool(self.electrum), "esplora": bool(self.esplora)}

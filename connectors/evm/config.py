@@ -22,6 +22,11 @@ class EvmConfig(ChainConfig):
     decimals: int = Field(18, ge=0, le=77, description="decimals of the native coin")
 
     @property
+    def identity(self) -> tuple[str, str]:
+        """The kind and the chain id."""
+        return self.kind, str(self.chain_id)
+
+    @property
     def reader(self) -> str:
         """How balances are read, for people."""
         return "batch"

@@ -56,6 +56,11 @@ class NemConfig(ChainConfig):
         return "accounts"
 
     @property
+    def identity(self) -> tuple[str, str]:
+        """The kind and the hash of the first block."""
+        return self.kind, self.nemesis_hash
+
+    @property
     def nemesis_hash(self) -> str:
         """Of the block at height 1."""
         return self.nemesis or NETWORKS[self.network].nemesis

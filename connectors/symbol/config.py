@@ -42,6 +42,11 @@ class SymbolConfig(ChainConfig):
         return self
 
     @property
+    def identity(self) -> tuple[str, str]:
+        """The kind and the network."""
+        return self.kind, self.network
+
+    @property
     def reader(self) -> str:
         """How balances are read, for people."""
         return "rest"

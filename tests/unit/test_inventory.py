@@ -218,6 +218,18 @@ def test_an_address_in_two_wallets_is_named_at_both_places(tmp_path: Path) -> No
     )
 
 
+def test_an_address_on_one_chain_under_two_names_would_count_twice(tmp_path: Path) -> None:
+    text = HEAD.replace("chain_id: 2", "chain_id: 1") + f"  a: {{chain: ethereum, tier: hot, addresses: ['{A}']}}\n"
+    (tmp_path / "p.yaml").write_text(text + f"  b: {{chain: second, tier: cold, addresses: ['{A}']}}\n")
+    with pytest.raises(ConfigError, match=r"wallets.b.addresses\[0\]: 0x.* already stands in wallet a"):
+        read(load(tmp_path / "p.yaml", env={}), folder=tmp_path)
+
+
+def test_an_address_may_stand_on_two_chains(tmp_path: Path) -> None:
+    both = f"  a: {{chain: ethereum, tier: hot, addresses: ['{A}']}}\n  b: {{chain: second, tier: cold, addresses: ['{A}']}}\n"
+    assert build(tmp_path, both).wallet_of.keys() == {("ethereum", A.lower()), ("second", A.lower())}
+
+
 def test_files_count_from_the_base_and_are_called_as_written(tmp_path: Path) -> None:
     (tmp_path / "wallets").mkdir()
     (tmp_path / "wallets" / "a.txt").write_text(f"{A}\nnonsense\n")
