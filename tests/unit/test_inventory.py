@@ -226,8 +226,9 @@ def test_an_address_on_one_chain_under_two_names_would_count_twice(tmp_path: Pat
 
 
 def test_an_address_may_stand_on_two_chains(tmp_path: Path) -> None:
-    both = f"  a: {{chain: ethereum, tier: hot, addresses: ['{A}']}}\n  b: {{chain: second, tier: cold, addresses: ['{A}']}}\n"
-    assert build(tmp_path, both).wallet_of.keys() == {("ethereum", A.lower()), ("second", A.lower())}
+    one = f"  a: {{chain: ethereum, tier: hot, addresses: ['{A}']}}\n"
+    other = f"  b: {{chain: second, tier: cold, addresses: ['{A}']}}\n"
+    assert build(tmp_path, one + other).wallet_of.keys() == {("ethereum", A.lower()), ("second", A.lower())}
 
 
 def test_files_count_from_the_base_and_are_called_as_written(tmp_path: Path) -> None:
