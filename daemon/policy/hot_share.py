@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from connectors.config import Strict
 from daemon.exposure import ALL
@@ -50,6 +50,12 @@ class HotShare(Rule):
     hysteresis: Decimal = Field(
         Decimal("0.02"), ge=0, lt=1, description="it is over only below limit × (1 − hysteresis)"
     )
+
+    @model_validator(mode="after")
+    def _assets_of_a_test_per_asset(self) -> "HotShare":
+        if self.assets and self.scope == "all":
+            raise ValueError("assets belongs to scope asset or both: one test on everything leaves none out")
+        return self
 
 
 def judge(rule: HotShare, picture: Picture, *, policy: str) -> Iterator[Verdict]:

@@ -164,13 +164,13 @@ def owed_books(*, owed: Interval | int | str, **units: int) -> Books:
 OF_OWED = {"kind": "hot_share", "limit": "0.05", "of": "owed", "hysteresis": "0"}
 
 
-@pytest.mark.parametrize("scope", ["all", "asset"])
+@pytest.mark.parametrize("scope", [{"scope": "all"}, {"scope": "asset", "assets": ["ETH"]}])
 @pytest.mark.parametrize(("hot", "expected"), [(5 * ETHER, Judgement.OK), (5 * ETHER + 1, Judgement.BREACH)])
 def test_of_what_is_owed_exactly_the_limit_is_no_breach_and_one_unit_more_is(
-    scope: str, hot: int, expected: Judgement
+    scope: dict[str, object], hot: int, expected: Judgement
 ) -> None:
     """A shortage of cold assets makes the hot share of what is held large, but not that of what is owed."""
-    (verdict,) = owed_books(owed=100, hot_1=hot).verdicts(**OF_OWED, scope=scope, assets=["ETH"]).values()
+    (verdict,) = owed_books(owed=100, hot_1=hot).verdicts(**OF_OWED | scope).values()
     assert verdict.judgement is expected
 
 
