@@ -22,7 +22,7 @@ from tests.integration.anvil import free_port
 from tests.integration.postgres import PASSWORD, Postgres
 from tests.integration.postgres_databases import PostgresDatabase
 from tests.integration.wire import Wire
-from tests.store_sql_cases import patient
+from tests.store_sql_cases import PATIENCE, patient
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 
@@ -84,7 +84,7 @@ def one_line(error: StoreError) -> str:
     return message
 
 
-async def refusal(url: str, *, deadline: float = 4.0) -> str:
+async def refusal(url: str, *, deadline: float = PATIENCE) -> str:
     """The message with which a store at that URL refuses to record."""
     async with open_store(url, deadline=deadline) as store:
         with pytest.raises(StoreError) as caught:
@@ -174,8 +174,9 @@ async def test_a_connection_that_is_dropped_in_mid_transaction_leaves_nothing_be
         recording = asyncio.create_task(store.record([firing("f1")], [told(firing("f1"))]))
         await until(database, WAITING, gives=1)
         await _drop(database, "and wait_event_type = 'Lock'")
-        with pytest.raises(StoreError, match=r"terminating connection|closed"):
+        with pytest.raises(StoreError) as caught:
             await recording
+        one_line(caught.value)
     await holds(store)
     await insist(store, firing("f1"))
     await holds(store, "f1")
@@ -189,7 +190,7 @@ async def _drop(database: PostgresDatabase, which: str = "") -> None:
 async def test_a_commit_whose_answer_is_lost_is_stored_once_when_it_is_tried_again(
     store: SqlStore, database: PostgresDatabase
 ) -> None:
-    async with Wire(database.server.port) as wire, open_store(_through(wire, database)) as far:
+    async with Wire(database.server.port) as wire, open_store(_through(wire, database), deadline=PATIENCE) as far:
         assert await far.findings() == (firing("f0"),)
         wire.lose = b"COMMIT;"
         with pytest.raises(StoreError):
@@ -204,7 +205,7 @@ async def test_a_daemon_that_is_cut_off_in_mid_transaction_does_not_hold_up_anot
 ) -> None:
     """Its server ends what it has begun, long before the network notices that one of them is gone."""
     async with Wire(database.server.port) as wire, open_store(_through(wire, database), deadline=2) as far:
-        assert await far.findings() == (firing("f0"),)
+        await _insist_on_reading(far)
         wire.hold = b"INSERT INTO pyrometer_notifications"
         with pytest.raises(StoreError, match=r"no answer|timeout|TimeoutError"):
             await far.record([firing("f1")], [told(firing("f1"))])
@@ -249,17 +250,15 @@ async def _insist_on_reading(store: SqlStore) -> None:
 
 
 async def test_a_store_whose_server_is_frozen_can_be_closed(store: SqlStore, database: PostgresDatabase) -> None:
-    async with asyncio.timeout(90):
-        async with open_store(database.url, deadline=1) as impatient:
+    try:
+        async with asyncio.timeout(90), open_store(database.url, deadline=1) as impatient:
             await _insist_on_reading(impatient)
             database.server.freeze()
-            try:
-                with pytest.raises(StoreError):
-                    await impatient.findings()
-            except BaseException:
-                database.server.thaw()
-                raise
-    database.server.thaw()
+            with pytest.raises(StoreError):
+                await impatient.findings()
+    finally:
+        database.server.thaw()
+    assert await store.findings() == (firing("f0"),)
 
 
 async def test_a_table_that_another_client_has_locked_is_waited_for_no_longer_than_the_deadline(
@@ -278,7 +277,7 @@ async def test_a_table_that_another_client_has_locked_is_waited_for_no_longer_th
 async def test_the_server_s_own_time_limit_of_a_statement_is_a_store_error_until_the_cause_is_gone(
     store: SqlStore, database: PostgresDatabase
 ) -> None:
-    await database.run(f"alter database {database.name} set statement_timeout = '100ms'")
+    await database.run(f"alter database {database.name} set statement_timeout = '500ms'")
     async with patient(database) as other:
         async with busy(database, "lock table pyrometer_findings in access exclusive mode"):
             with pytest.raises(StoreError, match="canceling statement due to statement timeout"):
@@ -291,7 +290,7 @@ async def test_another_writer_that_does_not_end_is_waited_for_and_then_given_up(
     store: SqlStore, database: PostgresDatabase
 ) -> None:
     async with busy(database, f"select pg_advisory_xact_lock({WRITERS})"):
-        message = await refusal(database.url, deadline=6.0)
+        message = await refusal(database.url, deadline=12.0)
         assert message.endswith("canceling statement due to lock timeout")
         assert await store.findings() == (firing("f0"),)
     await store.record([firing("f1")], [told(firing("f1"))])
