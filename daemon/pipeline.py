@@ -24,6 +24,7 @@ from daemon.movements import cold_payments, shortlist
 from daemon.outbox import addressed
 from daemon.policy import judged
 from daemon.policy.drain import windows_of
+from daemon.policy.memory import Memory
 from daemon.policy.reserve import reserves
 from daemon.policy.rule import Picture, Rule, few
 from daemon.policy.standing import Standing, restored
@@ -86,6 +87,7 @@ class Pipeline:
     _groups: Groups = field(default_factory=Groups, init=False, repr=False)
     _exposures: Exposures = field(default_factory=Exposures, init=False, repr=False)
     _states: WalletStates = field(default_factory=WalletStates, init=False, repr=False)
+    _memory: Memory = field(default_factory=Memory, init=False, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     async def cycle(self, now: datetime) -> Report:
@@ -154,10 +156,11 @@ class Pipeline:
             cold_payments=cold_payments(ledger.movements, inventory=setup.inventory, tiers=tiers),
             telling=dict.fromkeys(setup.telling & chains.keys(), setup.began),
             assets=setup.inventory.assets,
+            memory=self._memory.under(setup, *tiers.values()),
             at=now,
         )
         verdicts, standing = judged(setup.policies, picture, standing=self.standing)
-        step = advance(self.findings, verdicts, rules=dict(setup.policies), now=now)
+        step = advance(self.findings, verdicts, rules=dict(setup.policies), now=now, chains=chains)
         report = Report(
             entity=setup.entity,
             currency=setup.currency,

@@ -32,24 +32,34 @@ class Blind(Rule):
 def judge(rule: Blind, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     """One verdict per chain, and per thing that a source is to say: one page for a dead node."""
     blinded: dict[str, list[str]] = defaultdict(list)
-    for verdict in picture.earlier:
-        for cause in verdict.causes if verdict.judgement is Judgement.UNKNOWN else ():
+    unknown = Judgement.UNKNOWN  # every verdict comes by here in every judgement
+    for verdict in [one for one in picture.earlier if one.judgement is unknown]:
+        for cause in verdict.causes:
             blinded[cause].append(f"{verdict.policy} on {verdict.subject}")
     silent: dict[str, list[SourceState]] = defaultdict(list)
     for source in picture.feeds.sources:
         for cause in source.leaves:
             silent[cause].append(source)
-    for cause in sorted({*_standing(picture), *blinded}):
-        found = Verdict(
-            policy=policy,
-            subject=cause,
-            alert=ALERT,
-            severity=rule.severity,
-            judgement=Judgement.OK,
-            summary=f"{_named(cause)} can be judged",
-            cleared=True,
-        )
-        yield _blind(found, picture, blinded=blinded[cause], silent=silent[cause]) if cause in blinded else found
+    causes = sorted({*_standing(picture), *blinded})
+
+    def made(cause: str) -> Verdict:
+        found = _fine(rule, policy=policy, cause=cause)
+        return _blind(found, picture, blinded=blinded[cause], silent=silent[cause]) if cause in blinded else found
+
+    seeing = [cause not in blinded for cause in causes]
+    yield from picture.memory.verdicts(policy, made, of=causes, each=[seeing], all_rest_on=(rule,))
+
+
+def _fine(rule: Blind, *, policy: str, cause: str) -> Verdict:
+    return Verdict(
+        policy=policy,
+        subject=cause,
+        alert=ALERT,
+        severity=rule.severity,
+        judgement=Judgement.OK,
+        summary=f"{_named(cause)} can be judged",
+        cleared=True,
+    )
 
 
 def _standing(picture: Picture) -> Iterator[str]:

@@ -32,22 +32,32 @@ class PriceDeviation(Rule):
 
 def judge(rule: PriceDeviation, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     """One verdict per asset that sources outside the configuration quote, and per `rate:<currency>`."""
-    for subject, spread in picture.feeds.spreads.items():
-        width = spread.width
-        wrong = bool(spread.withheld) or width > rule.max_deviation
-        fine = not wrong and not spread.silent
-        yield Verdict(
-            policy=policy,
-            subject=subject,
-            alert=ALERT,
-            severity=rule.severity,
-            judgement=judgement(breach=wrong, ok=fine),
-            summary=_summary(subject, spread, limit=rule.max_deviation),
-            cleared=fine,
-            measured=Interval(width, None, None) if spread.silent else Interval.exactly(width),
-            limit=rule.max_deviation,
-            evidence={} if fine else _evidence(spread),
-        )
+    spreads = picture.feeds.spreads
+    yield from picture.memory.verdicts(
+        policy,
+        lambda subject: _verdict(rule, spreads[subject], policy=policy, subject=subject),
+        of=tuple(spreads),
+        each=[tuple(spreads.values())],
+        all_rest_on=(rule,),
+    )
+
+
+def _verdict(rule: PriceDeviation, spread: Spread, *, policy: str, subject: str) -> Verdict:
+    width = spread.width
+    wrong = bool(spread.withheld) or width > rule.max_deviation
+    fine = not wrong and not spread.silent
+    return Verdict(
+        policy=policy,
+        subject=subject,
+        alert=ALERT,
+        severity=rule.severity,
+        judgement=judgement(breach=wrong, ok=fine),
+        summary=_summary(subject, spread, limit=rule.max_deviation),
+        cleared=fine,
+        measured=Interval(width, None, None) if spread.silent else Interval.exactly(width),
+        limit=rule.max_deviation,
+        evidence={} if fine else _evidence(spread),
+    )
 
 
 def _summary(subject: str, spread: Spread, *, limit: Decimal) -> str:
