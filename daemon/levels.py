@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
-from itertools import compress, count
-from operator import is_not
 from typing import NamedTuple
 
 from connectors.base import Token
@@ -16,6 +14,7 @@ from daemon.groups import Group
 from daemon.interval import EXACT, ZERO, amount
 from daemon.ledger import Total, Totals, WalletKey
 from daemon.model import ChainState, Inventory, Owner, Tier
+from daemon.remembered import others
 
 
 class Of(StrEnum):
@@ -94,8 +93,7 @@ class Levels:
             self._lay_out(groups, wallets, inventory=inventory, of={of for of, _ in wanted})
             changed = set(self._fed)
         else:
-            places = compress(count(), map(is_not, parts, self._parts))
-            changed = {subject for place in places for subject, _ in self._feeds[place]}
+            changed = {subject for place in others(parts, self._parts) for subject, _ in self._feeds[place]}
             if heard != self._heard:
                 on = {name for name, state in heard.items() if state != self._heard.get(name)}
                 changed |= {s for s, tokens in self._fed.items() if any(token.chain in on for token in tokens)}

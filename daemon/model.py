@@ -251,7 +251,7 @@ class Exposure:
     value: Interval
     hot_share: Mapping[str, Interval]
     causes: Mapping[str, tuple[str, ...]]
-    by_asset: Mapping[str, AssetExposure] = field(default_factory=dict)
+    by_asset: Mapping[str, AssetExposure]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from itertools import chain as concatenated
 from typing import Protocol
 
 from daemon.classify import classify
-from daemon.coverage import cover
+from daemon.coverage import Covers
 from daemon.exposure import Ages, Exposures, Valuation, chain_state
 from daemon.feeds.averages import Averages
 from daemon.feeds.book import FeedBook
@@ -86,6 +86,7 @@ class Pipeline:
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
     _groups: Groups = field(default_factory=Groups, init=False, repr=False)
     _exposures: Exposures = field(default_factory=Exposures, init=False, repr=False)
+    _covers: Covers = field(default_factory=Covers, init=False, repr=False)
     _states: WalletStates = field(default_factory=WalletStates, init=False, repr=False)
     _memory: Memory = field(default_factory=Memory, init=False, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
@@ -132,7 +133,7 @@ class Pipeline:
         wallets = self._states.of(totals, tiers=tiers, valuation=valuation)
         groups = self._groups.of(totals, tiers=tiers, inventory=setup.inventory)
         exposure = self._exposures.of(groups, valuation=valuation, custody=feeds.custody)
-        coverage = cover(exposure, liabilities=feeds.liabilities, owed=self.feeds.owed)
+        coverage = self._covers.of(exposure, liabilities=feeds.liabilities, owed=self.feeds.owed)
         disagreements = tuple(concatenated.from_iterable(book.disagreements for book in ledger.books.values()))
         picture = Picture(
             currency=setup.currency,

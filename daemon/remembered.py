@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress, count
 from operator import is_not
 from typing import Generic, TypeVar
@@ -59,7 +59,7 @@ class Remembered(Generic[N, T]):
     def _changed(self, each: Sequence[Sequence[object]]) -> list[int]:
         changed = set(self._passing)
         for column, before in zip(each, self._columns, strict=True):
-            changed.update(compress(count(), map(is_not, column, before)))
+            changed.update(others(column, before))
         return sorted(changed)
 
 
@@ -83,6 +83,11 @@ class Sums:
             for block, known in zip(blocks, self._known, strict=True)
         ]
         return total(summed for _, summed in self._known)
+
+
+def others(now: Sequence[object], before: Sequence[object]) -> Iterator[int]:
+    """The places at which another object stands than before."""
+    return compress(count(), map(is_not, now, before))
 
 
 def same(one: Sequence[object], other: Sequence[object]) -> bool:

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from connectors.config import Duration, format_duration
 from daemon.interval import EXACT, NOTHING, ONE, ZERO, Interval, plain, total
 from daemon.levels import Of, Subject
-from daemon.model import Holding, Judgement, Owner, Tier, Verdict, WalletState
+from daemon.model import Judgement, Owner, Tier, Verdict, WalletState
 from daemon.policy.rule import Picture, Rule, judgement, percent
 from daemon.windows import Highest, Window
 
@@ -73,14 +73,15 @@ def windows_of(rules: Iterable[Rule]) -> frozenset[tuple[Of, timedelta]]:
 def judge(rule: Drain, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     """One verdict per subject: an asset, an asset in a tier, or one in a wallet. Customers' holdings alone count."""
     subjects = _subjects(rule, picture, policy=policy)
-    windows = (subjects.windows, subjects.compared)
-    highest, compared = (list(map(picture.windows.get, found)) for found in windows)
-    watched = [_watched(rule, picture, one) for one in highest]
+    highest = list(map(picture.windows.get, subjects.windows))
+    columns = [_held_now(picture, subjects), highest, _watched(rule, picture, highest)]
+    if rule.against == "hot":
+        columns.append(list(map(picture.windows.get, subjects.compared)))
     yield from picture.memory.verdicts(
         policy,
         lambda subject: _verdict(rule, picture, policy=policy, subject=subject, names=subjects.wallets[subject]),
         of=subjects.ordered,
-        each=[_held_now(rule, picture, subjects=subjects), highest, compared, watched],
+        each=columns,
         all_rest_on=(rule,),
     )
 
@@ -89,7 +90,9 @@ def judge(rule: Drain, picture: Picture, *, policy: str) -> Iterator[Verdict]:
 class _Subjects:
     """The subjects of a rule in order: the wallets that each sums over, its window, and the one it is compared with."""
 
+    of: Of
     ordered: Sequence[Subject]
+    places: Sequence[tuple[str, str]]
     wallets: Mapping[Subject, Sequence[str]]
     windows: Sequence[Window]
     compared: Sequence[Window]
@@ -114,28 +117,28 @@ def _all_subjects(rule: Drain, picture: Picture) -> _Subjects:
     ordered = sorted(found)
     hot = [Subject(Of.TIER, subject.asset, Tier.HOT.value) for subject in ordered]
     return _Subjects(
+        of=rule.of,
         ordered=ordered,
+        places=[(subject.asset, subject.name) for subject in ordered],
         wallets=found,
         windows=[Window(subject, rule.window) for subject in ordered],
         compared=[Window(subject, rule.window) for subject in (hot if rule.against == "hot" else ordered)],
     )
 
 
-def _held_now(rule: Drain, picture: Picture, *, subjects: _Subjects) -> Sequence[object]:
+def _held_now(picture: Picture, subjects: _Subjects) -> Sequence[object]:
     """What of each subject is another object as soon as it holds something else."""
-    if rule.of is Of.WALLET:
-        return [_in_wallet(subject, picture) for subject in subjects.ordered]
-    return [picture.exposure.by_asset.get(subject.asset) for subject in subjects.ordered]
+    if subjects.of is not Of.WALLET:
+        return [picture.exposure.by_asset.get(asset) for asset, _ in subjects.places]
+    sure = {name: state.holdings for name, state in picture.wallets.items()}
+    doubtful = {name: state.doubtful for name, state in picture.wallets.items()}
+    return [sure[name].get(asset) or doubtful[name][asset] for asset, name in subjects.places]
 
 
-def _in_wallet(subject: Subject, picture: Picture) -> Holding:
-    state = picture.wallets[subject.name]
-    return state.holdings.get(subject.asset) or state.doubtful[subject.asset]
-
-
-def _watched(rule: Drain, picture: Picture, highest: Highest | None) -> bool:
+def _watched(rule: Drain, picture: Picture, highest: Sequence[Highest | None]) -> Sequence[bool]:
     """Whether a whole window has been looked at."""
-    return highest is not None and picture.at - highest.began >= rule.window
+    edge = picture.at - rule.window
+    return [one is not None and one.began <= edge for one in highest]
 
 
 def _named(name: str, patterns: tuple[str, ...]) -> bool:
@@ -160,7 +163,7 @@ def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, na
         severity=rule.severity,
         judgement=verdict,
         summary=_summary(rule, subject=subject, held=held, highest=highest, whole=compared, gone=gone),
-        cleared=_watched(rule, picture, highest) and gone.within(rule.clear_limit),
+        cleared=all(_watched(rule, picture, [highest])) and gone.within(rule.clear_limit),
         measured=gone,
         limit=rule.max_share,
         causes=tuple(sorted(f"chain:{name}" for name in doubtful)),
@@ -171,7 +174,7 @@ def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, na
 
 def _held(subject: Subject, picture: Picture, *, wallets: list[WalletState]) -> Interval:
     if subject.of is Of.WALLET:
-        return _in_wallet(subject, picture).amount
+        return total((state.holdings.get(subject.asset) or state.doubtful[subject.asset]).amount for state in wallets)
     tiers = {state.tier for state in wallets}
     sums = (picture.exposure.holdings[subject.asset, tier, Owner.CUSTOMER] for tier in tiers)
     return total(holding.amount for holding in sums)
