@@ -107,13 +107,11 @@ class Covers:
     def of(self, exposure: Exposure, *, liabilities: Mapping[str, Stated], owed: Iterable[str]) -> Coverage:
         """The coverage of every asset; `owed` are the assets that a source of liabilities is to speak of."""
         assets, owing, parts = sorted(exposure.by_asset), sorted(owed), exposure.by_asset
-        behind = self._guarantee.of(
-            assets, lambda asset: guarantee(exposure, asset), each=[list(map(parts.get, assets))]
-        )
+        behind = self._guarantee.of(assets, lambda asset: guarantee(exposure, asset), each=[(parts, assets)])
         backed = self._backing.of(
             owing,
             lambda asset: backing(exposure, asset, liabilities=liabilities),
-            each=[list(map(found.get, owing)) for found in (parts, liabilities)],
+            each=[(parts, owing), (liabilities, owing)],
         )
         return Coverage(guarantee=dict(zip(assets, behind, strict=True)), backing=dict(zip(owing, backed, strict=True)))
 

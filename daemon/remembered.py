@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import compress, count
 from operator import is_not
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from daemon.interval import Interval, total
 
@@ -16,35 +16,49 @@ BLOCK = 16
 """Parts that are summed before their sum is: about the square root of as many parts as there may be."""
 
 
+Each = Sequence[tuple[Mapping[Any, object], Sequence[Any]]]
+"""What values rest on: a mapping, and for the value at every place the key of what that one rests on."""
+
+
 def always(_: object) -> bool:
     return True
+
+
+def differences(before: Mapping[Any, object], now: Mapping[Any, object]) -> Collection[Any]:
+    """The keys that stand for another object than before."""
+    keys = list(now)
+    if keys == list(before):
+        return [keys[place] for place in others([*now.values()], [*before.values()])]
+    return [key for key in now.keys() | before.keys() if now.get(key) is not before.get(key)]
 
 
 class Remembered(Generic[N, T]):
     """Values by name, in order. Mutable, and pure of effects: it changes what values cost, never what they are.
 
     What they rest on is compared by identity, so it has to be immutable. A value that does not `stay` is made anew at
-    any rate.
+    any rate. `between` tells the differences of two mappings.
     """
 
-    def __init__(self, stays: Callable[[T], bool] = always) -> None:
-        self._stays = stays
-        self._rests_on: Sequence[object] = ()
+    def __init__(
+        self,
+        stays: Callable[[T], bool] = always,
+        between: Callable[[Mapping[Any, object], Mapping[Any, object]], Collection[Any]] = differences,
+    ) -> None:
+        self._stays, self._between = stays, between
         self._names: Sequence[N] | None = None
-        self._columns: Sequence[Sequence[object]] = ()
+        self._rests_on: Sequence[object] = ()
+        self._each: Each = ()
+        self._places: list[Mapping[Any, Sequence[int]]] = []
         self._values: list[T] = []
         self._passing: set[int] = set()
 
     def of(
-        self,
-        names: Sequence[N],
-        make: Callable[[N], T],
-        *,
-        each: Sequence[Sequence[object]],
-        all_rest_on: Sequence[object] = (),
+        self, names: Sequence[N], make: Callable[[N], T], *, each: Each, all_rest_on: Sequence[object] = ()
     ) -> Sequence[T]:
-        """The value of every name. `each` holds columns of what the value in the same place rests on."""
-        if self._names == names and same(all_rest_on, self._rests_on):
+        """The value of every name."""
+        keys = [keys for _, keys in each]
+        alike = self._names == names and keys == [keys for _, keys in self._each]
+        if alike and same(all_rest_on, self._rests_on):
             values, passing = self._values.copy(), self._passing.copy()
             for place in self._changed(each):
                 values[place] = value = make(names[place])
@@ -52,15 +66,25 @@ class Remembered(Generic[N, T]):
         else:
             values = [make(name) for name in names]
             passing = {place for place, value in enumerate(values) if not self._stays(value)}
-        self._names, self._columns, self._rests_on = names, each, all_rest_on
+            self._places = [_places(found) for found in keys]
+        self._names, self._each, self._rests_on = names, each, all_rest_on
         self._values, self._passing = values, passing
         return values
 
-    def _changed(self, each: Sequence[Sequence[object]]) -> list[int]:
+    def _changed(self, each: Each) -> list[int]:
         changed = set(self._passing)
-        for column, before in zip(each, self._columns, strict=True):
-            changed.update(others(column, before))
+        for (now, _), (before, _), places in zip(each, self._each, self._places, strict=True):
+            if now is not before:
+                for key in self._between(before, now):
+                    changed.update(places.get(key, ()))
         return sorted(changed)
+
+
+def _places(keys: Sequence[Any]) -> Mapping[Any, Sequence[int]]:
+    found: dict[Any, list[int]] = {}
+    for place, key in enumerate(keys):
+        found.setdefault(key, []).append(place)
+    return found
 
 
 class Sums:

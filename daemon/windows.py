@@ -25,6 +25,7 @@ GRAIN = 1000
 NO_FORKS: Mapping[str, int] = {}
 
 START = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class Window(NamedTuple):
@@ -179,7 +180,9 @@ class Windows:
         self._last: datetime | None = None
         self._highest: dict[Window, Highest] = {}
         self._ends: dict[Window, datetime] = {}
-        """Until when the highest of a window is that, where it is not held any more."""
+        """When there is something else to say of a window: its highest is too long ago, or it is whole."""
+        self._soonest = LATEST
+        """No later than the first of them."""
 
     def look(
         self,
@@ -195,7 +198,8 @@ class Windows:
     ) -> Mapping[Window, Highest]:
         """Takes what is held now; gives the highest of each window that is wanted and of which anything is known.
 
-        Of a window whose highest is as it was, the very same Highest.
+        Of a window of which there is nothing else to say than before, the very same Highest; another one also as soon
+        as it was looked at for a whole window.
         """
         forks = dict(self._new_forks(books))
         self._compare(inventory, tiers=tiers)
@@ -214,10 +218,12 @@ class Windows:
                 track = self._tracks[window]
                 track.stay(self._last or now)
                 track.look(levels[subject], heights=heights, forks=reached.get(subject, NO_FORKS), now=now)
-                self._tell(window)
-        for window in [window for window, end in self._ends.items() if end < now]:
-            self._tracks[window].stay(now)
-            self._tell(window)
+                self._tell(window, now=now)
+        if now >= self._soonest:
+            for window in [window for window, end in self._ends.items() if end <= now]:
+                self._tracks[window].stay(now)
+                self._tell(window, now=now)
+            self._soonest = min(self._ends.values(), default=LATEST)
         self._last = now
         return self._highest
 
@@ -231,19 +237,23 @@ class Windows:
         self._highest = {window: one for window, one in self._highest.items() if window in self._tracks}
         self._ends = {window: end for window, end in self._ends.items() if window in self._tracks}
 
-    def _tell(self, window: Window) -> None:
+    def _tell(self, window: Window, *, now: datetime) -> None:
         track = self._tracks[window]
         found = track.highest()
         self._ends.pop(window, None)
         if found is None:
             self._highest.pop(window, None)
             return
+        whole = found.began + window.length
+        ends = [whole] if whole > now else []
         if track.is_highest:
             found = replace(found, until=None)
         elif found.until is not None:
-            self._ends[window] = found.until + window.length
-        if self._highest.get(window) != found:
-            self._highest[window] = found
+            ends.append(found.until + window.length)
+        if ends:
+            self._ends[window] = min(ends)
+            self._soonest = min(self._soonest, *ends)
+        self._highest[window] = found
 
     def _new_forks(self, books: Mapping[str, Book]) -> Iterator[tuple[str, int]]:
         """The lowest block, per chain, that reorganisations since the last look went back to."""

@@ -1,7 +1,7 @@
 """`backing`: what is kept for customers, on chain and by custodians, covers what they are owed."""
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from pydantic import Field
 
@@ -32,12 +32,11 @@ def judge(rule: Backing, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     if rule.scope in ("all", "both"):
         yield _verdict(rule, picture, policy=policy, scope=ALL, assets=assets)
     if rule.scope in ("asset", "both"):
-        found = (picture.exposure.by_asset, picture.feeds.liabilities)
         yield from picture.memory.verdicts(
             policy,
             lambda asset: _verdict(rule, picture, policy=policy, scope=asset, assets=(asset,)),
             of=assets,
-            each=[list(map(part.get, assets)) for part in found],
+            each=[(picture.exposure.by_asset, assets), (picture.feeds.liabilities, assets)],
             all_rest_on=(rule,),
         )
 
@@ -95,7 +94,12 @@ def _moves(rule: Backing, picture: Picture, *, scope: str, assets: tuple[str, ..
         yield from_outside(scope, lacking, places=finest(picture, scope), to=TO_CUSTOMERS)
 
 
-def _stated(picture: Picture, assets: tuple[str, ...]) -> dict[str, Any]:
+def _stated(picture: Picture, assets: tuple[str, ...]) -> Mapping[str, str]:
     """When which source stated what is owed."""
-    stated = [picture.feeds.liabilities[asset] for asset in assets if asset in picture.feeds.liabilities]
-    return {one.source: one.at.isoformat() for one in sorted(stated, key=lambda one: one.at, reverse=True)}
+    owing = picture.feeds.liabilities
+
+    def told() -> Mapping[str, str]:
+        stated = sorted((owing[asset] for asset in assets if asset in owing), key=lambda one: one.at, reverse=True)
+        return {one.source: one.at.isoformat() for one in stated}
+
+    return told() if len(assets) == 1 else picture.memory.value(("stated", *assets), told, rests_on=(owing,))

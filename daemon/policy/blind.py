@@ -1,7 +1,7 @@
 """`blind`: something that a verdict rests on has been unknown for too long."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
@@ -40,14 +40,15 @@ def judge(rule: Blind, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     for source in picture.feeds.sources:
         for cause in source.leaves:
             silent[cause].append(source)
-    causes = sorted({*_standing(picture), *blinded})
+    standing = _standing(picture)
+    causes = sorted({*standing, *blinded}) if blinded else standing
 
     def made(cause: str) -> Verdict:
         found = _fine(rule, policy=policy, cause=cause)
         return _blind(found, picture, blinded=blinded[cause], silent=silent[cause]) if cause in blinded else found
 
-    seeing = [cause not in blinded for cause in causes]
-    yield from picture.memory.verdicts(policy, made, of=causes, each=[seeing], all_rest_on=(rule,))
+    unseen = dict.fromkeys(blinded, True)
+    yield from picture.memory.verdicts(policy, made, of=causes, each=[(unseen, causes)], all_rest_on=(rule,))
 
 
 def _fine(rule: Blind, *, policy: str, cause: str) -> Verdict:
@@ -62,13 +63,19 @@ def _fine(rule: Blind, *, policy: str, cause: str) -> Verdict:
     )
 
 
-def _standing(picture: Picture) -> Iterator[str]:
-    """What is always judged, so that a finding ends when its cause is known again."""
+def _standing(picture: Picture) -> Sequence[str]:
+    """What is always judged, so that a finding ends when its cause is known again; in order."""
     feeds = picture.feeds
-    yield from (f"chain:{name}" for name in picture.chains)
-    yield from (f"trailing:{asset}" for asset in (*feeds.trailing, *feeds.untrailed))
-    for source in feeds.sources:
-        yield from source.causes
+
+    def named() -> Iterator[str]:
+        yield from (f"chain:{name}" for name in picture.chains)
+        yield from (f"trailing:{asset}" for asset in (*feeds.trailing, *feeds.untrailed))
+        for source in feeds.sources:
+            yield from source.causes
+
+    said = (source.causes for source in feeds.sources)
+    rests_on = (feeds.trailing, feeds.untrailed, *picture.chains, *said)
+    return picture.memory.value("standing", lambda: sorted({*named()}), rests_on=rests_on)
 
 
 def _named(cause: str) -> str:

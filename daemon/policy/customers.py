@@ -120,12 +120,12 @@ def whole(
     owing, priced, missing = picture.feeds.liabilities, prices.of, prices.missing
 
     def summed() -> Sum:
-        columns = [list(map(found.get, assets)) for found in (picture.exposure.by_asset, owing, priced, missing)]
-        parts = memory.each(key, part, of=assets, each=columns)
+        each = [(found, assets) for found in (picture.exposure.by_asset, owing, priced, missing)]
+        parts = memory.each(key, part, of=assets, each=each)
         causes = frozenset[str]().union(*[one.causes for one in parts])
         return Sum(memory.total(key, [one.measured for one in parts]), causes)
 
-    return memory.value(key, summed, rests_on=(picture.exposure, owing, priced, missing, *assets))
+    return memory.value(key, summed, rests_on=(picture.exposure, owing, priced, missing))
 
 
 def _valued(asset: str, coins: Interval, *, causes: Iterable[str], prices: Prices | None) -> Sum:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from itertools import chain
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -73,29 +73,25 @@ def windows_of(rules: Iterable[Rule]) -> frozenset[tuple[Of, timedelta]]:
 def judge(rule: Drain, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     """One verdict per subject: an asset, an asset in a tier, or one in a wallet. Customers' holdings alone count."""
     subjects = _subjects(rule, picture, policy=policy)
-    highest = list(map(picture.windows.get, subjects.windows))
-    columns = [_held_now(picture, subjects), highest, _watched(rule, picture, highest)]
-    if rule.against == "hot":
-        columns.append(list(map(picture.windows.get, subjects.compared)))
     yield from picture.memory.verdicts(
         policy,
         lambda subject: _verdict(rule, picture, policy=policy, subject=subject, names=subjects.wallets[subject]),
         of=subjects.ordered,
-        each=columns,
+        each=[_held_now(picture, subjects), *((picture.windows, windows) for windows in subjects.windows)],
         all_rest_on=(rule,),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Subjects:
-    """The subjects of a rule in order: the wallets that each sums over, its window, and the one it is compared with."""
+    """The subjects of a rule in order, their assets, the wallets that each sums over, its window, and as a second row
+    the windows that those are compared with, where they are others."""
 
     of: Of
     ordered: Sequence[Subject]
-    places: Sequence[tuple[str, str]]
+    assets: Sequence[str]
     wallets: Mapping[Subject, Sequence[str]]
-    windows: Sequence[Window]
-    compared: Sequence[Window]
+    windows: Sequence[Sequence[Window]]
 
 
 def _subjects(rule: Drain, picture: Picture, *, policy: str) -> _Subjects:
@@ -116,29 +112,24 @@ def _all_subjects(rule: Drain, picture: Picture) -> _Subjects:
                 found.setdefault(Subject(rule.of, asset, part), []).append(name)
     ordered = sorted(found)
     hot = [Subject(Of.TIER, subject.asset, Tier.HOT.value) for subject in ordered]
+    rows = [ordered, hot] if rule.against == "hot" else [ordered]
     return _Subjects(
         of=rule.of,
         ordered=ordered,
-        places=[(subject.asset, subject.name) for subject in ordered],
+        assets=[subject.asset for subject in ordered],
         wallets=found,
-        windows=[Window(subject, rule.window) for subject in ordered],
-        compared=[Window(subject, rule.window) for subject in (hot if rule.against == "hot" else ordered)],
+        windows=[[Window(subject, rule.window) for subject in row] for row in rows],
     )
 
 
-def _held_now(picture: Picture, subjects: _Subjects) -> Sequence[object]:
+def _held_now(picture: Picture, subjects: _Subjects) -> tuple[Mapping[Any, object], Sequence[Any]]:
     """What of each subject is another object as soon as it holds something else."""
     if subjects.of is not Of.WALLET:
-        return [picture.exposure.by_asset.get(asset) for asset, _ in subjects.places]
+        return picture.exposure.by_asset, subjects.assets
     sure = {name: state.holdings for name, state in picture.wallets.items()}
     doubtful = {name: state.doubtful for name, state in picture.wallets.items()}
-    return [sure[name].get(asset) or doubtful[name][asset] for asset, name in subjects.places]
-
-
-def _watched(rule: Drain, picture: Picture, highest: Sequence[Highest | None]) -> Sequence[bool]:
-    """Whether a whole window has been looked at."""
-    edge = picture.at - rule.window
-    return [one is not None and one.began <= edge for one in highest]
+    found = [sure[name].get(asset) or doubtful[name][asset] for _, asset, name in subjects.ordered]
+    return dict(zip(subjects.ordered, found, strict=True)), subjects.ordered
 
 
 def _named(name: str, patterns: tuple[str, ...]) -> bool:
@@ -153,6 +144,7 @@ def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, na
     if rule.against == "hot":
         compared = picture.windows.get(Window(Subject(Of.TIER, asset, Tier.HOT.value), rule.window))
     gone = _gone(held, highest, compared=compared)
+    watched = highest is not None and picture.at - highest.began >= rule.window
     verdict = judgement(breach=gone.above(rule.max_share), ok=gone.within(rule.max_share))
     chains = {state.wallet.chain for state in wallets}
     doubtful = {state.wallet.chain for state in wallets if asset in state.doubtful}
@@ -163,7 +155,7 @@ def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, na
         severity=rule.severity,
         judgement=verdict,
         summary=_summary(rule, subject=subject, held=held, highest=highest, whole=compared, gone=gone),
-        cleared=all(_watched(rule, picture, [highest])) and gone.within(rule.clear_limit),
+        cleared=watched and gone.within(rule.clear_limit),
         measured=gone,
         limit=rule.max_share,
         causes=tuple(sorted(f"chain:{name}" for name in doubtful)),

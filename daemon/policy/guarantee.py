@@ -32,7 +32,7 @@ def judge(rule: Guarantee, picture: Picture, *, policy: str) -> Iterator[Verdict
         policy,
         lambda asset: _verdict(rule, picture, policy=policy, asset=asset),
         of=assets,
-        each=[list(map(by_asset.get, assets))],
+        each=[(by_asset, assets)],
         all_rest_on=(rule,),
     )
 

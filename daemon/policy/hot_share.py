@@ -63,10 +63,9 @@ def judge(rule: HotShare, picture: Picture, *, policy: str) -> Iterator[Verdict]
         yield made(ALL)
     if rule.scope in ("asset", "both"):
         assets = [asset for asset in customers_assets(picture) if not rule.assets or asset in rule.assets]
-        found = (picture.exposure.by_asset, picture.feeds.liabilities)
-        columns = [list(map(part.get, assets)) for part in found]
+        each = [(found, assets) for found in (picture.exposure.by_asset, picture.feeds.liabilities)]
         rests_on = (rule, limits.strict, limits.loose, *sorted(limits.causes))
-        yield from picture.memory.verdicts(policy, made, of=assets, each=columns, all_rest_on=rests_on)
+        yield from picture.memory.verdicts(policy, made, of=assets, each=each, all_rest_on=rests_on)
 
 
 def _verdict(rule: HotShare, picture: Picture, *, policy: str, scope: str, limits: "_Limits") -> Verdict:

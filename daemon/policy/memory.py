@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any, Self, TypeVar, cast
 
 from daemon.interval import Interval
 from daemon.model import Judgement, Verdict
-from daemon.remembered import Remembered, Sums, same
+from daemon.remembered import Each, Remembered, Sums, differences, same
 
 N = TypeVar("N")
 T = TypeVar("T")
@@ -23,11 +23,13 @@ class Memory:
 
     def __init__(self) -> None:
         self._basis: Sequence[object] = ()
+        self._differences: dict[tuple[int, int], tuple[object, object, Collection[Any]]] = {}
+        """With the mappings themselves, so that their ids stand for nothing else."""
         self._forget()
 
     def _forget(self) -> None:
-        self._verdicts: dict[str, Remembered[Any, Verdict]] = defaultdict(lambda: Remembered(_fine))
-        self._each: dict[Hashable, Remembered[str, Any]] = defaultdict(Remembered)
+        self._verdicts: dict[str, Remembered[Any, Verdict]] = defaultdict(lambda: Remembered(_fine, self._between))
+        self._each: dict[Hashable, Remembered[str, Any]] = defaultdict(lambda: Remembered(between=self._between))
         self._sums: dict[Hashable, Sums] = defaultdict(Sums)
         self._values: dict[Hashable, tuple[Sequence[object], object]] = {}
 
@@ -35,8 +37,15 @@ class Memory:
         """Itself, with nothing that rests on another basis, such as a configuration."""
         if not same(basis, self._basis):
             self._forget()
-        self._basis = basis
+        self._basis, self._differences = basis, {}
         return self
+
+    def _between(self, before: Mapping[Any, object], now: Mapping[Any, object]) -> Collection[Any]:
+        """Their differences, which many rules ask for in one judgement."""
+        known = self._differences.get((id(before), id(now)))
+        if known is None:
+            known = self._differences[id(before), id(now)] = (before, now, differences(before, now))
+        return known[2]
 
     def verdicts(
         self,
@@ -44,15 +53,13 @@ class Memory:
         make: Callable[[N], Verdict],
         *,
         of: Sequence[N],
-        each: Sequence[Sequence[object]],
+        each: Each,
         all_rest_on: Sequence[object],
     ) -> Sequence[Verdict]:
-        """A rule's verdict of every subject; `each` holds columns of what the verdict in the same place rests on."""
+        """A rule's verdict of every subject; `each` says what that one rests on."""
         return self._verdicts[policy].of(of, make, each=each, all_rest_on=all_rest_on)
 
-    def each(
-        self, key: Hashable, make: Callable[[str], T], *, of: Sequence[str], each: Sequence[Sequence[object]]
-    ) -> Sequence[T]:
+    def each(self, key: Hashable, make: Callable[[str], T], *, of: Sequence[str], each: Each) -> Sequence[T]:
         """A value of every name, as `verdicts`; a key always stands for the same `make`."""
         return cast("Sequence[T]", self._each[key].of(of, make, each=each))
 

@@ -36,8 +36,8 @@ def judge(rule: PriceDeviation, picture: Picture, *, policy: str) -> Iterator[Ve
     yield from picture.memory.verdicts(
         policy,
         lambda subject: _verdict(rule, spreads[subject], policy=policy, subject=subject),
-        of=tuple(spreads),
-        each=[tuple(spreads.values())],
+        of=list(spreads),
+        each=[(spreads, list(spreads))],
         all_rest_on=(rule,),
     )
 

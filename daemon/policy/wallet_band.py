@@ -40,8 +40,8 @@ def judge(rule: WalletBand, picture: Picture, *, policy: str) -> Iterator[Verdic
     yield from picture.memory.verdicts(
         policy,
         lambda name: _verdict(rule, wallets[name].wallet, policy=policy, held=held[name].amount),
-        of=tuple(held),
-        each=[tuple(held.values())],
+        of=list(held),
+        each=[(held, list(held))],
         all_rest_on=(rule,),
     )
 

@@ -147,9 +147,8 @@ class Both:
         self.limit, self.other = "0.2", Tier.HOT
         setup = Setup("E", "JPY", watched(self.other), rules(self.limit), PLAN, Decimal(1), {"ethereum": AGES}, NOON)
         ledger, book = Ledger(setup.inventory), FeedBook(PLAN)
-        self.pipeline, self.forgetful = (
-            kind(setup, ledger, book, (), Unrecorded(), (), (), averages()) for kind in (Pipeline, Forgetful)
-        )
+        self.pipeline = Pipeline(setup, ledger, book, (), Unrecorded(), (), (), averages())
+        self.forgetful = Forgetful(setup, ledger, book, (), Unrecorded(), (), (), averages())
         self.units = {(number, token): 10 for number in ACCOUNTS for token in UNITS}
 
     @property
@@ -289,25 +288,30 @@ def test_what_is_remembered_is_made_anew_where_something_is_another_object_and_w
 
     remembered = Remembered[str, str](stays=lambda value: value != "C")
     one, two, three = object(), object(), object()
-    assert remembered.of(["a", "b", "c"], make, each=[[one, two, three]]) == ["A", "B", "C"]
-    assert remembered.of(["a", "b", "c"], make, each=[[one, one, three]]) == ["A", "B", "C"]
+    names = ["a", "b", "c"]
+    assert remembered.of(names, make, each=[({"a": one, "b": two, "c": three}, names)]) == ["A", "B", "C"]
+    assert remembered.of(names, make, each=[({"a": one, "b": one, "c": three}, names)]) == ["A", "B", "C"]
     assert made == ["a", "b", "c", "b", "c"]
-    assert remembered.of(["a", "b", "c"], make, each=[[one, one, three]], all_rest_on=[one]) == ["A", "B", "C"]
-    assert remembered.of(["b"], make, each=[[one]], all_rest_on=[one]) == ["B"]
+    assert remembered.of(names, make, each=[({"a": one, "b": one, "c": three}, names)], all_rest_on=[one]) == [
+        "A",
+        "B",
+        "C",
+    ]
+    assert remembered.of(["b"], make, each=[({"b": one}, ["b"])], all_rest_on=[one]) == ["B"]
     assert made[5:] == ["a", "b", "c", "b"]
 
 
 def test_a_make_that_breaks_leaves_nothing_half_remembered() -> None:
     remembered = Remembered[str, int]()
     one, two = object(), object()
-    assert remembered.of(["a", "b"], len, each=[[one, one]]) == [1, 1]
+    assert remembered.of(["a", "b"], len, each=[({"a": one, "b": one}, ["a", "b"])]) == [1, 1]
 
     def broken(_: str) -> int:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        remembered.of(["a", "b"], broken, each=[[two, one]])
-    assert remembered.of(["a", "b"], lambda _: 2, each=[[two, one]]) == [2, 1]
+        remembered.of(["a", "b"], broken, each=[({"a": two, "b": one}, ["a", "b"])])
+    assert remembered.of(["a", "b"], lambda _: 2, each=[({"a": two, "b": one}, ["a", "b"])]) == [2, 1]
 
 
 @given(
