@@ -334,3 +334,17 @@ def test_another_basis_makes_a_memory_forget() -> None:
     assert memory.under(basis).value("key", lambda: 1, rests_on=()) == 1
     assert memory.under(basis).value("key", lambda: 2, rests_on=()) == 1
     assert memory.under(object()).value("key", lambda: 2, rests_on=()) == 2
+
+
+async def test_what_left_is_forgotten_when_its_window_is_over_though_nothing_changes() -> None:
+    """What a verdict rests on may change by the clock alone."""
+    both = Both()
+    both.begin()
+    gone = []
+    for second, coins in ((1, 200), (2, 190), (50, 190), (100, 190), (150, 190)):
+        both.seconds = second
+        both.step("change" if coins != both.units[1, ETH] else "nothing", 1, ETH, coins)
+        both.changed(5, USDT)
+        report = await both.judge()
+        gone += [one.summary[:5] for one in report.verdicts if (one.policy, one.subject) == ("tier", "hot/ETH")]
+    assert [text.startswith("0 %") for text in gone] == [True, False, False, False, True]
