@@ -9,6 +9,7 @@ from decimal import Decimal
 from daemon.feeds.values import Stated
 from daemon.interval import EXACT, NOTHING, UNKNOWN, ZERO, Interval, total
 from daemon.model import Exposure, Owner, Tier
+from daemon.remembered import Remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +94,31 @@ class Coverage:
     reserve: Mapping[str, Reserve] = field(default_factory=dict)
 
 
+class Covers:
+    """Coverages one after the other. Of an asset that nothing has changed of, the same Cover goes on.
+
+    Mutable, and pure of effects: what it has seen before changes what a coverage costs, never what it is.
+    """
+
+    def __init__(self) -> None:
+        self._guarantee = Remembered[str, Cover]()
+        self._backing = Remembered[str, Cover]()
+
+    def of(self, exposure: Exposure, *, liabilities: Mapping[str, Stated], owed: Iterable[str]) -> Coverage:
+        """The coverage of every asset; `owed` are the assets that a source of liabilities is to speak of."""
+        assets, owing, parts = sorted(exposure.by_asset), sorted(owed), exposure.by_asset
+        behind = self._guarantee.of(assets, lambda asset: guarantee(exposure, asset), each=[(parts, assets)])
+        backed = self._backing.of(
+            owing,
+            lambda asset: backing(exposure, asset, liabilities=liabilities),
+            each=[(parts, owing), (liabilities, owing)],
+        )
+        return Coverage(guarantee=dict(zip(assets, behind, strict=True)), backing=dict(zip(owing, backed, strict=True)))
+
+
 def cover(exposure: Exposure, *, liabilities: Mapping[str, Stated], owed: Iterable[str]) -> Coverage:
-    """The coverage of every asset; `owed` are the assets that a source of liabilities is to speak of."""
-    assets = sorted({asset for asset, _, _ in exposure.holdings})
-    return Coverage(
-        guarantee={asset: guarantee(exposure, asset) for asset in assets},
-        backing={asset: backing(exposure, asset, liabilities=liabilities) for asset in sorted(owed)},
-    )
+    """A single coverage, as `Covers.of`."""
+    return Covers().of(exposure, liabilities=liabilities, owed=owed)
 
 
 def guarantee(exposure: Exposure, asset: str, *, tiers: Collection[Tier] = (Tier.HOT,)) -> Cover:

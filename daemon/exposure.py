@@ -1,7 +1,7 @@
 """From running totals to amounts, values and shares with bounds: pure, and at a cost that no account count enters."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,6 +21,7 @@ from daemon.model import (
     Owner,
     Tier,
 )
+from daemon.remembered import Sums, others, same
 
 ALL = "all"
 
@@ -110,6 +111,9 @@ def _why_not_current(
     return None, "; ".join(filter(None, (last_error, book.said))), None
 
 
+_LookedAt = tuple[Sequence[object], ...]
+
+
 class Exposures:
     """Exposures one after the other. Of an asset that nothing has changed of, the same AssetExposure goes on.
 
@@ -121,7 +125,10 @@ class Exposures:
         self._growth: Decimal | None = None
         self._order: list[Group] = []
         self._groups: dict[str, tuple[Group, ...]] = {}
+        self._asset_of: list[str] = []
         self._known: dict[str, tuple[tuple[object, ...], AssetExposure]] = {}
+        self._looked_at: _LookedAt = ((), (), (), (), ())
+        self._sums = Summed()
 
     def of(self, groups: Mapping[Group, Total], *, valuation: Valuation, custody: Iterable[Custody] = ()) -> Exposure:
         """Holdings by asset, tier and owner; what customers have in the hot tier; and its share of all they have.
@@ -132,9 +139,8 @@ class Exposures:
         entrusted: dict[str, list[Custody]] = defaultdict(list)
         for one in custody:
             entrusted[one.asset].append(one)
-        stale = frozenset(name for name, chain in valuation.chains.items() if chain.reason is not None)
-        found: dict[str, AssetExposure] = {}
-        for asset in dict.fromkeys((*self._groups, *entrusted)):
+        stale = tuple(sorted(name for name, chain in valuation.chains.items() if chain.reason is not None))
+        for asset in self._suspect(groups, entrusted, stale=stale, valuation=valuation):
             of_asset = self._groups.get(asset, ())
             kept = tuple(entrusted[asset]) if asset in entrusted else ()
             rests_on = (
@@ -149,8 +155,29 @@ class Exposures:
                 parts = [(group, groups[group]) for group in of_asset]
                 known = (rests_on, _of_asset(asset, parts, custody=kept, valuation=valuation))
                 self._known[asset] = known
-            found[asset] = known[1]
-        return _summed(found)
+        return self._sums.of({asset: self._known[asset][1] for asset in dict.fromkeys((*self._groups, *entrusted))})
+
+    def _suspect(
+        self,
+        groups: Mapping[Group, Total],
+        entrusted: Mapping[str, Sequence[Custody]],
+        *,
+        stale: Sequence[str],
+        valuation: Valuation,
+    ) -> Collection[str]:
+        """The assets of which something may have changed."""
+        assets = list(dict.fromkeys((*self._groups, *entrusted)))
+        custody = [one for kept in entrusted.values() for one in kept]
+        prices = [list(map(found.get, assets)) for found in (valuation.prices, valuation.unpriced)]
+        before = self._looked_at
+        parts = list(groups.values())
+        self._looked_at = (stale, custody, parts, *prices)
+        if not self._known or stale != before[0] or not same(custody, before[1]):
+            return assets
+        suspects = {
+            assets[place] for now, known in zip(prices, before[3:], strict=True) for place in others(now, known)
+        }
+        return suspects | {self._asset_of[place] for place in others(parts, before[2])}
 
     def _lay_out(self, groups: Mapping[Group, Total], *, valuation: Valuation) -> None:
         """The groups of each asset; anew when the configuration or a tier has changed."""
@@ -162,6 +189,7 @@ class Exposures:
             by_asset[valuation.inventory.asset_of[group[0]]].append(group)
         self._inventory, self._growth, self._order, self._known = valuation.inventory, valuation.growth, order, {}
         self._groups = {asset: tuple(of_asset) for asset, of_asset in by_asset.items()}
+        self._asset_of = [valuation.inventory.asset_of[group[0]] for group in groups]
 
 
 def expose(groups: Mapping[Group, Total], *, valuation: Valuation, custody: Iterable[Custody] = ()) -> Exposure:
@@ -195,14 +223,43 @@ def _of_asset(
     )
 
 
-def _summed(assets: Mapping[str, AssetExposure]) -> Exposure:
-    hot = total(one.hot for one in assets.values())
-    rest = total(one.rest for one in assets.values())
+class Summed:
+    """Exposures out of their parts. Mutable, and pure of effects: what has not changed is not put together again."""
+
+    def __init__(self) -> None:
+        self._hot, self._rest = Sums(), Sums()
+        self._parts: Mapping[str, AssetExposure] = {}
+        self._holdings: dict[tuple[str, Tier, Owner], Holding] = {}
+
+    def of(self, assets: Mapping[str, AssetExposure]) -> Exposure:
+        """What all of these assets are together."""
+        holdings = self._held(assets)
+        self._parts, self._holdings = assets, holdings
+        hot = self._hot.of([one.hot for one in assets.values()])
+        rest = self._rest.of([one.rest for one in assets.values()])
+        return _together(assets, holdings=holdings, hot=hot, rest=rest)
+
+    def _held(self, assets: Mapping[str, AssetExposure]) -> dict[tuple[str, Tier, Owner], Holding]:
+        if list(assets) == list(self._parts):
+            changed = [
+                (one, before)
+                for one, before in zip(assets.values(), self._parts.values(), strict=True)
+                if one is not before
+            ]
+            if all(one.holdings.keys() == before.holdings.keys() for one, before in changed):
+                return {**self._holdings, **{key: held for one, _ in changed for key, held in one.holdings.items()}}
+        return {key: held for one in assets.values() for key, held in one.holdings.items()}
+
+
+def _together(
+    assets: Mapping[str, AssetExposure],
+    *,
+    holdings: Mapping[tuple[str, Tier, Owner], Holding],
+    hot: Interval,
+    rest: Interval,
+) -> Exposure:
     everything = sorted({cause for one in assets.values() for cause in (*one.causes, *one.unpriced)})
     customers = {asset: one for asset, one in sorted(assets.items()) if one.share is not None}
-    holdings: dict[tuple[str, Tier, Owner], Holding] = {}
-    for one in assets.values():
-        holdings.update(one.holdings)
     return Exposure(
         holdings=holdings,
         value=hot,

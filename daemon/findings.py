@@ -1,13 +1,16 @@
 """The life of a finding: pending while its hold time runs, firing when people are told, resolved when it stays over."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from daemon.model import Event, Finding, Judgement, Severity, State, Verdict
+from daemon.model import ChainState, Event, Finding, Judgement, Severity, State, Verdict
+from daemon.policy.blocks import with_blocks
 from daemon.policy.remedies import dues
 from daemon.policy.rule import Rule
+
+NO_CHAINS: Mapping[str, ChainState] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +28,24 @@ class Advance:
 
 
 def advance(
-    findings: Sequence[Finding], verdicts: Sequence[Verdict], *, rules: Mapping[str, Rule], now: datetime
+    findings: Sequence[Finding],
+    verdicts: Sequence[Verdict],
+    *,
+    rules: Mapping[str, Rule],
+    now: datetime,
+    chains: Mapping[str, ChainState] = NO_CHAINS,
 ) -> Advance:
     """Moves every finding one step. Pure: the same findings, verdicts and time give the same result.
 
     A verdict `unknown` neither starts nor ends anything: what was firing keeps firing, what was pending keeps waiting.
-    A finding whose rule or subject is not judged any more (the configuration changed) is closed, saying so.
+    A finding whose rule or subject is not judged any more (the configuration changed) is closed, saying so. `chains`
+    are those that were judged: what a finding tells names their blocks.
     """
     known = {(finding.verdict.policy, finding.verdict.subject): finding for finding in findings}
     after: list[Finding] = []
-    for verdict in verdicts:
+    for verdict in _telling(verdicts, policies={policy for policy, _ in known}):
         finding = known.pop((verdict.policy, verdict.subject), None)
-        after.extend(_step(finding, verdict, rule=rules[verdict.policy], now=now))
+        after.extend(_step(finding, with_blocks(verdict, chains), rule=rules[verdict.policy], now=now))
     after.extend(_close(finding, now=now, why="no longer judged by the configuration") for finding in known.values())
     after = [_obliged(finding, rule=rules.get(finding.verdict.policy), now=now) for finding in after]
     was_firing = {finding.id for finding in findings if finding.state is State.FIRING}
@@ -49,6 +58,12 @@ def advance(
         closed=tuple(finding for finding in after if finding.state is State.RESOLVED),
         events=tuple(events),
     )
+
+
+def _telling(verdicts: Sequence[Verdict], *, policies: Collection[str]) -> Sequence[Verdict]:
+    """Those that may begin or change a finding; a loop over all there are, few of which do."""
+    fine = Judgement.OK
+    return [verdict for verdict in verdicts if verdict.judgement is not fine or verdict.policy in policies]
 
 
 def adopt(current: Sequence[Finding], stored: Sequence[Finding], *, now: datetime) -> Advance:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from connectors.base import Token
 from daemon.ledger import Total, Totals, WalletKey
 from daemon.model import Inventory, Owner, Tier
+from daemon.remembered import others
 
 Group = tuple[Token, Tier, Owner]
 
@@ -28,10 +29,9 @@ class Groups:
         if inventory is not self._inventory or tiers != self._tiers or list(totals.wallets) != self._keys:
             self._inventory, self._tiers, self._keys = inventory, dict(tiers), list(totals.wallets)
             self._parts, self._sums = [Total()] * len(parts), {self._group(key): Total() for key in self._keys}
-        for place, (part, known) in enumerate(zip(parts, self._parts, strict=True)):
-            if part is not known:
-                group = self._group(self._keys[place])
-                self._sums[group] = self._sums[group] + (part - known)
+        for place in others(parts, self._parts):
+            group = self._group(self._keys[place])
+            self._sums[group] = self._sums[group] + (parts[place] - self._parts[place])
         self._parts = parts
         return dict(self._sums)
 

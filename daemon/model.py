@@ -251,7 +251,7 @@ class Exposure:
     value: Interval
     hot_share: Mapping[str, Interval]
     causes: Mapping[str, tuple[str, ...]]
-    by_asset: Mapping[str, AssetExposure] = field(default_factory=dict)
+    by_asset: Mapping[str, AssetExposure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +284,8 @@ class Verdict:
     """One rule's judgement of one subject.
 
     `cleared` is true when the whole interval is on the good side of the limit less the hysteresis. `measured` is None
-    where the rule has no number. `causes` names what is unknown. `evidence` is JSON-ready.
+    where the rule has no number. `causes` names what is unknown. `evidence` is JSON-ready. Of the `chains` that are
+    named the blocks belong into it too, and are put there where it is told: they change while all the rest stands.
     """
 
     policy: str
@@ -299,6 +300,7 @@ class Verdict:
     causes: tuple[str, ...] = ()
     moves: tuple[Move, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    chains: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from itertools import chain as concatenated
 from typing import Protocol
 
 from daemon.classify import classify
-from daemon.coverage import cover
+from daemon.coverage import Covers
 from daemon.exposure import Ages, Exposures, Valuation, chain_state
 from daemon.feeds.averages import Averages
 from daemon.feeds.book import FeedBook
@@ -24,6 +24,7 @@ from daemon.movements import cold_payments, shortlist
 from daemon.outbox import addressed
 from daemon.policy import judged
 from daemon.policy.drain import windows_of
+from daemon.policy.memory import Memory
 from daemon.policy.reserve import reserves
 from daemon.policy.rule import Picture, Rule, few
 from daemon.policy.standing import Standing, restored
@@ -85,7 +86,9 @@ class Pipeline:
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
     _groups: Groups = field(default_factory=Groups, init=False, repr=False)
     _exposures: Exposures = field(default_factory=Exposures, init=False, repr=False)
+    _covers: Covers = field(default_factory=Covers, init=False, repr=False)
     _states: WalletStates = field(default_factory=WalletStates, init=False, repr=False)
+    _memory: Memory = field(default_factory=Memory, init=False, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     async def cycle(self, now: datetime) -> Report:
@@ -130,7 +133,7 @@ class Pipeline:
         wallets = self._states.of(totals, tiers=tiers, valuation=valuation)
         groups = self._groups.of(totals, tiers=tiers, inventory=setup.inventory)
         exposure = self._exposures.of(groups, valuation=valuation, custody=feeds.custody)
-        coverage = cover(exposure, liabilities=feeds.liabilities, owed=self.feeds.owed)
+        coverage = self._covers.of(exposure, liabilities=feeds.liabilities, owed=self.feeds.owed)
         disagreements = tuple(concatenated.from_iterable(book.disagreements for book in ledger.books.values()))
         picture = Picture(
             currency=setup.currency,
@@ -154,10 +157,11 @@ class Pipeline:
             cold_payments=cold_payments(ledger.movements, inventory=setup.inventory, tiers=tiers),
             telling=dict.fromkeys(setup.telling & chains.keys(), setup.began),
             assets=setup.inventory.assets,
+            memory=self._memory.under(setup, *tiers.values()),
             at=now,
         )
         verdicts, standing = judged(setup.policies, picture, standing=self.standing)
-        step = advance(self.findings, verdicts, rules=dict(setup.policies), now=now)
+        step = advance(self.findings, verdicts, rules=dict(setup.policies), now=now, chains=chains)
         report = Report(
             entity=setup.entity,
             currency=setup.currency,

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from connectors.base import Tip, Token
 from daemon.exposure import Valuation
+from daemon.feeds.values import Stated
 from daemon.interval import NOTHING, Interval, amount
 from daemon.ledger import Total, Totals, WalletKey
 from daemon.model import Holding, Inventory, LastKnown, Tier, Wallet, WalletState
@@ -22,6 +23,8 @@ Parts = Sequence[tuple[Token, Total]]
 class _Kept:
     """A wallet's newest state and what it rests on, and the same of each of its assets."""
 
+    own: Sequence[Total] | None = None
+    unread: bool = False
     rests_on: tuple[object, ...] = ()
     state: WalletState | None = None
     holdings: dict[str, tuple[tuple[object, ...], Holding]] = field(default_factory=dict)
@@ -36,21 +39,23 @@ class WalletStates:
         self._growth: Decimal | None = None
         self._order: list[WalletKey] = []
         self._places: dict[str, list[int]] = {}
-        self._prices: dict[str, Interval] = {}
+        self._stated: Mapping[str, Stated] | None = None
+        self._prices: Mapping[str, Interval] = {}
         self._kept: dict[str, _Kept] = {}
 
     def of(self, totals: Totals, *, tiers: Mapping[str, Tier], valuation: Valuation) -> dict[str, WalletState]:
         """The state of every wallet of the inventory."""
         self._lay_out(totals, valuation=valuation)
         parts = list(totals.wallets.values())
-        prices = {asset: valuation.price(asset) for asset in valuation.inventory.assets}
-        self._prices = prices = self._prices if prices == self._prices else prices  # one that is quick to compare
+        prices = self._priced(valuation)
         states: dict[str, WalletState] = {}
         for name, wallet in valuation.inventory.wallets.items():
             kept = self._kept[name]
             own = [parts[place] for place in self._places[name]]
+            if own != kept.own:
+                kept.own, kept.unread = own, any(part.unread for part in own)
             chain = valuation.chains[wallet.chain]
-            when = (chain.tip, totals.lost_at) if chain.reason or any(part.unread for part in own) else None
+            when = (chain.tip, totals.lost_at) if chain.reason or kept.unread else None
             rests_on = (tiers[name], own, prices, chain.reason, when)
             if kept.state is None or kept.rests_on != rests_on:
                 tokens = [self._order[place][1] for place in self._places[name]]
@@ -66,6 +71,14 @@ class WalletStates:
             states[name] = kept.state
         return states
 
+    def _priced(self, valuation: Valuation) -> Mapping[str, Interval]:
+        """The price of every asset; the same object as before, which is quick to compare, where it is the same."""
+        if valuation.prices is not self._stated:
+            prices = {asset: valuation.price(asset) for asset in valuation.inventory.assets}
+            self._stated = valuation.prices
+            self._prices = self._prices if prices == self._prices else prices
+        return self._prices
+
     def _lay_out(self, totals: Totals, *, valuation: Valuation) -> None:
         """Where in the totals each wallet's own stand; anew when the configuration has changed."""
         order = list(totals.wallets)
@@ -76,6 +89,7 @@ class WalletStates:
         for place, (name, _) in enumerate(order):
             self._places[name].append(place)
         self._kept = {name: _Kept() for name in valuation.inventory.wallets}
+        self._stated = None
 
 
 def _state(

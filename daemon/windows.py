@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from typing import NamedTuple
 
-from connectors.base import Token
 from daemon.groups import Group
-from daemon.interval import EXACT, ZERO, amount
+from daemon.interval import EXACT
 from daemon.ledger import Book, Total, Totals
-from daemon.model import ChainState, Inventory, Owner, Tier, Wallet
+from daemon.levels import Level, Levels, Of, Subject
+from daemon.model import ChainState, Inventory, Tier, Wallet
 
 FRESH = 64
 """Readings that a reorganisation can take back, of each window: as many changes lie in as many blocks, or more."""
@@ -23,26 +22,10 @@ GRAIN = 1000
 """What is older than those is told apart to a thousandth of the window, so that one window keeps at most 1,065 readings
 (below half a megabyte), however long it is and however often its holdings change."""
 
+NO_FORKS: Mapping[str, int] = {}
+
 START = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Of(StrEnum):
-    """What holdings are summed over: all of the customers' wallets, those of a tier, or one wallet."""
-
-    ASSET = "asset"
-    TIER = "tier"
-    WALLET = "wallet"
-
-
-class Subject(NamedTuple):
-    """Customers' holdings of an asset; `name` is the tier or the wallet that they are in, "" for all of them."""
-
-    of: Of
-    asset: str
-    name: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name}/{self.asset}" if self.name else self.asset
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class Window(NamedTuple):
@@ -54,35 +37,15 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Highest:
-    """The most that was held within a window, in whole coins; `until` when it was so for the last time.
+    """The most that was held within a window, in whole coins; `until` when it was so for the last time, None while it
+    is.
 
     `began` is when the first reading was made: what was before is not known.
     """
 
     coins: Decimal
-    until: datetime
+    until: datetime | None
     began: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """What a subject holds now, in whole coins. `lost` sums the last readings of what can't be read now.
-
-    `whole`: nothing is lost. `heard`: of every chain that it is on there was a reading once.
-    """
-
-    known: Decimal = ZERO
-    lost: Decimal = ZERO
-    whole: bool = True
-    heard: bool = True
-
-    def __add__(self, other: Level) -> Level:
-        return Level(
-            EXACT.add(self.known, other.known),
-            EXACT.add(self.lost, other.lost),
-            self.whole and other.whole,
-            self.heard and other.heard,
-        )
 
 
 @dataclass(slots=True)
@@ -114,11 +77,7 @@ class Track:
         """Takes what is held now, at blocks of these heights; the blocks above `forks` that we knew were undone."""
         if forks:
             self._undo(forks)
-        newest = self._newest()
-        if newest is not None:
-            if now < newest.until:
-                self._set_back(now)
-            newest.until = now  # whatever happened since the last reading, this one shows it
+        newest = self._stay(now)
         if level.heard:
             coins = self._held(level)
             if newest is None or newest.coins != coins:
@@ -126,21 +85,46 @@ class Track:
             self._began = self._began or now
         while len(self._fresh) > FRESH:
             self._settle(self._fresh.popleft())
-        self._horizon = now - self._length
-        while self._settled and self._settled[0].until < self._horizon:
-            self._settled.popleft()
+        self._expire(now)
+
+    def stay(self, now: datetime) -> None:
+        """As a look at what was looked at last; also as all such looks that there may have been until `now`."""
+        self._stay(now)
+        self._expire(now)
 
     def highest(self) -> Highest | None:
         """None before the first reading."""
+        best = self._best()
+        return None if self._began is None or best is None else Highest(best.coins, best.until, self._began)
+
+    @property
+    def is_highest(self) -> bool:
+        """Whether the highest is what is held now."""
+        return self._best() is self._newest()
+
+    def _best(self) -> _Reading | None:
         best = self._newest()
-        if self._began is None or best is None:
+        if best is None:
             return None
         for one in reversed(self._fresh):
             if one.coins > best.coins and one.until >= self._horizon:
                 best = one
         if self._settled and self._settled[0].coins > best.coins:
             best = self._settled[0]
-        return Highest(best.coins, best.until, self._began)
+        return best
+
+    def _stay(self, now: datetime) -> _Reading | None:
+        newest = self._newest()
+        if newest is not None:
+            if now < newest.until:
+                self._set_back(now)
+            newest.until = now  # whatever happened since the last reading, this one shows it
+        return newest
+
+    def _expire(self, now: datetime) -> None:
+        self._horizon = now - self._length
+        while self._settled and self._settled[0].until < self._horizon:
+            self._settled.popleft()
 
     def _held(self, level: Level) -> Decimal:
         """What is certainly held, and what can't be read now as it was read last.
@@ -181,13 +165,24 @@ class Track:
 
 
 class Windows:
-    """The windows of all subjects. Mutable, in memory, and pure of effects; fed once in every pass of the pipe."""
+    """The windows of all subjects. Mutable, in memory, and pure of effects; fed once in every pass of the pipe.
+
+    A track is looked at when its subject has changed, or its highest is too long ago; else it would only stay.
+    """
 
     def __init__(self) -> None:
         self._tracks: dict[Window, Track] = {}
         self._inventory: Inventory | None = None
         self._tiers: Mapping[str, Tier] = {}
         self._forks: dict[str, int] = {}
+        self._levels = Levels()
+        self._windows: Mapping[Subject, Sequence[Window]] = {}
+        self._last: datetime | None = None
+        self._highest: dict[Window, Highest] = {}
+        self._ends: dict[Window, datetime] = {}
+        """When there is something else to say of a window: its highest is too long ago, or it is whole."""
+        self._soonest = LATEST
+        """No later than the first of them."""
 
     def look(
         self,
@@ -200,23 +195,65 @@ class Windows:
         books: Mapping[str, Book],
         wanted: Collection[tuple[Of, timedelta]],
         now: datetime,
-    ) -> dict[Window, Highest]:
-        """Takes what is held now; gives the highest of each window that is wanted and of which anything is known."""
+    ) -> Mapping[Window, Highest]:
+        """Takes what is held now; gives the highest of each window that is wanted and of which anything is known.
+
+        Of a window of which there is nothing else to say than before, the very same Highest; another one also as soon
+        as it was looked at for a whole window.
+        """
         forks = dict(self._new_forks(books))
         self._compare(inventory, tiers=tiers)
         heights = {name: state.tip.height for name, state in chains.items() if state.tip is not None}
-        levels = _levels(totals, groups=groups, inventory=inventory, chains=chains, of={of for of, _ in wanted})
-        tracks: dict[Window, Track] = {}
-        for subject, level in levels.items():
-            on = _chains(subject, inventory=inventory)
-            undone = {chain: height for chain, height in forks.items() if chain in on}
-            for length in {length for of, length in wanted if of is subject.of}:
-                window = Window(subject, length)
-                track = tracks[window] = self._tracks.get(window) or Track(length)
-                track.look(level, heights=heights, forks=undone, now=now)
-        self._tracks = tracks
-        found = ((window, track.highest()) for window, track in tracks.items())
-        return {window: highest for window, highest in found if highest is not None}
+        levels, changed = self._levels.of(
+            totals, groups=groups, inventory=inventory, tiers=tiers, chains=chains, wanted=frozenset(wanted)
+        )
+        if len(changed) == len(levels):
+            self._lay_out(levels, wanted=wanted)
+        if self._last is not None and now < self._last:
+            changed = levels.keys()
+        reached = {subject: _undone(subject, inventory=inventory, forks=forks) for subject in (levels if forks else ())}
+        self._highest = self._highest.copy()
+        for subject in {*changed, *(subject for subject, undone in reached.items() if undone)}:
+            for window in self._windows[subject]:
+                track = self._tracks[window]
+                track.stay(self._last or now)
+                track.look(levels[subject], heights=heights, forks=reached.get(subject, NO_FORKS), now=now)
+                self._tell(window, now=now)
+        if now >= self._soonest:
+            for window in [window for window, end in self._ends.items() if end <= now]:
+                self._tracks[window].stay(now)
+                self._tell(window, now=now)
+            self._soonest = min(self._ends.values(), default=LATEST)
+        self._last = now
+        return self._highest
+
+    def _lay_out(self, levels: Collection[Subject], *, wanted: Collection[tuple[Of, timedelta]]) -> None:
+        """A track for each window; those that are known go on."""
+        self._windows = {
+            subject: [Window(subject, length) for of, length in wanted if of is subject.of] for subject in levels
+        }
+        windows = [window for found in self._windows.values() for window in found]
+        self._tracks = {window: self._tracks.get(window) or Track(window.length) for window in windows}
+        self._highest = {window: one for window, one in self._highest.items() if window in self._tracks}
+        self._ends = {window: end for window, end in self._ends.items() if window in self._tracks}
+
+    def _tell(self, window: Window, *, now: datetime) -> None:
+        track = self._tracks[window]
+        found = track.highest()
+        self._ends.pop(window, None)
+        if found is None:
+            self._highest.pop(window, None)
+            return
+        whole = found.began + window.length
+        ends = [whole] if whole > now else []
+        if track.is_highest:
+            found = replace(found, until=None)
+        elif found.until is not None:
+            ends.append(found.until + window.length)
+        if ends:
+            self._ends[window] = min(ends)
+            self._soonest = min(self._soonest, *ends)
+        self._highest[window] = found
 
     def _new_forks(self, books: Mapping[str, Book]) -> Iterator[tuple[str, int]]:
         """The lowest block, per chain, that reorganisations since the last look went back to."""
@@ -250,48 +287,10 @@ def _shrank(before: Wallet, after: Wallet | None) -> bool:
     return before.accounts is not after.accounts and not set(before.accounts) <= set(after.accounts)
 
 
-def _levels(
-    totals: Totals,
-    *,
-    groups: Mapping[Group, Total],
-    inventory: Inventory,
-    chains: Mapping[str, ChainState],
-    of: Collection[Of],
-) -> dict[Subject, Level]:
-    """Sums units first and turns few sums into coins."""
-    sums: dict[tuple[Of, str, Token], Total] = {}
-
-    def add(sort: Of, part_of: str, *, token: Token, part: Total) -> None:
-        known = sums.get((sort, part_of, token))
-        sums[sort, part_of, token] = part if known is None else known + part
-
-    for (token, tier, owner), part in groups.items():
-        if owner is Owner.CUSTOMER:
-            add(Of.ASSET, "", token=token, part=part)
-            add(Of.TIER, tier.value, token=token, part=part)
-    for (name, token), part in totals.wallets.items() if Of.WALLET in of else ():
-        if inventory.wallets[name].owner is Owner.CUSTOMER:
-            add(Of.WALLET, name, token=token, part=part)
-    levels: dict[Subject, Level] = {}
-    for (sort, part_of, token), whole in sums.items():
-        if sort not in of:
-            continue
-        subject = Subject(sort, inventory.asset_of[token], part_of)
-        level = _level(whole, decimals=token.decimals, chain=chains[token.chain])
-        levels[subject] = levels.get(subject, Level()) + level
-    return levels
-
-
-def _level(part: Total, *, decimals: int, chain: ChainState) -> Level:
-    stale = chain.reason is not None
-    known, lost = (0, part.known + part.lost) if stale else (part.known, part.lost)
-    unread = part.pairs if stale else part.unread
-    return Level(
-        amount(known, decimals=decimals),
-        amount(lost, decimals=decimals),
-        whole=unread == part.never,
-        heard=chain.tip is not None,
-    )
+def _undone(subject: Subject, *, inventory: Inventory, forks: Mapping[str, int]) -> dict[str, int]:
+    """The forks of the chains that the subject is on."""
+    on = _chains(subject, inventory=inventory)
+    return {chain: height for chain, height in forks.items() if chain in on}
 
 
 def _chains(subject: Subject, *, inventory: Inventory) -> set[str]:

@@ -83,7 +83,7 @@ def told(finding: Finding, *, sink: str = "am", at: datetime | None = None) -> N
 
 def report(*findings: Finding, at: datetime = NOON) -> Report:
     """A report with nothing but findings in it."""
-    exposure = Exposure(holdings={}, value=NOTHING, hot_share={}, causes={})
+    exposure = Exposure(holdings={}, value=NOTHING, hot_share={}, causes={}, by_asset={})
     return Report("Example", "JPY", at, {}, {}, exposure, (), findings, Feeds(), Coverage(), (), ())
 
 

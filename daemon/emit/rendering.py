@@ -24,6 +24,7 @@ from daemon.model import (
     WalletState,
 )
 from daemon.policy import worst
+from daemon.policy.blocks import with_blocks
 
 JSON = dict[str, Any]
 
@@ -43,7 +44,7 @@ def report(found: Report, *, now: datetime) -> JSON:
         "wallets": wallets(found),
         "exposure": exposure(found.exposure),
         "coverage": coverage(found.coverage),
-        "verdicts": [verdict(item) for item in found.verdicts],
+        "verdicts": [verdict(with_blocks(item, found.chains)) for item in found.verdicts],
         "findings": [finding(item) for item in found.findings],
         "feeds": feeds(found.feeds, now=now),
         "movements": [transfer(item, parties=PARTIES_IN_REPORT) for item in found.movements],

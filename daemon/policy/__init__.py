@@ -23,6 +23,7 @@ from daemon.policy import (
 )
 from daemon.policy.backing import Backing
 from daemon.policy.blind import Blind
+from daemon.policy.blocks import with_blocks
 from daemon.policy.cold_moved import ColdMoved
 from daemon.policy.disagreement import DisagreementRule
 from daemon.policy.drain import Drain
@@ -72,19 +73,27 @@ JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
 def judge(policies: Sequence[tuple[str, Rule]], picture: Picture) -> tuple[Verdict, ...]:
     """All verdicts on one picture, whatever stands from an earlier one."""
     verdicts, _ = judged(policies, picture, standing={})
-    return verdicts
+    return tuple(with_blocks(verdict, picture.chains) for verdict in verdicts)
 
 
 def judged(
     policies: Sequence[tuple[str, Rule]], picture: Picture, *, standing: Standing
 ) -> tuple[tuple[Verdict, ...], Standing]:
-    """The verdicts that hold, and what stands from now on. `blind` comes last: it judges what the others could not."""
+    """The verdicts that hold, and what stands from now on. `blind` comes last: it judges what the others could not.
+
+    Those that do not stand from an earlier time may lack the blocks in their evidence.
+    """
     verdicts: list[Verdict] = []
     stands: dict[tuple[str, str], Check] = {}
     for policy, rule in sorted(policies, key=lambda item: isinstance(item[1], Blind)):
         arguments: dict[str, Any] = {"policy": policy}
-        fresh = JUDGES[type(rule)](rule, replace(picture, earlier=tuple(verdicts)), **arguments)
-        for verdict, check in settle(rule, fresh, standing=standing, now=picture.at):
+        if isinstance(rule, Blind):
+            picture = replace(picture, earlier=tuple(verdicts))
+        fresh = JUDGES[type(rule)](rule, picture, **arguments)
+        if rule.schedule is None:
+            verdicts.extend(fresh)
+            continue
+        for verdict, check in settle(rule, fresh, schedule=rule.schedule, standing=standing, picture=picture):
             verdicts.append(verdict)
             if check is not None:
                 stands[verdict.policy, verdict.subject] = check

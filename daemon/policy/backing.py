@@ -1,15 +1,15 @@
 """`backing`: what is kept for customers, on chain and by custodians, covers what they are owed."""
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from pydantic import Field
 
 from daemon.coverage import Cover, backing
 from daemon.exposure import ALL
 from daemon.model import Judgement, Move, Owner, Tier, Verdict
-from daemon.policy.cover import CoverRule, blocks, reaches, relation, shortfall
-from daemon.policy.customers import Prices, Sum, ValuedAt, held_of, owed_of
+from daemon.policy.cover import CoverRule, chains_of, reaches, relation, shortfall
+from daemon.policy.customers import Prices, ValuedAt, held_of, owed_of, whole
 from daemon.policy.rule import Picture
 from daemon.policy.transfers import MONEY_PLACES, TO_CUSTOMERS, coin, drawn, finest, from_outside, purses
 
@@ -31,8 +31,14 @@ def judge(rule: Backing, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     assets = rule.assets or tuple(picture.coverage.backing)
     if rule.scope in ("all", "both"):
         yield _verdict(rule, picture, policy=policy, scope=ALL, assets=assets)
-    for asset in assets if rule.scope in ("asset", "both") else ():
-        yield _verdict(rule, picture, policy=policy, scope=asset, assets=(asset,))
+    if rule.scope in ("asset", "both"):
+        yield from picture.memory.verdicts(
+            policy,
+            lambda asset: _verdict(rule, picture, policy=policy, scope=asset, assets=(asset,)),
+            of=assets,
+            each=[(picture.exposure.by_asset, assets), (picture.feeds.liabilities, assets)],
+            all_rest_on=(rule,),
+        )
 
 
 def _verdict(rule: Backing, picture: Picture, *, policy: str, scope: str, assets: tuple[str, ...]) -> Verdict:
@@ -56,14 +62,20 @@ def _verdict(rule: Backing, picture: Picture, *, policy: str, scope: str, assets
         moves=tuple(_moves(rule, picture, scope=scope, assets=assets, cover=cover))
         if found is Judgement.BREACH
         else (),
-        evidence=_evidence(picture, assets),
+        evidence={"stated": _stated(picture, assets)},
+        chains=chains_of(picture, assets),
     )
 
 
 def _in_value(picture: Picture, assets: tuple[str, ...]) -> Cover:
     prices = Prices.at(ValuedAt.SPOT, picture)
-    kept = Sum.of(held_of(picture, asset, tiers=tuple(Tier), prices=prices) for asset in assets)
-    owed = Sum.of(owed_of(picture, asset, prices=prices) for asset in assets)
+    kept, owed = (
+        whole(picture, assets, part=part, key=("backing", name, *assets), prices=prices)
+        for name, part in (
+            ("kept", lambda asset: held_of(picture, asset, tiers=tuple(Tier), prices=prices)),
+            ("owed", lambda asset: owed_of(picture, asset, prices=prices)),
+        )
+    )
     return Cover(kept.measured, owed.measured, tuple(sorted(kept.causes | owed.causes)))
 
 
@@ -82,7 +94,12 @@ def _moves(rule: Backing, picture: Picture, *, scope: str, assets: tuple[str, ..
         yield from_outside(scope, lacking, places=finest(picture, scope), to=TO_CUSTOMERS)
 
 
-def _evidence(picture: Picture, assets: tuple[str, ...]) -> dict[str, Any]:
-    stated = [picture.feeds.liabilities[asset] for asset in assets if asset in picture.feeds.liabilities]
-    sources = {one.source: one.at.isoformat() for one in sorted(stated, key=lambda one: one.at, reverse=True)}
-    return {"blocks": blocks(picture, assets), "stated": sources}
+def _stated(picture: Picture, assets: tuple[str, ...]) -> Mapping[str, str]:
+    """When which source stated what is owed."""
+    owing = picture.feeds.liabilities
+
+    def told() -> Mapping[str, str]:
+        stated = sorted((owing[asset] for asset in assets if asset in owing), key=lambda one: one.at, reverse=True)
+        return {one.source: one.at.isoformat() for one in stated}
+
+    return told() if len(assets) == 1 else picture.memory.value(("stated", *assets), told, rests_on=(owing,))

@@ -1,10 +1,9 @@
 """`blind`: something that a verdict rests on has been unknown for too long."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import Field
@@ -12,7 +11,7 @@ from pydantic import Field
 from connectors.config import Duration
 from connectors.errors import Reason
 from daemon.feeds.values import FeedReason, SourceState
-from daemon.model import Judgement, Severity, Verdict
+from daemon.model import Judgement, Verdict
 from daemon.policy.rule import Picture, Rule, judgement
 
 ALERT = "PyrometerBlind"
@@ -33,38 +32,50 @@ class Blind(Rule):
 def judge(rule: Blind, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     """One verdict per chain, and per thing that a source is to say: one page for a dead node."""
     blinded: dict[str, list[str]] = defaultdict(list)
-    for verdict in picture.earlier:
-        for cause in verdict.causes if verdict.judgement is Judgement.UNKNOWN else ():
+    unknown = Judgement.UNKNOWN  # every verdict comes by here in every judgement
+    for verdict in [one for one in picture.earlier if one.judgement is unknown]:
+        for cause in verdict.causes:
             blinded[cause].append(f"{verdict.policy} on {verdict.subject}")
     silent: dict[str, list[SourceState]] = defaultdict(list)
     for source in picture.feeds.sources:
         for cause in source.leaves:
             silent[cause].append(source)
-    for cause in sorted({*_standing(picture), *blinded}):
-        found = _fine(cause, policy, severity=rule.severity)
-        yield _blind(found, picture, blinded=blinded[cause], silent=silent[cause]) if cause in blinded else found
+    standing = _standing(picture)
+    causes = sorted({*standing, *blinded}) if blinded else standing
+
+    def made(cause: str) -> Verdict:
+        found = _fine(rule, policy=policy, cause=cause)
+        return _blind(found, picture, blinded=blinded[cause], silent=silent[cause]) if cause in blinded else found
+
+    unseen = dict.fromkeys(blinded, True)
+    yield from picture.memory.verdicts(policy, made, of=causes, each=[(unseen, causes)], all_rest_on=(rule,))
 
 
-@lru_cache(maxsize=8192)  # there are thousands of them where prices and liabilities are asked for, all the same
-def _fine(cause: str, policy: str, *, severity: Severity) -> Verdict:
+def _fine(rule: Blind, *, policy: str, cause: str) -> Verdict:
     return Verdict(
         policy=policy,
         subject=cause,
         alert=ALERT,
-        severity=severity,
+        severity=rule.severity,
         judgement=Judgement.OK,
         summary=f"{_named(cause)} can be judged",
         cleared=True,
     )
 
 
-def _standing(picture: Picture) -> Iterator[str]:
-    """What is always judged, so that a finding ends when its cause is known again."""
+def _standing(picture: Picture) -> Sequence[str]:
+    """What is always judged, so that a finding ends when its cause is known again; in order."""
     feeds = picture.feeds
-    yield from (f"chain:{name}" for name in picture.chains)
-    yield from (f"trailing:{asset}" for asset in (*feeds.trailing, *feeds.untrailed))
-    for source in feeds.sources:
-        yield from source.causes
+
+    def named() -> Iterator[str]:
+        yield from (f"chain:{name}" for name in picture.chains)
+        yield from (f"trailing:{asset}" for asset in (*feeds.trailing, *feeds.untrailed))
+        for source in feeds.sources:
+            yield from source.causes
+
+    said = (source.causes for source in feeds.sources)
+    rests_on = (feeds.trailing, feeds.untrailed, *picture.chains, *said)
+    return picture.memory.value("standing", lambda: sorted({*named()}), rests_on=rests_on)
 
 
 def _named(cause: str) -> str:

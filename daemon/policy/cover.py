@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
@@ -60,7 +60,13 @@ def relation(found: Judgement, ratio: Interval | None, *, limit: Decimal) -> str
     return f"{percent(ratio, beside=limit)}, {word} the limit of {percent(Interval.exactly(limit))}"
 
 
-def blocks(picture: Picture, assets: Iterable[str]) -> dict[str, Any]:
-    """Evidence: at which block of each chain that these assets live on."""
+def chains_of(picture: Picture, assets: Iterable[str]) -> tuple[str, ...]:
+    """The chains that these assets live on, whose blocks are evidence."""
     chains = {token.chain for asset in assets for token in picture.assets.get(asset, ())}
-    return picture.blocks(chains & picture.chains.keys())
+    return tuple(sorted(chains & picture.chains.keys()))
+
+
+def all_chains(picture: Picture) -> tuple[str, ...]:
+    """The chains that any asset lives on."""
+    rests_on = (picture.assets, *picture.chains)
+    return picture.memory.value("chains", lambda: chains_of(picture, picture.assets), rests_on=rests_on)

@@ -1,6 +1,6 @@
 """What customers have and are owed, as a rule counts it: by tiers, in coins or in value, at spot or averaged prices."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -8,7 +8,7 @@ from enum import StrEnum
 from daemon.coverage import kept
 from daemon.exposure import ALL
 from daemon.feeds.values import Stated
-from daemon.interval import NOTHING, UNKNOWN, Interval, total
+from daemon.interval import NOTHING, UNKNOWN, Interval
 from daemon.model import Owner, Tier
 from daemon.policy.rule import Picture
 
@@ -67,19 +67,18 @@ class Sum:
     def _chosen(self, measured: Interval, *, beside: "Sum") -> "Sum":
         return Sum(measured, self.causes | beside.causes if measured.value is None else frozenset())
 
-    @classmethod
-    def of(cls, parts: Iterable["Sum"]) -> "Sum":
-        found = list(parts)
-        return cls(total(part.measured for part in found), frozenset().union(*(part.causes for part in found)))
-
 
 def held(picture: Picture, *, scope: str, tiers: Collection[Tier], prices: Prices) -> Sum:
     """What customers have in these tiers: of one asset in coins, of everything in value."""
-    if scope == ALL:
-        return Sum.of(
-            held_of(picture, asset, tiers=tiers, prices=prices) for asset in sorted(customers_assets(picture))
-        )
-    return held_of(picture, scope, tiers=tiers, prices=None)
+    if scope != ALL:
+        return held_of(picture, scope, tiers=tiers, prices=None)
+    return whole(
+        picture,
+        customers_assets(picture),
+        part=lambda asset: held_of(picture, asset, tiers=tiers, prices=prices),
+        key=("held", frozenset(tiers)),
+        prices=prices,
+    )
 
 
 def held_of(picture: Picture, asset: str, *, tiers: Collection[Tier], prices: Prices | None) -> Sum:
@@ -93,10 +92,15 @@ def owed(picture: Picture, *, scope: str, prices: Prices) -> Sum:
 
     What a source is to speak of and does not is unknown, also where no wallet of customers is to hold it.
     """
-    if scope == ALL:
-        assets = customers_assets(picture) | picture.feeds.liabilities.keys() | picture.coverage.backing.keys()
-        return Sum.of(owed_of(picture, asset, prices=prices) for asset in sorted(assets))
-    return owed_of(picture, scope, prices=None)
+    if scope != ALL:
+        return owed_of(picture, scope, prices=None)
+    return whole(
+        picture,
+        sorted({*customers_assets(picture), *picture.feeds.liabilities, *picture.coverage.backing}),
+        part=lambda asset: owed_of(picture, asset, prices=prices),
+        key=("owed",),
+        prices=prices,
+    )
 
 
 def owed_of(picture: Picture, asset: str, *, prices: Prices | None) -> Sum:
@@ -106,9 +110,25 @@ def owed_of(picture: Picture, asset: str, *, prices: Prices | None) -> Sum:
     return _valued(asset, coins, causes=(f"liabilities:{asset}",) if coins.value is None else (), prices=prices)
 
 
-def customers_assets(picture: Picture) -> set[str]:
-    """The assets that customers may have."""
-    return {asset for asset, _, owner in picture.exposure.holdings if owner is Owner.CUSTOMER}
+def customers_assets(picture: Picture) -> Sequence[str]:
+    """The assets that customers may have, in order."""
+    return [scope for scope in picture.exposure.hot_share if scope != ALL]
+
+
+def whole(
+    picture: Picture, assets: Sequence[str], *, part: Callable[[str], Sum], key: tuple[object, ...], prices: Prices
+) -> Sum:
+    """The sum of a `part` of each of these assets; what a part rests on is what `key` says."""
+    memory, key = picture.memory, (*key, prices.sort)
+    owing, priced, missing = picture.feeds.liabilities, prices.of, prices.missing
+
+    def summed() -> Sum:
+        each = [(found, assets) for found in (picture.exposure.by_asset, owing, priced, missing)]
+        parts = memory.each(key, part, of=assets, each=each)
+        causes = frozenset[str]().union(*[one.causes for one in parts])
+        return Sum(memory.total(key, [one.measured for one in parts]), causes)
+
+    return memory.value(key, summed, rests_on=(picture.exposure, owing, priced, missing))
 
 
 def _valued(asset: str, coins: Interval, *, causes: Iterable[str], prices: Prices | None) -> Sum:

@@ -1,19 +1,21 @@
 """`drain`: no more than so much of what was held may be gone within a window."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from itertools import chain
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from connectors.config import Duration, format_duration
 from daemon.interval import EXACT, NOTHING, ONE, ZERO, Interval, plain, total
+from daemon.levels import Of, Subject
 from daemon.model import Judgement, Owner, Tier, Verdict, WalletState
 from daemon.policy.rule import Picture, Rule, judgement, percent
-from daemon.windows import Highest, Of, Subject, Window
+from daemon.windows import Highest, Window
 
 ALERT = "PyrometerDrain"
 
@@ -70,36 +72,80 @@ def windows_of(rules: Iterable[Rule]) -> frozenset[tuple[Of, timedelta]]:
 
 def judge(rule: Drain, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     """One verdict per subject: an asset, an asset in a tier, or one in a wallet. Customers' holdings alone count."""
-    for subject, wallets in sorted(_subjects(rule, picture).items()):
-        yield _verdict(rule, picture, policy=policy, subject=subject, wallets=wallets)
+    subjects = _subjects(rule, picture, policy=policy)
+    yield from picture.memory.verdicts(
+        policy,
+        lambda subject: _verdict(rule, picture, policy=policy, subject=subject, names=subjects.wallets[subject]),
+        of=subjects.ordered,
+        each=[_held_now(picture, subjects), *((picture.windows, windows) for windows in subjects.windows)],
+        all_rest_on=(rule,),
+    )
 
 
-def _subjects(rule: Drain, picture: Picture) -> Mapping[Subject, list[WalletState]]:
-    """Every subject of the rule with the wallets that it sums over."""
-    found: dict[tuple[str, str], list[WalletState]] = {}
+@dataclass(frozen=True, slots=True)
+class _Subjects:
+    """The subjects of a rule in order, their assets, the wallets that each sums over, its window, and as a second row
+    the windows that those are compared with, where they are others."""
+
+    of: Of
+    ordered: Sequence[Subject]
+    assets: Sequence[str]
+    wallets: Mapping[Subject, Sequence[str]]
+    windows: Sequence[Sequence[Window]]
+
+
+def _subjects(rule: Drain, picture: Picture, *, policy: str) -> _Subjects:
+    """Anew only when wallets or tiers change: a wallet can hold the same assets for as long as it is configured so."""
+    states = picture.wallets.values()
+    rests_on = (rule, picture.assets, *(state.wallet for state in states), *(state.tier for state in states))
+    return picture.memory.value((policy, "subjects"), lambda: _all_subjects(rule, picture), rests_on=rests_on)
+
+
+def _all_subjects(rule: Drain, picture: Picture) -> _Subjects:
+    found: dict[Subject, list[str]] = {}
     for name, state in picture.wallets.items():
         if state.wallet.owner is not Owner.CUSTOMER or not _named(name, rule.wallets):
             continue
         part = "" if rule.of is Of.ASSET else state.tier.value if rule.of is Of.TIER else name
         for asset in chain(state.holdings, state.doubtful):
-            found.setdefault((asset, part), []).append(state)
-    return {Subject(rule.of, *key): states for key, states in found.items() if _named(key[0], rule.assets)}
+            if _named(asset, rule.assets):
+                found.setdefault(Subject(rule.of, asset, part), []).append(name)
+    ordered = sorted(found)
+    hot = [Subject(Of.TIER, subject.asset, Tier.HOT.value) for subject in ordered]
+    rows = [ordered, hot] if rule.against == "hot" else [ordered]
+    return _Subjects(
+        of=rule.of,
+        ordered=ordered,
+        assets=[subject.asset for subject in ordered],
+        wallets=found,
+        windows=[[Window(subject, rule.window) for subject in row] for row in rows],
+    )
+
+
+def _held_now(picture: Picture, subjects: _Subjects) -> tuple[Mapping[Any, object], Sequence[Any]]:
+    """What of each subject is another object as soon as it holds something else."""
+    if subjects.of is not Of.WALLET:
+        return picture.exposure.by_asset, subjects.assets
+    sure = {name: state.holdings for name, state in picture.wallets.items()}
+    doubtful = {name: state.doubtful for name, state in picture.wallets.items()}
+    found = [sure[name].get(asset) or doubtful[name][asset] for _, asset, name in subjects.ordered]
+    return dict(zip(subjects.ordered, found, strict=True)), subjects.ordered
 
 
 def _named(name: str, patterns: tuple[str, ...]) -> bool:
     return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, wallets: list[WalletState]) -> Verdict:
-    asset = subject.asset
+def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, names: Sequence[str]) -> Verdict:
+    asset, wallets = subject.asset, [picture.wallets[name] for name in names]
     held = _held(subject, picture, wallets=wallets)
     highest = picture.windows.get(Window(subject, rule.window))
     compared = highest
     if rule.against == "hot":
         compared = picture.windows.get(Window(Subject(Of.TIER, asset, Tier.HOT.value), rule.window))
     gone = _gone(held, highest, compared=compared)
-    verdict = judgement(breach=gone.above(rule.max_share), ok=gone.within(rule.max_share))
     watched = highest is not None and picture.at - highest.began >= rule.window
+    verdict = judgement(breach=gone.above(rule.max_share), ok=gone.within(rule.max_share))
     chains = {state.wallet.chain for state in wallets}
     doubtful = {state.wallet.chain for state in wallets if asset in state.doubtful}
     return Verdict(
@@ -113,7 +159,8 @@ def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, wa
         measured=gone,
         limit=rule.max_share,
         causes=tuple(sorted(f"chain:{name}" for name in doubtful)),
-        evidence={"blocks": picture.blocks(chains), **_evidence(rule, held=held, highest=highest)},
+        evidence=_evidence(rule, held=held, highest=highest),
+        chains=tuple(sorted(chains)),
     )
 
 
@@ -170,7 +217,8 @@ def _summary(
     verdict = judgement(breach=gone.above(rule.max_share), ok=gone.within(rule.max_share))
     relation = {Judgement.BREACH: "over", Judgement.OK: "within", Judgement.UNKNOWN: "unknown against"}[verdict]
     limit = percent(Interval.exactly(rule.max_share))
-    since = "" if gone.high == ZERO else f" since {highest.until:%H:%M:%S} UTC"
+    nothing = gone.high == ZERO or highest.until is None
+    since = "" if nothing else f" since {highest.until:%H:%M:%S} UTC"
     amounts = "" if gone.high == ZERO else f" ({_lost(held, highest)} of {plain(whole.coins, places=6)})"
     return (
         f"{percent(gone, beside=rule.max_share)} of {whose}{amounts} has left{since}, {relation} the limit of {limit} "
@@ -196,6 +244,7 @@ def _evidence(rule: Drain, *, held: Interval, highest: Highest | None) -> dict[s
         evidence["held_at_most"] = plain(held.high, places=80)
     if highest is not None:
         evidence["highest"] = plain(highest.coins, places=80)
-        evidence["highest_until"] = highest.until.isoformat()
+        if highest.until is not None:
+            evidence["highest_until"] = highest.until.isoformat()
         evidence["watched_since"] = highest.began.isoformat()
     return evidence

@@ -9,7 +9,7 @@ from pydantic import Field
 from daemon.coverage import Cover, guarantee
 from daemon.interval import EXACT
 from daemon.model import Judgement, Move, Owner, Tier, Verdict
-from daemon.policy.cover import CoverRule, HotTiers, blocks, reaches, relation, shortfall
+from daemon.policy.cover import CoverRule, HotTiers, chains_of, reaches, relation, shortfall
 from daemon.policy.rule import Picture
 from daemon.policy.transfers import TO_COLD, TO_GUARANTEE, coin, drawn, purses
 
@@ -26,24 +26,35 @@ class Guarantee(CoverRule):
 
 def judge(rule: Guarantee, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     """One verdict per asset: a kind stands behind itself only. Payment Services Act 63-11-2 (Japan)."""
-    for asset in rule.assets or sorted({asset for asset, _, _ in picture.exposure.holdings}):
-        cover = _cover(rule, picture, asset=asset)
-        found, ratio = reaches(cover, limit=rule.limit), cover.ratio
-        told = relation(found, ratio, limit=rule.limit)
-        yield Verdict(
-            policy=policy,
-            subject=asset,
-            alert=ALERT,
-            severity=rule.severity,
-            judgement=found,
-            summary=f"Own {asset} set aside, over the {asset} of customers that are hot: {told}",
-            cleared=reaches(cover, limit=rule.clear_limit) is Judgement.OK,
-            measured=ratio,
-            limit=rule.limit,
-            causes=cover.causes,
-            moves=tuple(_moves(rule, picture, asset=asset, cover=cover)) if found is Judgement.BREACH else (),
-            evidence={"blocks": blocks(picture, [asset])},
-        )
+    by_asset = picture.exposure.by_asset
+    assets = rule.assets or sorted(by_asset)
+    yield from picture.memory.verdicts(
+        policy,
+        lambda asset: _verdict(rule, picture, policy=policy, asset=asset),
+        of=assets,
+        each=[(by_asset, assets)],
+        all_rest_on=(rule,),
+    )
+
+
+def _verdict(rule: Guarantee, picture: Picture, *, policy: str, asset: str) -> Verdict:
+    cover = _cover(rule, picture, asset=asset)
+    found, ratio = reaches(cover, limit=rule.limit), cover.ratio
+    told = relation(found, ratio, limit=rule.limit)
+    return Verdict(
+        policy=policy,
+        subject=asset,
+        alert=ALERT,
+        severity=rule.severity,
+        judgement=found,
+        summary=f"Own {asset} set aside, over the {asset} of customers that are hot: {told}",
+        cleared=reaches(cover, limit=rule.clear_limit) is Judgement.OK,
+        measured=ratio,
+        limit=rule.limit,
+        causes=cover.causes,
+        moves=tuple(_moves(rule, picture, asset=asset, cover=cover)) if found is Judgement.BREACH else (),
+        chains=chains_of(picture, [asset]),
+    )
 
 
 def _cover(rule: Guarantee, picture: Picture, *, asset: str) -> Cover:

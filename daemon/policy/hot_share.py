@@ -12,8 +12,8 @@ from daemon.exposure import ALL
 from daemon.feeds.money import MoneyText
 from daemon.interval import EXACT, NOTHING, ONE, ZERO, Interval
 from daemon.model import Judgement, Move, Owner, Tier, Verdict
-from daemon.policy.cover import HotTiers, blocks
-from daemon.policy.customers import Prices, Sum, ValuedAt, held, owed
+from daemon.policy.cover import HotTiers, all_chains, chains_of
+from daemon.policy.customers import Prices, Sum, ValuedAt, customers_assets, held, owed
 from daemon.policy.money import converted
 from daemon.policy.rule import Picture, Rule, judgement, percent
 from daemon.policy.transfers import TO_COLD, coin, drawn, purses
@@ -61,11 +61,17 @@ class HotShare(Rule):
 def judge(rule: HotShare, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     """One verdict per scope that the rule names."""
     limits = _limits(rule, picture)
-    for scope in picture.exposure.hot_share:
-        if scope == ALL and rule.scope in ("all", "both"):
-            yield _verdict(rule, picture, policy=policy, scope=scope, limits=limits)
-        if scope != ALL and rule.scope in ("asset", "both") and (not rule.assets or scope in rule.assets):
-            yield _verdict(rule, picture, policy=policy, scope=scope, limits=limits)
+
+    def made(scope: str) -> Verdict:
+        return _verdict(rule, picture, policy=policy, scope=scope, limits=limits)
+
+    if rule.scope in ("all", "both"):
+        yield made(ALL)
+    if rule.scope in ("asset", "both"):
+        assets = [asset for asset in customers_assets(picture) if not rule.assets or asset in rule.assets]
+        each = [(found, assets) for found in (picture.exposure.by_asset, picture.feeds.liabilities)]
+        rests_on = (rule, limits.strict, limits.loose, *sorted(limits.causes))
+        yield from picture.memory.verdicts(policy, made, of=assets, each=each, all_rest_on=rests_on)
 
 
 def _verdict(rule: HotShare, picture: Picture, *, policy: str, scope: str, limits: "_Limits") -> Verdict:
@@ -88,7 +94,7 @@ def _verdict(rule: HotShare, picture: Picture, *, policy: str, scope: str, limit
         limit=limits.strict,
         causes=tuple(sorted(causes | limits.causes)),
         moves=tuple(_moves(rule, picture, scope=scope, limit=limits.strict)) if found is Judgement.BREACH else (),
-        evidence={"blocks": blocks(picture, picture.assets if scope == ALL else [scope])},
+        chains=all_chains(picture) if scope == ALL else chains_of(picture, [scope]),
     )
 
 

@@ -1,16 +1,14 @@
 """`price_deviation`: sources do not agree on a price, or said one that nobody can believe."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import Field
 
 from daemon.feeds.values import Spread
 from daemon.interval import Interval, plain
-from daemon.model import Judgement, Severity, Verdict
+from daemon.model import Severity, Verdict
 from daemon.policy.rule import Picture, Rule, judgement, percent
 
 ALERT = "PyrometerPriceDeviation"
@@ -34,35 +32,36 @@ class PriceDeviation(Rule):
 
 def judge(rule: PriceDeviation, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     """One verdict per asset that sources outside the configuration quote, and per `rate:<currency>`."""
-    for subject, spread in picture.feeds.spreads.items():
-        wrong = bool(spread.withheld) or spread.width > rule.max_deviation
-        fine = _fine(subject, policy, severity=rule.severity, width=spread.width, limit=rule.max_deviation)
-        if not wrong and not spread.silent:
-            yield fine
-            continue
-        yield replace(
-            fine,
-            judgement=judgement(breach=wrong, ok=False),
-            summary=_trouble(subject, spread, rule=rule),
-            cleared=False,
-            measured=Interval(spread.width, None, None) if spread.silent else fine.measured,
-            evidence=_evidence(spread),
-        )
+    spreads = picture.feeds.spreads
+    yield from picture.memory.verdicts(
+        policy,
+        lambda subject: _verdict(rule, spreads[subject], policy=policy, subject=subject),
+        of=list(spreads),
+        each=[(spreads, list(spreads))],
+        all_rest_on=(rule,),
+    )
 
 
-@lru_cache(maxsize=8192)  # hundreds of assets, judged once a second, whose quotes seldom change
-def _fine(subject: str, policy: str, *, severity: Severity, width: Decimal, limit: Decimal) -> Verdict:
+def _verdict(rule: PriceDeviation, spread: Spread, *, policy: str, subject: str) -> Verdict:
+    width = spread.width
+    wrong = bool(spread.withheld) or width > rule.max_deviation
+    fine = not wrong and not spread.silent
     return Verdict(
         policy=policy,
         subject=subject,
         alert=ALERT,
-        severity=severity,
-        judgement=Judgement.OK,
-        summary=f"Quotes of {subject} are not more than {percent(Interval.exactly(limit))} apart",
-        cleared=True,
-        measured=Interval.exactly(width),
-        limit=limit,
+        severity=rule.severity,
+        judgement=judgement(breach=wrong, ok=fine),
+        summary=_agreement(subject, rule=rule) if fine else _trouble(subject, spread, rule=rule),
+        cleared=fine,
+        measured=Interval(width, None, None) if spread.silent else Interval.exactly(width),
+        limit=rule.max_deviation,
+        evidence={} if fine else _evidence(spread),
     )
+
+
+def _agreement(subject: str, *, rule: PriceDeviation) -> str:
+    return f"Quotes of {subject} are not more than {percent(Interval.exactly(rule.max_deviation))} apart"
 
 
 def _trouble(subject: str, spread: Spread, *, rule: PriceDeviation) -> str:

@@ -11,7 +11,7 @@ from daemon.exposure import ALL
 from daemon.feeds.money import MoneyText
 from daemon.interval import NOTHING, ONE, UNKNOWN
 from daemon.model import Judgement, Move, Tier, Verdict
-from daemon.policy.cover import CoverRule, HotTiers, blocks, relation
+from daemon.policy.cover import CoverRule, HotTiers, all_chains, relation
 from daemon.policy.customers import Prices, Sum, ValuedAt, held
 from daemon.policy.money import converted
 from daemon.policy.rule import Picture, Rule, coins, judgement
@@ -92,6 +92,7 @@ def judge(rule: ReserveRule, picture: Picture, *, policy: str) -> Iterator[Verdi
         causes=there.causes,
         moves=tuple(_moves(rule, picture, there=there)) if found is Judgement.BREACH else (),
         evidence=_evidence(picture, there),
+        chains=all_chains(picture),
     )
 
 
@@ -128,7 +129,6 @@ def _evidence(picture: Picture, there: Behind) -> dict[str, Any]:
     fund = picture.feeds.fund
     figures = {"fund": there.fund, "insurance": there.insurance, "required": there.required}
     return {
-        "blocks": blocks(picture, picture.assets),
         "stated": {} if fund is None else {fund.source: fund.at.isoformat()},
         **{name: coins(figure) for name, figure in figures.items()},
     }

@@ -14,7 +14,9 @@ from daemon.coverage import Coverage
 from daemon.feeds.values import Feeds
 from daemon.interval import EXACT, Interval, plain
 from daemon.model import ChainState, Exposure, Judgement, Severity, SweepState, Transfer, Verdict, WalletState
+from daemon.policy.blocks import blocks
 from daemon.policy.calendars import Calendar
+from daemon.policy.memory import Memory
 from daemon.policy.remedies import Remedy
 from daemon.policy.schedule import Schedule
 from daemon.windows import Highest, Window
@@ -49,7 +51,7 @@ class Picture:
     `sweeps` are the last ones, of the chains where one has ended; `earlier` the verdicts of the rules judged before.
     `windows` holds the highest holdings within each window that a rule looks back at; `cold_payments` the movements
     that a cold wallet paid for, the newest first; `telling` since when movements are told of a chain, where they are;
-    `assets` the tokens of each asset.
+    `assets` the tokens of each asset. `memory` spares what has been judged before, and says nothing of its own.
     """
 
     currency: str
@@ -65,12 +67,12 @@ class Picture:
     cold_payments: Sequence[Transfer] = ()
     telling: Mapping[str, datetime] = field(default_factory=dict)
     assets: Mapping[str, Sequence[Token]] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory, repr=False, compare=False)
     at: datetime = field(kw_only=True)
 
     def blocks(self, chains: Iterable[str]) -> dict[str, Any]:
         """Evidence: at which block of each chain a judgement was made."""
-        tips = {name: self.chains[name].tip for name in sorted(set(chains))}
-        return {name: {"height": tip.height, "hash": tip.hash} for name, tip in tips.items() if tip}
+        return blocks(self.chains, chains)
 
 
 def judgement(*, breach: bool, ok: bool) -> Judgement:

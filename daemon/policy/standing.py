@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from daemon.model import Check, Judgement, Verdict
-from daemon.policy.rule import Rule
+from daemon.policy.blocks import with_blocks
+from daemon.policy.rule import Picture, Rule
 from daemon.policy.schedule import Schedule
 
 Standing = Mapping[tuple[str, str], Check]
@@ -19,27 +20,24 @@ def digest(rule: Rule) -> str:
 
 
 def settle(
-    rule: Rule, fresh: Iterable[Verdict], *, standing: Standing, now: datetime
+    rule: Rule, fresh: Iterable[Verdict], *, schedule: Schedule, standing: Standing, picture: Picture
 ) -> Iterator[tuple[Verdict, Check | None]]:
     """The verdicts that hold now, each with what stands from now on.
 
     A subject that is unknown when the time has come is judged at the first moment at which it can be; until then it is
     unknown, whatever was true the day before.
     """
-    if rule.schedule is None:
-        yield from ((verdict, None) for verdict in fresh)
-        return
-    due, text = rule.schedule.latest(now), digest(rule)
+    due, text = schedule.latest(picture.at), digest(rule)
     moment = due.astimezone(UTC)  # times that a clock shows twice equal none of another zone (PEP 495)
     for verdict in fresh:
         kept = standing.get((verdict.policy, verdict.subject))
         if kept is not None and (kept.due, kept.rule) == (moment, text):
             yield kept.verdict, kept
         elif verdict.judgement is Judgement.UNKNOWN:
-            yield _told(verdict, schedule=rule.schedule, due=due, judged=None), None
+            yield _told(verdict, picture, schedule=schedule, due=due, judged=None), None
         else:
-            told = _told(verdict, schedule=rule.schedule, due=due, judged=now)
-            yield told, Check(text, moment, now, told)
+            told = _told(verdict, picture, schedule=schedule, due=due, judged=picture.at)
+            yield told, Check(text, moment, picture.at, told)
 
 
 def restored(current: Standing, stored: Iterable[Check]) -> Standing:
@@ -53,7 +51,9 @@ def restored(current: Standing, stored: Iterable[Check]) -> Standing:
     return result
 
 
-def _told(verdict: Verdict, *, schedule: Schedule, due: datetime, judged: datetime | None) -> Verdict:
+def _told(verdict: Verdict, picture: Picture, *, schedule: Schedule, due: datetime, judged: datetime | None) -> Verdict:
+    """With the time that it was judged for, and the blocks of the moment, which it keeps."""
+    verdict = with_blocks(verdict, picture.chains)
     when = f"{due:%Y-%m-%d %H:%M} {schedule.timezone}"
     evidence = {"scheduled_for": due.isoformat(), "judged_at": None if judged is None else judged.isoformat()}
     return replace(

@@ -1,6 +1,6 @@
 """`wallet_band`: a wallet holds at least the floor and at most the ceiling."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from daemon.interval import EXACT, ONE, Interval, plain
-from daemon.model import Judgement, Move, Verdict, WalletState
+from daemon.model import Holding, Judgement, Move, Verdict, Wallet, WalletState
 from daemon.policy.rule import Picture, Rule, coins, judgement
 
 
@@ -35,14 +35,31 @@ class WalletBand(Rule):
 
 def judge(rule: WalletBand, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     """One verdict per wallet that matches and can hold the asset."""
-    for name, state in picture.wallets.items():
-        holding = state.holdings.get(rule.asset) or state.doubtful.get(rule.asset)
-        if holding is not None and any(fnmatchcase(name, pattern) for pattern in rule.wallets):
-            yield _verdict(rule, picture, policy=policy, state=state, held=holding.amount)
+    wallets = picture.wallets
+    held = {name: found for name in _matching(rule, picture, policy=policy) if (found := _held(wallets[name], rule))}
+    yield from picture.memory.verdicts(
+        policy,
+        lambda name: _verdict(rule, wallets[name].wallet, policy=policy, held=held[name].amount),
+        of=list(held),
+        each=[(held, list(held))],
+        all_rest_on=(rule,),
+    )
 
 
-def _verdict(rule: WalletBand, picture: Picture, *, policy: str, state: WalletState, held: Interval) -> Verdict:
-    name = state.wallet.name
+def _matching(rule: WalletBand, picture: Picture, *, policy: str) -> Sequence[str]:
+    return picture.memory.value(
+        (policy, "matching"),
+        lambda: [name for name in picture.wallets if any(fnmatchcase(name, pattern) for pattern in rule.wallets)],
+        rests_on=(rule, *picture.wallets),
+    )
+
+
+def _held(state: WalletState, rule: WalletBand) -> Holding | None:
+    return state.holdings.get(rule.asset) or state.doubtful.get(rule.asset)
+
+
+def _verdict(rule: WalletBand, wallet: Wallet, *, policy: str, held: Interval) -> Verdict:
+    name = wallet.name
     too_little, enough = _below(held, rule.floor), _at_least(held, rule.floor)
     too_much = rule.ceiling is not None and held.above(rule.ceiling)
     not_too_much = rule.ceiling is None or held.within(rule.ceiling)
@@ -58,9 +75,9 @@ def _verdict(rule: WalletBand, picture: Picture, *, policy: str, state: WalletSt
         cleared=_cleared(rule, held),
         measured=held,
         limit=limit,
-        causes=() if held.value is not None else (f"chain:{state.wallet.chain}",),
+        causes=() if held.value is not None else (f"chain:{wallet.chain}",),
         moves=tuple(_moves(rule, held, name=name)) if verdict is Judgement.BREACH else (),
-        evidence={"blocks": picture.blocks([state.wallet.chain])},
+        chains=(wallet.chain,),
     )
 
 

@@ -15,13 +15,14 @@ from connectors.base import Token, Update
 from daemon.feeds.book import FeedBook
 from daemon.interval import Interval
 from daemon.ledger import Ledger
+from daemon.levels import Of, Subject
 from daemon.model import Finding, Inventory, Judgement, Notification, Owner, Report, State, Tier, Verdict
 from daemon.pipeline import Pipeline, Setup
 from daemon.policy import judge
 from daemon.policy.blind import Blind
 from daemon.policy.drain import Drain, _gone, windows_of
 from daemon.policy.rule import Rule
-from daemon.windows import Highest, Of, Subject, Window
+from daemon.windows import Highest, Window
 from tests.build import (
     AGES,
     ETH,

@@ -14,8 +14,9 @@ from connectors.base import Held, Token, Update
 from daemon.classify import classify
 from daemon.groups import Groups
 from daemon.ledger import Ledger
+from daemon.levels import Level, Of, Subject
 from daemon.model import ChainState, Inventory, Owner, Tier
-from daemon.windows import FRESH, GRAIN, Highest, Level, Of, Subject, Track, Window, Windows
+from daemon.windows import FRESH, GRAIN, Highest, Track, Window, Windows
 from tests.build import ETH, ETHER, address, at, complete, failed, inventory, tip, valuation, wallet
 
 TEN = timedelta(minutes=10)
@@ -39,7 +40,7 @@ def looked(*readings: tuple[float, int], length: timedelta = TEN) -> Track:
     return track
 
 
-def highest(track: Track) -> tuple[int, datetime] | None:
+def highest(track: Track) -> tuple[int, datetime | None] | None:
     found = track.highest()
     return (int(found.coins), found.until) if found else None
 
@@ -167,6 +168,7 @@ def test_a_grain_never_holds_anything_longer_than_itself() -> None:
     track = looked(*((n / 100, 100_000 - n) for n in range(70_000)))
     found = track.highest()
     assert found is not None
+    assert found.until is not None
     assert timedelta(0) <= at(699.99) - TEN - found.until <= TEN / GRAIN or found.until >= at(99.99)
     assert found.coins <= 100_000 - 9_900
 
