@@ -337,11 +337,11 @@ def test_another_basis_makes_a_memory_forget() -> None:
 
 
 async def test_what_left_is_forgotten_when_its_window_is_over_though_nothing_changes() -> None:
-    """What a verdict rests on may change by the clock alone."""
+    """By the clock alone: whatever the sources have said is too old already to become older."""
     both = Both()
     both.begin()
     gone = []
-    for second, coins in ((1, 200), (2, 190), (50, 190), (100, 190), (150, 190)):
+    for second, coins in ((300, 200), (301, 190), (350, 190), (400, 190), (450, 190)):
         both.seconds = second
         both.step("change" if coins != both.units[1, ETH] else "nothing", 1, ETH, coins)
         both.changed(5, USDT)
