@@ -128,7 +128,7 @@ def whole(
         causes = frozenset[str]().union(*[one.causes for one in parts])
         return Sum(memory.total(key, [one.measured for one in parts]), causes)
 
-    return memory.value(key, summed, rests_on=(picture.exposure, owing, priced, missing))
+    return memory.value(key, summed, rests_on=(picture.exposure, picture.coverage.backing, owing, priced, missing))
 
 
 def _valued(asset: str, coins: Interval, *, causes: Iterable[str], prices: Prices | None) -> Sum:
