@@ -55,7 +55,7 @@ async def test_from_4_9_to_5_1_percent_is_one_alert_within_two_seconds_and_back_
             assert alert["labels"] == LABELS
             assert alert["annotations"]["value"] == "0.051"
             assert alert["annotations"]["limit"] == "0.05"
-            assert alert["annotations"]["amount_to_move"] == "2 ETH from eth-hot-1"
+            assert alert["annotations"]["amount_to_move"] == "2 ETH from eth-hot-1 to tier cold"
             height, block = await anvil.head()
             assert block in alert["annotations"]["blocks"]
             assert str(height) in alert["annotations"]["blocks"]
