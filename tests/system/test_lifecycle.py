@@ -135,7 +135,7 @@ async def test_check_counts_what_it_found_and_live_asks_everything(tmp_path: Pat
         daemon = Daemon(tmp_path, config(anvil.url, dead, alertmanager={"endpoints": [dead]}))
         code, out, _ = await run_command("check", "--config", str(daemon.file), cwd=tmp_path)
         assert code == 0
-        assert "2 wallets, 2 accounts, 4 rules" in out
+        assert "2 wallets, 2 accounts, 6 rules" in out
         code, out, _ = await run_command("check", "--config", str(daemon.file), "--live", cwd=tmp_path)
         words = {line[9:].split(":")[0]: line.split()[0] for line in out.splitlines()}
         assert code == 4
