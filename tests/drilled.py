@@ -296,6 +296,7 @@ async def begun(
     ):
         await simulation.run_until(ground.start + NODES_TELL, settled=nothing)
         async with listening(connector, ground.watch) as listener:
+            simulation.busy()  # somebody begins to work
             yield Drill(ground, played, simulation, connector, listener, Traffic(played, ground=ground))
 
 

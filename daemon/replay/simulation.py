@@ -62,7 +62,10 @@ class Simulation:
         return self._seconds
 
     def busy(self) -> None:
-        """A sign of work: everybody gets a few turns more before time goes on. Who sends a notice unasked gives one."""
+        """A sign of work: everybody gets a few turns more before time goes on.
+
+        Who sends a notice unasked gives one, and who begins a task between two calls of `run_until`.
+        """
         self._signs += 1
 
     async def sleep(self, seconds: float) -> None:
