@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -160,3 +160,13 @@ def _other_user() -> pwd.struct_passwd | None:
         except KeyError:
             continue
     pytest.fail("PostgreSQL does not run as root, and there is no user postgres or nobody")
+
+
+def started() -> Iterator[Postgres]:
+    """A server for a fixture: it runs, and is gone at the end."""
+    server = Postgres()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.remove()

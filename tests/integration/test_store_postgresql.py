@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from daemon.store import ReportRow
 from daemon.store.repository import SqlStore
 from tests.delivery_cases import NOON, firing, told
-from tests.integration.postgres import Postgres
+from tests.integration.postgres import Postgres, started
 from tests.integration.postgres_databases import PostgresDatabase
 from tests.kept import CONFIG, FIRST, SECOND, kept, reporter
 from tests.store_cases import StoreCases
@@ -45,12 +45,7 @@ INSERT INTO pyrometer_notifications (id, sink, event, at, finding)
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    server = Postgres()
-    server.start()
-    try:
-        yield server
-    finally:
-        server.remove()
+    yield from started()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from daemon.store.engine import WRITERS
 from daemon.store.repository import SqlStore, open_store
 from tests.delivery_cases import firing, told
 from tests.integration.anvil import free_port
-from tests.integration.postgres import PASSWORD, Postgres
+from tests.integration.postgres import PASSWORD, Postgres, started
 from tests.integration.postgres_databases import PostgresDatabase
 from tests.integration.wire import Wire
 from tests.store_sql_cases import PATIENCE, patient
@@ -31,12 +31,7 @@ WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Postgres]:
-    server = Postgres()
-    server.start()
-    try:
-        yield server
-    finally:
-        server.remove()
+    yield from started()
 
 
 @pytest.fixture

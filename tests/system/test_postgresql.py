@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.alertmanager import running_alertmanager
 from tests.integration.anvil import AnvilNode
-from tests.integration.postgres import PASSWORD, Postgres
+from tests.integration.postgres import PASSWORD, Postgres, started
 from tests.integration.postgres_databases import PostgresDatabase
 from tests.system.daemon import Daemon, run_command, running_daemon, until
 from tests.system.exchange import COLD, HOT, config, fund, move
@@ -25,12 +25,7 @@ OUTCOMES = "select event, settled is not null, refusal from pyrometer_notificati
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Postgres]:
-    server = Postgres()
-    server.start()
-    try:
-        yield server
-    finally:
-        server.remove()
+    yield from started()
 
 
 @pytest.fixture
