@@ -7,8 +7,8 @@ from pydantic import Field
 
 from daemon.coverage import Cover, backing
 from daemon.exposure import ALL
-from daemon.model import Judgement, Move, Owner, Tier, Verdict
-from daemon.policy.cover import CoverRule, chains_of, reaches, relation, shortfall
+from daemon.model import Move, Owner, Tier, Verdict
+from daemon.policy.cover import CoverRule, chains_of, shortfall, verdict_on
 from daemon.policy.customers import Prices, ValuedAt, held_of, owed_of, whole
 from daemon.policy.rule import Picture
 from daemon.policy.transfers import MONEY_PLACES, TO_CUSTOMERS, coin, drawn, finest, from_outside, purses
@@ -45,25 +45,17 @@ def _verdict(rule: Backing, picture: Picture, *, policy: str, scope: str, assets
     cover = _in_value(picture, assets) if scope == ALL else picture.coverage.backing.get(scope)
     if cover is None:
         cover = backing(picture.exposure, scope, liabilities=picture.feeds.liabilities)
-    found, ratio = reaches(cover, limit=rule.limit), cover.ratio
     what = "assets" if scope == ALL else scope
-    told = relation(found, ratio, limit=rule.limit)
-    return Verdict(
+    return verdict_on(
+        cover,
+        rule,
         policy=policy,
         subject=scope,
         alert=ALERT,
-        severity=rule.severity,
-        judgement=found,
-        summary=f"Customers' {what} that are kept, over what customers are owed: {told}",
-        cleared=reaches(cover, limit=rule.clear_limit) is Judgement.OK,
-        measured=ratio,
-        limit=rule.limit,
-        causes=cover.causes,
-        moves=tuple(_moves(rule, picture, scope=scope, assets=assets, cover=cover))
-        if found is Judgement.BREACH
-        else (),
-        evidence={"stated": _stated(picture, assets)},
+        measured=f"Customers' {what} that are kept, over what customers are owed",
+        moves=_moves(rule, picture, scope=scope, assets=assets, cover=cover),
         chains=chains_of(picture, assets),
+        evidence={"stated": _stated(picture, assets)},
     )
 
 

@@ -1,14 +1,14 @@
 """What the rules on coverage have in common: what stands behind must reach `limit` times what it stands behind."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from daemon.coverage import Cover
 from daemon.interval import EXACT, ONE, Interval
-from daemon.model import Judgement, Tier
+from daemon.model import Judgement, Move, Tier, Verdict
 from daemon.policy.rule import Picture, Rule, judgement, percent
 
 
@@ -34,6 +34,37 @@ def _hot_tiers(tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
 
 
 HotTiers = Annotated[tuple[Tier, ...], AfterValidator(_hot_tiers)]
+
+
+def verdict_on(
+    cover: Cover,
+    rule: CoverRule,
+    *,
+    policy: str,
+    subject: str,
+    alert: str,
+    measured: str,
+    moves: Iterator[Move],
+    chains: tuple[str, ...],
+    evidence: Mapping[str, Any] | None = None,
+) -> Verdict:
+    """What the rule says of a cover; `measured` names the ratio for people, `moves` are made of a breach alone."""
+    found, ratio = reaches(cover, limit=rule.limit), cover.ratio
+    return Verdict(
+        policy=policy,
+        subject=subject,
+        alert=alert,
+        severity=rule.severity,
+        judgement=found,
+        summary=f"{measured}: {relation(found, ratio, limit=rule.limit)}",
+        cleared=reaches(cover, limit=rule.clear_limit) is Judgement.OK,
+        measured=ratio,
+        limit=rule.limit,
+        causes=cover.causes,
+        moves=tuple(moves) if found is Judgement.BREACH else (),
+        evidence=evidence or {},
+        chains=chains,
+    )
 
 
 def reaches(cover: Cover, *, limit: Decimal) -> Judgement:

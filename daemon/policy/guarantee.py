@@ -8,8 +8,8 @@ from pydantic import Field
 
 from daemon.coverage import Cover, guarantee
 from daemon.interval import EXACT
-from daemon.model import Judgement, Move, Owner, Tier, Verdict
-from daemon.policy.cover import CoverRule, HotTiers, chains_of, reaches, relation, shortfall
+from daemon.model import Move, Owner, Tier, Verdict
+from daemon.policy.cover import CoverRule, HotTiers, chains_of, shortfall, verdict_on
 from daemon.policy.rule import Picture
 from daemon.policy.transfers import TO_COLD, TO_GUARANTEE, coin, drawn, purses
 
@@ -39,20 +39,14 @@ def judge(rule: Guarantee, picture: Picture, *, policy: str) -> Iterator[Verdict
 
 def _verdict(rule: Guarantee, picture: Picture, *, policy: str, asset: str) -> Verdict:
     cover = _cover(rule, picture, asset=asset)
-    found, ratio = reaches(cover, limit=rule.limit), cover.ratio
-    told = relation(found, ratio, limit=rule.limit)
-    return Verdict(
+    return verdict_on(
+        cover,
+        rule,
         policy=policy,
         subject=asset,
         alert=ALERT,
-        severity=rule.severity,
-        judgement=found,
-        summary=f"Own {asset} set aside, over the {asset} of customers that are hot: {told}",
-        cleared=reaches(cover, limit=rule.clear_limit) is Judgement.OK,
-        measured=ratio,
-        limit=rule.limit,
-        causes=cover.causes,
-        moves=tuple(_moves(rule, picture, asset=asset, cover=cover)) if found is Judgement.BREACH else (),
+        measured=f"Own {asset} set aside, over the {asset} of customers that are hot",
+        moves=_moves(rule, picture, asset=asset, cover=cover),
         chains=chains_of(picture, [asset]),
     )
 
