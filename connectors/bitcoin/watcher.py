@@ -93,6 +93,8 @@ class Watcher:
         self._read_on = asyncio.Event()
         self._given_up = ""
         """The hash of a block that the book did not come to in good time."""
+        self._waited = 0.0
+        """Seconds of this look that were spent on waiting for the book: the source had rest meanwhile."""
 
     def list_anew(self) -> None:
         """Lists everything again, as soon as can be."""
@@ -125,6 +127,7 @@ class Watcher:
                 continue
             began = self._timing.clock()
             self._wake.clear()
+            self._waited = 0.0
             try:
                 await self._look()
                 failures = 0
@@ -133,7 +136,7 @@ class Watcher:
                 self._due.everything = self.mempool.failing = True
                 if failures == 1:
                     log.warning("mempool can't be read", provider=self._source.transport.provider, why=str(error))
-            seconds = self._rest(failures, took=self._timing.clock() - began)
+            seconds = self._rest(failures, took=self._timing.clock() - began - self._waited)
             await (self._timing.sleep(seconds) if failures else self._timing.sleep_or(self._wake, seconds=seconds))
             if not self._wake.is_set():
                 self._due.everything = True
@@ -242,13 +245,15 @@ class Watcher:
     async def _catching_up(self) -> Header:
         """The block that is to be read at the source, when the book has read it, or has been waited for in vain."""
         head = await self._source.head()
-        due = self._timing.clock() + PATIENCE
+        began = self._timing.clock()
+        due = began + PATIENCE
         while not self._has_read(head) and head.hash != self._given_up:
             self._read_on.clear()
             self._news.set()
             await self._timing.sleep_or(self._read_on, seconds=due - self._timing.clock())
             if self._timing.clock() >= due:
                 self._given_up = head.hash
+        self._waited += self._timing.clock() - began
         return head
 
     def _has_read(self, head: Header) -> bool:

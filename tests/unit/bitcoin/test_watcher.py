@@ -599,6 +599,16 @@ async def test_a_source_that_takes_long_is_given_a_rest_in_proportion() -> None:
         assert it.time.pauses[-1] == SHARE * 10
 
 
+async def test_the_wait_for_a_block_to_be_read_is_not_counted_against_the_source() -> None:
+    """A source that answers at once is asked again at the usual time, however long we took over its newest block."""
+    async with scene(begun=False) as it:
+        it.source.newest = header(8)
+        it.source.hold(pay(place(1), (STRANGER, 90)))
+        await it.begin()
+        await it.time.go_on()
+        assert it.time.pauses[-1] == EVERY
+
+
 # ── notices ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
