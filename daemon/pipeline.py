@@ -51,7 +51,7 @@ class Setup:
     """What one configuration means; a reload swaps it whole.
 
     `growth` is how much unread accounts may have grown; `began` when this configuration came into force; `telling` the
-    chains whose connectors tell movements.
+    chains whose connectors tell movements, `controlling` those whose connectors tell who controls accounts.
     """
 
     entity: str
@@ -63,6 +63,7 @@ class Setup:
     ages: Mapping[str, Ages]
     began: datetime
     telling: frozenset[str] = frozenset()
+    controlling: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -154,6 +155,9 @@ class Pipeline:
             cold_payments=cold_payments(ledger.movements, inventory=setup.inventory, tiers=tiers),
             telling=dict.fromkeys(setup.telling & chains.keys(), setup.began),
             assets=setup.inventory.assets,
+            controls={
+                name: ledger.controls.of(name) for name, one in wallets.items() if one.wallet.chain in setup.controlling
+            },
             at=now,
         )
         verdicts, standing = judged(setup.policies, picture, standing=self.standing)
