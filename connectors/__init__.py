@@ -58,13 +58,14 @@ Canonical = Callable[[str], Address]
 class Kind:
     """A kind of chain. Its modules are imported when they are first used: web3 alone takes two seconds.
 
-    `movements`: whether its connector's updates tell what transactions move. `prices`: whether price aggregators on it
-    can be asked.
+    `movements`: whether its connector's updates tell what transactions move, `controls` who controls accounts.
+    `prices`: whether price aggregators on it can be asked.
     """
 
     package: str
     descriptors: bool = False
     movements: bool = True
+    controls: bool = True
     prices: bool = False
 
     @property
@@ -73,6 +74,10 @@ class Kind:
         if not self.prices:
             return None
         return cast(OpenAggregators, import_module(f"{self.package}.aggregators").aggregators)
+
+    def tells_control(self, config: AnyChainConfig) -> bool:
+        """Whether a chain that is configured so is told of who controls its accounts."""
+        return self.controls and getattr(config, "controls", "auto") != "off"
 
     @property
     def connect(self) -> Connect:
@@ -94,7 +99,7 @@ class Kind:
 
 
 CONNECTORS: Mapping[str, Kind] = {
-    "bitcoin": Kind("connectors.bitcoin", descriptors=True),
+    "bitcoin": Kind("connectors.bitcoin", descriptors=True, controls=False),
     "evm": Kind("connectors.evm", prices=True),
     "nem": Kind("connectors.nem"),
     "symbol": Kind("connectors.symbol"),

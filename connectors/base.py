@@ -129,16 +129,23 @@ class Movement:
     """The transaction that spends the same coins, where `stage` is REPLACED."""
 
 
+UNREAD = "unread"
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """What decides who can move the account, at the update's tip.
 
-    `facts` are pairs of a name and a value; a name may stand more than once, as that of each cosignatory does.
+    `facts` are pairs of a name and a value; a name may stand more than once, as that of each cosignatory does. Of the
+    kind UNREAD is what could not be read: nobody knows whether it is as it was.
     """
 
     account: Address
     kind: str
     facts: tuple[tuple[str, str], ...]
+    transaction: str | None = None
+    """The transaction that seems to have brought it, where the chain names one; its block is `tip`."""
+    tip: Tip | None = None
 
 
 class Drift(NamedTuple):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from connectors.base import Address, Token, Watch
 from connectors.errors import BadAddress
+from daemon.controlling import expected_of
 from daemon.document import TAKES_NONE, Keys, key_path, reason
 from daemon.errors import ConfigError
 from daemon.keyless import SHORTEST, key_material
@@ -50,7 +51,7 @@ def build(
             if (identity, address) in holders:
                 raise _double(address, place=place, listing=listing, earlier=lists[holders[identity, address]])
             holders[identity, address] = wallet_of[chain, address] = name
-    wallets = _wallets(settings, wallet_of=wallet_of)
+    wallets = _wallets(settings, wallet_of=wallet_of, canonical=canonical)
     return Inventory(
         wallets=wallets,
         assets=assets,
@@ -155,12 +156,22 @@ def _double(address: Address, *, place: int, listing: _Listing, earlier: _Listin
     return ConfigError(listing.place(place), f"{address} already stands in wallet {earlier.wallet} ({first})")
 
 
-def _wallets(settings: Settings, *, wallet_of: Mapping[tuple[str, Address], str]) -> dict[str, Wallet]:
+def _wallets(
+    settings: Settings, *, wallet_of: Mapping[tuple[str, Address], str], canonical: Mapping[str, Canonical]
+) -> dict[str, Wallet]:
     accounts: dict[str, list[Address]] = {name: [] for name in settings.wallets}
     for (_, address), name in wallet_of.items():
         accounts[name].append(address)
     return {
-        name: Wallet(name, config.chain, config.tier, config.owner, config.custodian, tuple(accounts[name]))
+        name: Wallet(
+            name,
+            config.chain,
+            config.tier,
+            config.owner,
+            config.custodian,
+            tuple(accounts[name]),
+            expected_of(config.expected, settings=settings, wallet=name, canonical=canonical[config.chain]),
+        )
         for name, config in settings.wallets.items()
     }
 

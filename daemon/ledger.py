@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from connectors.base import Address, Disagreement, Drift, Failure, Tip, Token, Update
 from connectors.errors import Reason
+from daemon.controls import Controls, WalletControl
 from daemon.model import Drifted, Inventory, Moved, SweepState, Tier
 from daemon.movements import Movements
 
@@ -78,6 +79,7 @@ class Readings:
     tip: Tip | None
     seen: datetime | None
     units: Mapping[Address, Mapping[str, str]]
+    control: WalletControl = field(default_factory=WalletControl)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class Ledger:
         self._lost_at: dict[WalletKey, datetime] = {}
         self.books = {chain: Book() for chain in inventory.watches}
         self.movements = Movements(cold=self._is_cold)
+        self.controls = Controls(inventory)
         for chain, watch in inventory.watches.items():
             book = self.books[chain]
             for token in watch.tokens:
@@ -175,6 +178,7 @@ class Ledger:
         if update.drift is not None:
             book.sweep = Sweep(update.seen, update.tip, update.drift)
             book.drifted += len(update.drift)
+        self.controls.take(update)
         return self.movements.take(update)
 
     def _is_cold(self, chain: str, account: Address) -> bool:
@@ -209,7 +213,7 @@ class Ledger:
             }
             for account in found.accounts
         }
-        return Readings(book.tip, book.seen, units)
+        return Readings(book.tip, book.seen, units, self.controls.of(wallet))
 
     def _label(self, token: Token) -> str:
         asset = self._inventory.asset_of[token]
@@ -219,10 +223,11 @@ class Ledger:
     def carry_over(self, older: Ledger, *, chains: Iterable[str]) -> None:
         """Takes the readings of `older` for the accounts and tokens that both watch, on these chains.
 
-        Accounts that are new stay never read until the next complete update. Movements are taken over on every chain
-        that both watch: a transaction is what it is, whichever node we ask and whatever we watch today.
+        Accounts that are new stay never read until the next complete update. Movements and control are taken over on
+        every chain that both watch: a transaction is what it is, whichever node we ask and whatever we watch today.
         """
         self.movements = older.movements.on(self.books, cold=self._is_cold)
+        self.controls.carry_over(older.controls, chains=self.books.keys() & older.books.keys())
         for chain in self.books.keys() & older.books.keys():
             self.books[chain].forks = older.books[chain].forks.copy()
         for chain in chains:

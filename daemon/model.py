@@ -54,9 +54,13 @@ class State(StrEnum):
     RESOLVED = "resolved"
 
 
+Expected = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+"""Of facts that stand under one of these names: the values that they are to have, none for no such fact."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """A named group of accounts on one chain, as declared."""
+    """A named group of accounts on one chain, as declared. `expected` is who is to control each of them."""
 
     name: str
     chain: str
@@ -64,6 +68,7 @@ class Wallet:
     owner: Owner
     custodian: str | None
     accounts: tuple[Address, ...]
+    expected: Expected = ()
 
 
 @dataclass(frozen=True, slots=True)

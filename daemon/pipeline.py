@@ -52,7 +52,7 @@ class Setup:
     """What one configuration means; a reload swaps it whole.
 
     `growth` is how much unread accounts may have grown; `began` when this configuration came into force; `telling` the
-    chains whose connectors tell movements.
+    chains whose connectors tell movements, `controlling` those whose connectors tell who controls accounts.
     """
 
     entity: str
@@ -64,6 +64,7 @@ class Setup:
     ages: Mapping[str, Ages]
     began: datetime
     telling: frozenset[str] = frozenset()
+    controlling: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -157,6 +158,9 @@ class Pipeline:
             cold_payments=cold_payments(ledger.movements, inventory=setup.inventory, tiers=tiers),
             telling=dict.fromkeys(setup.telling & chains.keys(), setup.began),
             assets=setup.inventory.assets,
+            controls={
+                name: ledger.controls.of(name) for name, one in wallets.items() if one.wallet.chain in setup.controlling
+            },
             memory=self._memory.under(setup, *tiers.values()),
             at=now,
         )

@@ -97,3 +97,6 @@ def _wallet_problems(settings: Settings) -> Iterator[Problem]:
         yield from missing.chain(config.chain, keys=keys)
         if config.chain in settings.chains and config.chain not in living:
             yield keys, "no asset has a token on this chain, so there is nothing to read"
+        chain = settings.chains.get(config.chain)
+        if config.expected is not None and chain is not None and not CONNECTORS[chain.kind].tells_control(chain):
+            yield ("wallets", wallet, "expected"), "on this chain nobody tells who controls accounts"

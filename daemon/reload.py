@@ -94,6 +94,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         ages={name: Ages(chain.max_age, chain.max_tip_age, chain.reader) for name, chain in settings.chains.items()},
         began=now,
         telling=frozenset(name for name, (kind, _) in kinds.items() if kind.movements),
+        controlling=frozenset(name for name, (kind, chain) in kinds.items() if kind.tells_control(chain)),
     )
     brought = settings.feeds.daily_prices
     return Loaded(

@@ -87,6 +87,28 @@ GAP_LIMIT = 20  # of BIP-44
 SOURCES = ("addresses", "addresses_file", "descriptor", "descriptors", "xpub")
 
 
+class ExpectedControl(Strict):
+    """Who is to control each account of a wallet; what is left out is not looked at. `none` says that there is none."""
+
+    owners: tuple[str, ...] | None = Field(None, description="of a Safe: exactly these")
+    threshold: int | None = Field(None, ge=1, description="how many must sign; on NEM and Symbol of the cosignatories")
+    implementation: str | None = Field(None, description="of a proxy, or the singleton of a Safe")
+    modules: tuple[str, ...] | None = Field(None, description="of a Safe: exactly these, [] for none")
+    guard: str | None = Field(None, description="of a Safe; none for none")
+    module_guard: str | None = Field(None, description="of a Safe since 1.5.0; none for none")
+    fallback_handler: str | None = Field(None, description="of a Safe; none for none")
+    admin: str | None = Field(None, description="of a proxy; none for none")
+    delegate: str | None = Field(None, description="code that a plain account delegates to (EIP-7702); none for none")
+    cosignatories: tuple[str, ...] | None = Field(None, description="on NEM and Symbol: exactly these")
+
+    @model_validator(mode="after")
+    def _can_be(self) -> ExpectedControl:
+        signers = self.owners if self.owners is not None else self.cosignatories
+        if signers is not None and self.threshold is not None and self.threshold > len(signers):
+            raise ValueError(f"threshold: {self.threshold} of {len(signers)} can never sign")
+        return self
+
+
 class WalletConfig(Strict):
     """A named group of accounts on one chain."""
 
@@ -101,6 +123,7 @@ class WalletConfig(Strict):
     descriptor: str | None = Field(None, description="instead, on Bitcoin's family: an output descriptor")
     descriptors: tuple[str, ...] = Field((), description="instead: several output descriptors")
     xpub: str | None = Field(None, description="instead: an extended public key, short for the descriptor of its kind")
+    expected: ExpectedControl | None = Field(None, description="who is to control each of its accounts; default: any")
     gap_limit: int = Field(
         GAP_LIMIT,
         ge=1,

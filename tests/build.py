@@ -197,6 +197,7 @@ def picture(
         disagreements=disagreements,
         sweeps=ledger.sweeps(),
         assets=inv.assets,
+        controls={name: ledger.controls.of(name) for name in inv.wallets},
         at=at(seconds),
     )
 

@@ -56,7 +56,14 @@ def settle(answers: Mapping[str, Way], *, need: int, teller: Teller) -> Settled:
         said = {name: _by_key(way.blocks[place]) for name, way in alike.items()}
         accepted, open_ = _vote(said, need=need)
         deeds = tuple(deed for deed in accepted.values() if deed is not None)
-        blocks.append(replace(block, deeds=deeds, sent=_sent(way.blocks[place] for way in alike.values())))
+        blocks.append(
+            replace(
+                block,
+                deeds=deeds,
+                sent=_sent(way.blocks[place] for way in alike.values()),
+                touched=tuple(dict.fromkeys(one for way in alike.values() for one in way.blocks[place].touched)),
+            )
+        )
         disputes += (_dispute(said, key=key, tip=block.tip, teller=teller) for key in open_)
         dissenters |= {name for name, deeds in said.items() for key in open_ if deeds.get(key) != accepted.get(key)}
     return Settled(Way(first.begins, tuple(blocks)), tuple(disputes), frozenset(dissenters))

@@ -29,15 +29,15 @@ RESTS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A node with regard to movements alone: whoever can't tell those may still tell balances."""
+    """A node with regard to one purpose beside balances: whoever can't serve that may still tell balances."""
 
     node: EvmNode
     transport: Standing
 
 
-def sides(nodes: Sequence[EvmNode], *, chain: str, timing: Timing) -> tuple[Side, ...]:
+def sides(nodes: Sequence[EvmNode], *, chain: str, timing: Timing, purpose: str = "movements") -> tuple[Side, ...]:
     def circuit(provider: str) -> Circuit:
-        return Circuit(f"{provider} (movements)", chain=chain, clock=timing.clock, rng=timing.rng)
+        return Circuit(f"{provider} ({purpose})", chain=chain, clock=timing.clock, rng=timing.rng)
 
     names = [(node, node.transport.provider) for node in nodes]
     return tuple(Side(node, Standing(name, circuit=circuit(name))) for node, name in names)

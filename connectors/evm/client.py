@@ -11,6 +11,7 @@ from connectors.base import Connector, Watch
 from connectors.evm.blocks import Blocks, sides
 from connectors.evm.companion import EvmCompanion, Sources
 from connectors.evm.config import EvmConfig
+from connectors.evm.controls import Controls
 from connectors.evm.node import Asked, EvmNode
 from connectors.evm.pending import Asking, Pool
 from connectors.evm.reader import read_balances
@@ -97,9 +98,21 @@ class _Beside:
         )
         asking = Asking(self._nodes, chain=watch.chain, teller=teller, pool=pool, timing=timing)
         task = asyncio.create_task(asking.forever(config.poll), name=f"pending transactions of {watch.chain}")
-        sources = Sources(blocks, pool, teller, timing)
+        sources = Sources(blocks, pool, teller, timing, self._controls(watch))
         try:
             yield EvmCompanion(watch, reckoning=reckoning, sources=sources, asking=task)
         finally:
             task.cancel()
             await asyncio.wait([task])
+
+    def _controls(self, watch: Watch) -> Controls | None:
+        if self._config.controls == "off":
+            return None
+        return Controls(
+            watch,
+            sides=sides(self._nodes, chain=watch.chain, timing=self._timing, purpose="control"),
+            agree=self._config.agree,
+            sweep=self._config.sweep,
+            patience=2 * self._config.timeout,
+            timing=self._timing,
+        )

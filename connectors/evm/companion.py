@@ -14,6 +14,7 @@ from connectors.errors import ConnectorError
 from connectors.evm.agreement import Settled, Way
 from connectors.evm.blocks import Blocks
 from connectors.evm.branch import Branch, ToldBlock
+from connectors.evm.controls import Controls, Told
 from connectors.evm.mined import Mined
 from connectors.evm.pending import Pool, Waiting
 from connectors.evm.reckoning import Reckoning
@@ -40,6 +41,7 @@ class Sources:
     pool: Pool
     teller: Teller
     timing: Timing
+    controls: Controls | None = None
 
 
 class EvmCompanion:
@@ -60,7 +62,10 @@ class EvmCompanion:
         self._timing = sources.timing
         self._asking = asking
         self._branch = Branch()
+        self._controls = sources.controls
         self._disputes: tuple[Disagreement, ...] = ()
+        self._fresh: tuple[Mined, ...] = ()
+        """The blocks that came with this update."""
         self._failing_since: float | None = None
 
     async def tell(self, update: Update) -> Update:
@@ -72,12 +77,24 @@ class EvmCompanion:
         self._reckoning.balances(update)
         movements = await self._of_blocks(update.tip)
         movements += self._of_waiting(update.tip)
-        return replace(update, movements=tuple(movements), disagreements=(*update.disagreements, *self._disputes))
+        controls = await self._who_controls(update, tip=update.tip)
+        return replace(
+            update,
+            movements=tuple(movements),
+            controls=controls.controls,
+            disagreements=(*update.disagreements, *self._disputes, *controls.disputes),
+        )
+
+    async def _who_controls(self, update: Update, *, tip: Tip) -> Told:
+        if self._controls is None:
+            return Told()
+        touched = () if update.complete else [one.account for one in update.held]
+        return await self._controls.at(tip, touched=touched, blocks=self._fresh, anew=update.complete)
 
     # ── blocks ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _of_blocks(self, tip: Tip) -> list[Movement]:
-        newest = self._branch.newest
+        newest, self._fresh = self._branch.newest, ()
         if newest is None:
             self._begin(tip)
             return []
@@ -86,6 +103,7 @@ class EvmCompanion:
             settled = await self._settled(tip)
             if settled is None:
                 return self._given_up(tip)
+            self._fresh = settled.way.blocks
             told = await self._entered(settled, tip=tip)
         return [*told, *self._rests(tip)]
 
@@ -127,6 +145,8 @@ class EvmCompanion:
         self._branch = Branch()
         self._pool.waiting.clear()
         self.doubt = True
+        if self._controls is not None:
+            self._controls.doubt()
 
     async def _entered(self, settled: Settled, *, tip: Tip) -> list[Movement]:
         """What the blocks undo and do."""

@@ -1,10 +1,11 @@
 """Configuration of an EVM chain: Ethereum and whatever speaks its JSON-RPC."""
 
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
 
-from connectors.config import ChainConfig
+from connectors.config import AN_INSTANT, ChainConfig, Duration
 
 
 class EvmConfig(ChainConfig):
@@ -18,6 +19,12 @@ class EvmConfig(ChainConfig):
     )
     traces: Literal["auto", "off"] = Field(
         "auto", description="ask for traces of blocks in which ether moved that no transaction accounts for"
+    )
+    controls: Literal["auto", "off"] = Field(
+        "auto", description="read who can move accounts that have code: owners, threshold, implementation"
+    )
+    sweep: Duration = Field(
+        timedelta(hours=6), gt=AN_INSTANT, description="how often every account is asked whether it has code"
     )
     decimals: int = Field(18, ge=0, le=77, description="decimals of the native coin")
 

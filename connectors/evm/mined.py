@@ -13,6 +13,7 @@ from connectors.base import Address, Tip
 from connectors.errors import BadAnswer, ConnectorError, NodeError
 from connectors.evm import answers
 from connectors.evm.answers import Event, Receipt, Sent, Told
+from connectors.evm.authorizations import touched
 from connectors.evm.node import EvmNode
 from connectors.evm.transfers import TRANSFER_EVENT, Deed, Teller
 from connectors.follow import UnknownBlock
@@ -41,6 +42,8 @@ class Mined:
     sent: tuple[tuple[str, tuple[Address, int]], ...]
     withdrawn: tuple[tuple[Address, int], ...] = ()
     rewarded: Address | None = None
+    touched: tuple[tuple[Address, str], ...] = ()
+    """Watched accounts that a transaction comes from, goes to or is authorised by, each with that transaction."""
 
 
 async def read_block(node: EvmNode, *, block: str, teller: Teller, senders: Collection[Address]) -> Mined:
@@ -67,6 +70,7 @@ async def read_block(node: EvmNode, *, block: str, teller: Teller, senders: Coll
         tuple((one.hash, (one.sender, one.nonce)) for one in ours),
         tuple((account, units) for account, units in told.withdrawn if account in teller.accounts),
         told.miner if told.miner in teller.accounts else None,
+        tuple(touched(told.transactions, accounts=teller.accounts)),
     )
 
 

@@ -128,7 +128,8 @@ class Routes:
             raise web.HTTPNotFound(text=f"there is no wallet {name}")
         read_at = replace(report.chains[state.wallet.chain], tip=found.tip, seen=found.seen)
         block = rendering.chain(read_at, now=self._sources.now())
-        return web.json_response({**rendering.wallet(state, report=report), "readings": found.units, "block": block})
+        told = {**rendering.wallet(state, report=report), "readings": found.units, "block": block}
+        return web.json_response({**told, "control": rendering.control(found.control)})
 
     async def chains(self, _request: web.Request) -> web.Response:
         return web.json_response(rendering.chains(self._report(), now=self._sources.now()))

@@ -4,7 +4,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from connectors.base import Tip
+from connectors.base import Control, Tip
+from daemon.controls import ControlChange, WalletControl, by_name, changed_facts
 from daemon.coverage import Cover, Coverage, Reserve
 from daemon.feeds.values import FeedKind, Feeds, SourceState
 from daemon.interval import EXACT, Interval, amount, plain
@@ -94,6 +95,39 @@ def wallet(state: WalletState, *, report: Report) -> JSON:
         "holdings": {asset: _holding(held) for asset, held in state.holdings.items()},
         "doubtful": {asset: _doubtful(held) for asset, held in state.doubtful.items()},
         "last": {asset: _last(known) for asset, known in state.last.items()},
+    }
+
+
+def control(found: WalletControl) -> JSON:
+    """Who controls a wallet's accounts, of those that are more than a plain key, with the newest changes first."""
+    return {
+        "awaited": found.awaited,
+        "accounts": {
+            one.account: {
+                **({"kind": one.control.kind, "facts": _facts(one.control)} if one.control else {}),
+                "told_at": one.tip.height if one.tip else None,
+                "unread": one.unread or None,
+                "changes": [_control_change(change) for change in reversed(one.changes)],
+            }
+            for one in found.accounts
+        },
+    }
+
+
+def _facts(control: Control) -> JSON:
+    return {name: list(values) for name, values in by_name(control).items() if name != "kind"}
+
+
+def _control_change(change: ControlChange) -> JSON:
+    return {
+        "seen": change.seen.isoformat(),
+        "height": change.tip.height,
+        "hash": change.tip.hash,
+        "transaction": change.after.transaction,
+        "facts": {
+            name: {"before": list(before), "after": list(after)}
+            for name, (before, after) in changed_facts(change.before, change.after).items()
+        },
     }
 
 

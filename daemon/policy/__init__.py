@@ -11,6 +11,7 @@ from daemon.policy import (
     backing,
     blind,
     cold_moved,
+    control_changed,
     disagreement,
     drain,
     drift,
@@ -25,6 +26,7 @@ from daemon.policy.backing import Backing
 from daemon.policy.blind import Blind
 from daemon.policy.blocks import with_blocks
 from daemon.policy.cold_moved import ColdMoved
+from daemon.policy.control_changed import ControlChanged
 from daemon.policy.disagreement import DisagreementRule
 from daemon.policy.drain import Drain
 from daemon.policy.drift import DriftRule
@@ -45,6 +47,7 @@ RuleConfig = Annotated[
     | WalletBand
     | Drain
     | ColdMoved
+    | ControlChanged
     | Blind
     | DisagreementRule
     | DriftRule
@@ -61,6 +64,7 @@ JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
     WalletBand: wallet_band.judge,
     Drain: drain.judge,
     ColdMoved: cold_moved.judge,
+    ControlChanged: control_changed.judge,
     DisagreementRule: disagreement.judge,
     DriftRule: drift.judge,
     FeedStale: feed_stale.judge,

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from connectors.base import Disagreement, Token
 from connectors.config import Duration, Strict
+from daemon.controls import WalletControl
 from daemon.coverage import Coverage
 from daemon.feeds.values import Feeds
 from daemon.interval import EXACT, Interval, plain
@@ -51,7 +52,8 @@ class Picture:
     `sweeps` are the last ones, of the chains where one has ended; `earlier` the verdicts of the rules judged before.
     `windows` holds the highest holdings within each window that a rule looks back at; `cold_payments` the movements
     that a cold wallet paid for, the newest first; `telling` since when movements are told of a chain, where they are;
-    `assets` the tokens of each asset. `memory` spares what has been judged before, and says nothing of its own.
+    `assets` the tokens of each asset; `controls` who controls the accounts of each wallet, where that is told.
+    `memory` spares what has been judged before, and says nothing of its own.
     """
 
     currency: str
@@ -67,6 +69,7 @@ class Picture:
     cold_payments: Sequence[Transfer] = ()
     telling: Mapping[str, datetime] = field(default_factory=dict)
     assets: Mapping[str, Sequence[Token]] = field(default_factory=dict)
+    controls: Mapping[str, WalletControl] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory, repr=False, compare=False)
     at: datetime = field(kw_only=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from daemon.replay.faults import Faults
 from daemon.replay.simulation import Simulation
@@ -37,6 +37,8 @@ class Opening:
     nodes: int
     simulation: Simulation
     seed: int
+    controls: Sequence[tuple[str, str, str]] = ()
+    """Accounts whose control will change, each with what it is and its value at first."""
 
 
 class PlayedChain(Protocol):
@@ -99,6 +101,15 @@ class PlayedChain(Protocol):
 
     def units(self, account: str, token: str | None = None) -> int:
         """What an account has now, without what waits."""
+        ...
+
+
+@runtime_checkable
+class Controllable(Protocol):
+    """A played chain on which who controls an account can change."""
+
+    def control(self, account: str, *, what: str, to: str) -> None:
+        """From the next block on; nothing where this chain can't show it."""
         ...
 
 

@@ -16,10 +16,10 @@ from daemon.replay.cast import Account, Cast, Coin
 from daemon.replay.expectation import robbed
 from daemon.replay.faults import Door, Faults
 from daemon.replay.outcome import Loot
-from daemon.replay.played import Opening, PlayedChain, PlayedToken
+from daemon.replay.played import Controllable, Opening, PlayedChain, PlayedToken
 from daemon.replay.played import Purse as PlayedPurse
 from daemon.replay.scenario import Scenario
-from daemon.replay.script import Happening, Payment
+from daemon.replay.script import ControlChanged, Happening, Payment
 from daemon.replay.simulation import Simulation
 from daemon.replay.trial import Trial
 
@@ -99,6 +99,10 @@ class Stage:
         self.books.take(happening)
         if isinstance(happening, Payment):
             self._pay(happening)
+        if isinstance(happening, ControlChanged):
+            chain = self.chains[happening.chain]
+            if isinstance(chain, Controllable):
+                chain.control(self.address(happening.account), what=happening.what, to=happening.to)
 
     def mine(self, chain: str, *, time: datetime) -> None:
         """A block with all that waits."""
@@ -156,7 +160,17 @@ class Stage:
             nodes=max(self.scenario.chains[chain].nodes, trial.nodes),
             simulation=simulation,
             seed=list(self.scenario.chains).index(chain) + 1,
+            controls=self._controls(chain),
         )
+
+    def _controls(self, chain: str) -> Sequence[tuple[str, str, str]]:
+        """What each account's control is before the first step that changes it."""
+        first: dict[tuple[str, str], str] = {}
+        for step in self.scenario.timeline:
+            account = None if step.control is None else self.cast.account(step.control.account)
+            if step.control is not None and account is not None and account.chain == chain:
+                first.setdefault((self.address(account), step.control.what), step.control.before)
+        return [(address, what, value) for (address, what), value in first.items()]
 
     def _tokens(self, chain: str) -> Sequence[PlayedToken]:
         tokens = ((coin, self.contract(coin)) for coin in self.cast.coins.values() if coin.chain == chain)

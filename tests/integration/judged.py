@@ -42,7 +42,7 @@ class Judged:
         (chain,) = inv.watches
         ages = {chain: Ages(max_age, timedelta(days=30), "test")}
         chains = frozenset({chain} if telling else ())
-        setup = Setup("E", "JPY", inv, (("rule", rule),), Plan(), Decimal(1), ages, now(), chains)
+        setup = Setup("E", "JPY", inv, (("rule", rule),), Plan(), Decimal(1), ages, now(), chains, frozenset({chain}))
         self._journal = Journal()
         self._pipeline = Pipeline(setup, Ledger(inv), FeedBook(setup.feeds), (), self._journal, ("am",), ())
         self._updates = updates

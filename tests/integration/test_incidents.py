@@ -90,6 +90,17 @@ def test_dmm_is_told_before_its_block() -> None:
     assert theft.at < datetime(2024, 5, 31, 4, 20, tzinfo=UTC)
 
 
+def test_bybit_is_told_when_the_implementation_changes_before_anything_has_left() -> None:
+    outcome = as_it_was("bybit")
+    [told] = [alarm for alarm in outcome.alarms if alarm.alert == "PyrometerControlChanged"]
+    assert (told.subject, told.severity, told.event) == ("eth-safe", Severity.CRITICAL, "replaced")
+    assert told.loot.gone == {}
+    assert (
+        "from 0x34cfac646f301356faa8b21e94227e3583fe3f5f to 0xbdd077f651ebe7f7b3ce16fe5f2b025be2969516" in told.summary
+    )
+    assert told.at < datetime(2025, 2, 21, 14, 14, tzinfo=UTC)  # 156 s before the first theft less a block
+
+
 def test_a_credit_of_what_is_not_there_is_told_within_a_minute() -> None:
     outcome = as_it_was("bithumb-2026")
     [short] = [alarm for alarm in outcome.alarms if alarm.alert == "PyrometerBackingShort"]

@@ -307,3 +307,32 @@ def test_a_gap_limit_is_the_wallets_own_and_20_by_default(tmp_path: Path) -> Non
 )
 def test_a_bad_descriptor_is_named_at_its_key(tmp_path: Path, wallets: str, message: str) -> None:
     assert complaint(tmp_path, wallets) == message
+
+
+def test_who_is_to_control_a_wallet_is_read_into_the_names_and_the_form_of_facts(tmp_path: Path) -> None:
+    said = f"{{owners: ['{B}', '{A}'], threshold: 2, modules: [], guard: none, implementation: '{C}'}}"
+    made = build(tmp_path, f"  a: {{chain: ethereum, tier: cold, addresses: ['{A}'], expected: {said}}}\n")
+    assert made.wallets["a"].expected == (
+        (("owner",), (B.lower(), A.lower())),
+        (("threshold", "minimum", "minApproval"), ("2",)),
+        (("implementation", "singleton"), (C.lower(),)),
+        (("module",), ()),
+        (("guard",), ()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "place"), [("owners: ['0x12']", "owners[0]"), ("guard: nobody", "guard")], ids=["in a list", "alone"]
+)
+def test_who_is_to_control_a_wallet_must_be_addresses(tmp_path: Path, said: str, place: str) -> None:
+    found = complaint(tmp_path, f"  a: {{chain: ethereum, tier: cold, addresses: ['{A}'], expected: {{{said}}}}}\n")
+    assert f"wallets.a.expected.{place}: expected 0x and 40 hexadecimal digits" in found
+
+
+def test_who_is_to_control_a_wallet_can_not_be_said_where_nobody_tells(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        HEAD.replace("chain_id: 1,", 'chain_id: 1, controls: "off",')
+        + f"  a: {{chain: ethereum, tier: cold, addresses: ['{A}'], expected: {{threshold: 2}}}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"wallets\.a\.expected: on this chain nobody tells who controls accounts"):
+        load(tmp_path / "p.yaml", env={})

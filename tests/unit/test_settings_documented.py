@@ -82,6 +82,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "assets.<name>.": models.AssetConfig,
     "assets.<name>.tokens[].": models.TokenConfig,
     "wallets.<name>.": models.WalletConfig,
+    "wallets.<name>.expected.": models.ExpectedControl,
     "feeds.": FeedsConfig,
     "feeds.quotes.": QuotesConfig,
     "feeds.reserves.": reserves.ReservesConfig,

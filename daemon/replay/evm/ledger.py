@@ -95,7 +95,8 @@ class EvmLedger:
     they are not Ethereum's, which are Keccak-256 over an RLP-encoded header.
     """
 
-    def __init__(self, genesis: Mapping[Purse, int], *, time: datetime) -> None:
+    def __init__(self, genesis: Mapping[Purse, int], *, time: datetime, changes: Iterable[Change] = ()) -> None:
+        """`changes` hold from the genesis block on, as `genesis` does."""
         if any(units < 0 for units in genesis.values()):
             raise ValueError("nobody starts with less than nothing")
         self._units: History[Purse, int] = History(0)
@@ -103,6 +104,7 @@ class EvmLedger:
         self._sent: History[str, int] = History(0)
         self._code: History[str, str] = History("0x")
         self._storage: History[tuple[str, int], int] = History(0)
+        self._put(changes, height=0)
         content = sorted(f"{account} {token} {units}" for (account, token), units in genesis.items())
         self._blocks = [Block(0, digest(NO_PARENT, "0", time.isoformat(), *content), NO_PARENT, time)]
         self._by_hash = {self.tip.hash: self.tip}
@@ -234,14 +236,17 @@ class EvmLedger:
         for place, transaction in enumerate(transactions):
             self._apply(transaction.transfer, height=height)
             self._mined[transaction.hash] = (height, place)
+        self._put(changes, height=height)
+        self._blocks.append(block)
+        self._by_hash[block_hash] = block
+        return block
+
+    def _put(self, changes: Iterable[Change], *, height: int) -> None:
         for change in changes:
             if isinstance(change, CodeSet):
                 self._code.put({change.account: change.code}, height=height)
             else:
                 self._storage.put({(change.account, change.slot): change.value}, height=height)
-        self._blocks.append(block)
-        self._by_hash[block_hash] = block
-        return block
 
     def _apply(self, transfer: Transfer, *, height: int) -> None:
         for purse, units in _moved(transfer):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from daemon.replay.evm.ledger import EvmLedger, Transfer
+from daemon.replay.evm.controls import controlled, dressed
+from daemon.replay.evm.ledger import CodeSet, EvmLedger, Transfer
 from daemon.replay.evm.node import Node
 from daemon.replay.evm.rpc import TokenContract
 from daemon.replay.played import Opening
@@ -18,7 +19,7 @@ class PlayedEvm(Served[Node]):
     """See `PlayedChain`. Fees are burnt. `ledger` may be asked and told directly, also for code and storage."""
 
     def __init__(self, opening: Opening) -> None:
-        self.ledger = EvmLedger(opening.purses, time=opening.time)
+        self.ledger = EvmLedger(opening.purses, time=opening.time, changes=dressed(opening.controls))
         tokens = {token.contract: TokenContract(token.symbol, token.decimals) for token in opening.tokens}
         super().__init__(
             opening,
@@ -52,6 +53,14 @@ class PlayedEvm(Served[Node]):
     def pay(self, payer: str, payee: str, *, units: int, token: str | None = None, fee: int = 0) -> str:
         """The hash of a transaction that now waits; see `PlayedChain`."""
         return self.ledger.pay(Transfer(payer, payee, units, token, fee))
+
+    def control(self, account: str, *, what: str, to: str) -> None:
+        """See `Controllable`; what `controlled` can show is shown."""
+        for change in controlled(account, what=what, to=to):
+            if isinstance(change, CodeSet):
+                self.ledger.set_code(change.account, change.code)
+            else:
+                self.ledger.set_storage(change.account, slot=change.slot, value=change.value)
 
     def mine(self, *, time: datetime) -> None:
         """A block with all that waits."""
