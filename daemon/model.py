@@ -291,6 +291,8 @@ class Verdict:
     `cleared` is true when the whole interval is on the good side of the limit less the hysteresis. `measured` is None
     where the rule has no number. `causes` names what is unknown. `evidence` is JSON-ready. Of the `chains` that are
     named the blocks belong into it too, and are put there where it is told: they change while all the rest stands.
+    `wallets` are those whose signers should stop while it is a breach, and `grounds` what it rests on, such as the
+    transactions: with another ground there is another reason to stop.
     """
 
     policy: str
@@ -306,6 +308,8 @@ class Verdict:
     moves: tuple[Move, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
     chains: tuple[str, ...] | None = None
+    wallets: tuple[str, ...] = ()
+    grounds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

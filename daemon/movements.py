@@ -62,6 +62,7 @@ class Movements:
         self._cold = cold
         self._chains: dict[str, dict[Shelf, dict[Key, Moved]]] = {}
         self._number = 0
+        self._news: list[Moved] = []
 
     def take(self, update: Update) -> tuple[Moved, ...]:
         """Enters what an update tells; gives what came to another stage, or into another block, by it.
@@ -89,10 +90,16 @@ class Movements:
         )
         return heapq.merge(*wanted, key=lambda one: one.number, reverse=True)
 
+    def drained(self) -> list[Moved]:
+        """What was entered, or has become better known, since the last call, in order."""
+        news, self._news = self._news, []
+        return news
+
     def on(self, chains: Collection[str], *, cold: Callable[[str, Address], bool] = _nobody) -> Movements:
         """The same on these chains alone; `cold` holds for what is entered from now on."""
         kept = Movements(cold=cold)
         kept._number = self._number
+        kept._news = [moved for moved in self._news if moved.movement.token.chain in chains]
         kept._chains = {
             chain: {name: dict(shelf) for name, shelf in shelves.items()}
             for chain, shelves in self._chains.items()
@@ -105,7 +112,9 @@ class Movements:
         place = next((shelf for shelf in shelves.values() if key in shelf), {})
         known = place.get(key)
         if known is not None and _stands(known, movement):
-            place[key] = replace(known, movement=movement)  # its fee may have become known
+            if known.movement != movement:  # its fee may have become known
+                place[key] = replace(known, movement=movement)
+                self._news.append(place[key])
             return None
         place.pop(key, None)
         self._number += 1
@@ -113,6 +122,7 @@ class Movements:
         step = Step(movement.stage, at, movement.tip)
         moved = Moved(self._number, movement, first_seen, (*history, step)[-MOST_STEPS:])
         shelves.setdefault(self._shelf(movement), {})[key] = moved
+        self._news.append(moved)
         return moved
 
     def _shelf(self, movement: Movement) -> Shelf:

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from daemon.classify import classify
 from daemon.coverage import Covers
+from daemon.detection.case import Cases
+from daemon.detection.detection import Around, Detection
 from daemon.exposure import Ages, Exposures, Valuation, chain_state
 from daemon.feeds.averages import Averages
 from daemon.feeds.book import FeedBook
@@ -84,6 +86,8 @@ class Pipeline:
     averages: Averages | None = None
     standing: Standing = field(default_factory=dict, init=False)
     """The verdicts of rules with a schedule that stand until their next time."""
+    _detection: Detection | None = field(default=None, init=False, repr=False)
+    _detected_for: Setup | None = field(default=None, init=False, repr=False)
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
     _groups: Groups = field(default_factory=Groups, init=False, repr=False)
     _exposures: Exposures = field(default_factory=Exposures, init=False, repr=False)
@@ -120,6 +124,22 @@ class Pipeline:
         self.averages.count(feeds.prices, now=now)
         averaged = self.averages.trailing(self.setup.inventory.assets, now=now)
         return replace(feeds, trailing=averaged.prices, untrailed=averaged.missing)
+
+    def _cases(self, now: datetime) -> Mapping[str, Cases]:
+        """What payments stand against wallets; detectors are made anew where the configuration has changed."""
+        setup, movements = self.setup, self.ledger.movements
+        if self._detection is not None and self._detected_for is setup:
+            self._detection.take(movements.drained())
+            return self._detection.look(now)
+        made = Detection(Around(setup.inventory), policies=setup.policies)
+        movements.drained()  # is among the recent ones
+        recent = list(movements.recent())[::-1]
+        if self._detection is None:
+            made.take(recent)
+        else:
+            made.taking_over(self._detection, recent=recent)
+        self._detection, self._detected_for = made, setup
+        return made.look(now)
 
     def _judge(self, now: datetime) -> tuple[Advance, Report, Standing]:
         setup, ledger = self.setup, self.ledger
@@ -161,6 +181,7 @@ class Pipeline:
             controls={
                 name: ledger.controls.of(name) for name, one in wallets.items() if one.wallet.chain in setup.controlling
             },
+            cases=self._cases(now),
             memory=self._memory.under(setup, *tiers.values()),
             at=now,
         )

@@ -176,7 +176,7 @@ class SchemaCases:
         async with open_store(database.url) as store:
             assert await store.archive.closing_days() == ()
             assert (await store.archive.notices(since=NOON, until=NOON + HOUR))[0].finding == "f0"
-        assert await database.run("select version from pyrometer_schema") == [(2,)]
+        assert await database.run("select version from pyrometer_schema") == [(3,)]
 
     async def test_a_migrated_database_has_the_structure_of_a_new_one(
         self, database: Database, first_schema: list[str]
@@ -215,7 +215,7 @@ class SchemaCases:
         monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, add_a_table))
         async with open_store(database.url) as newer:
             assert await newer.findings() == (firing("f0"),)
-        assert await database.run("select version from pyrometer_schema") == [(3,)]
+        assert await database.run("select version from pyrometer_schema") == [(4,)]
         assert await database.run("select * from added") == []
 
     async def test_a_step_that_fails_leaves_the_old_schema(
@@ -230,7 +230,7 @@ class SchemaCases:
         async with open_store(database.url) as newer:
             with pytest.raises(StoreError, match="already exists"):
                 await newer.findings()
-        assert await database.run("select version from pyrometer_schema") == [(2,)]
+        assert await database.run("select version from pyrometer_schema") == [(3,)]
         assert "added" not in await _tables(database)
 
     async def test_a_database_that_was_emptied_under_a_running_daemon_is_made_anew(

@@ -12,6 +12,7 @@ from connectors.base import Disagreement, Token
 from connectors.config import Duration, Strict
 from daemon.controls import WalletControl
 from daemon.coverage import Coverage
+from daemon.detection.case import Cases
 from daemon.feeds.values import Feeds
 from daemon.interval import EXACT, Interval, plain
 from daemon.model import ChainState, Exposure, Judgement, Severity, SweepState, Transfer, Verdict, WalletState
@@ -53,6 +54,7 @@ class Picture:
     `windows` holds the highest holdings within each window that a rule looks back at; `cold_payments` the movements
     that a cold wallet paid for, the newest first; `telling` since when movements are told of a chain, where they are;
     `assets` the tokens of each asset; `controls` who controls the accounts of each wallet, where that is told.
+    `cases` are what payments stand against wallets, by policy, of the rules that have a detector.
     `memory` spares what has been judged before, and says nothing of its own.
     """
 
@@ -70,6 +72,7 @@ class Picture:
     telling: Mapping[str, datetime] = field(default_factory=dict)
     assets: Mapping[str, Sequence[Token]] = field(default_factory=dict)
     controls: Mapping[str, WalletControl] = field(default_factory=dict)
+    cases: Mapping[str, Cases] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory, repr=False, compare=False)
     at: datetime = field(kw_only=True)
 

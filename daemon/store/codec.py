@@ -92,6 +92,8 @@ def _verdict(verdict: Verdict) -> dict[str, object]:
         "causes": list(verdict.causes),
         "moves": [_move(move) for move in verdict.moves],
         "evidence": dict(verdict.evidence),
+        "wallets": list(verdict.wallets),
+        "grounds": list(verdict.grounds),
     }
 
 
@@ -109,6 +111,8 @@ def _to_verdict(raw: Mapping[str, Any]) -> Verdict:
         causes=tuple(raw["causes"]),
         moves=tuple(_to_move(move) for move in raw["moves"]),
         evidence=raw["evidence"],
+        wallets=tuple(raw.get("wallets", ())),  # since schema 3
+        grounds=tuple(raw.get("grounds", ())),
     )
 
 

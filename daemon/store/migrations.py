@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, Table, insert, inspect, select, update
 
 from daemon.errors import StoreError
-from daemon.store.tables import METADATA, SCHEMA, STEP_1, STEP_2
+from daemon.store.tables import METADATA, SCHEMA, STEP_1, STEP_2, STEP_3
 
 Step = Callable[[Connection], None]
 
@@ -16,7 +16,7 @@ def _creates(tables: Sequence[Table]) -> Step:
 
 # Step n leads from schema n - 1 to n. A step that was released never changes: when a table of it does, the step gets
 # the table as it was and a new step follows.
-STEPS: tuple[Step, ...] = (_creates(STEP_1), _creates(STEP_2))
+STEPS: tuple[Step, ...] = (_creates(STEP_1), _creates(STEP_2), _creates(STEP_3))
 
 
 def version(connection: Connection) -> int:

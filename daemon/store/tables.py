@@ -112,8 +112,48 @@ CHECKS = Table(
     Column("body", Text, nullable=False),
 )
 
+MEMORY = Table(
+    "pyrometer_memory",
+    METADATA,
+    # Whose it is: movements, matches, windows, ...; the texts of one kind are read by one module alone.
+    Column("kind", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("pyrometer_memory_age", "kind", "at"),
+)
+
+ANNOUNCEMENTS = Table(
+    "pyrometer_announcements",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("ends", UtcTime, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+GATES = Table(
+    "pyrometer_gates",
+    METADATA,
+    Column("wallet", String, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+AUDIT = Table(
+    "pyrometer_audit",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("body", Text, nullable=False),
+    # Of this record and of the one before it, which it therefore vouches for.
+    Column("sha256", String, nullable=False),
+    Column("previous", String, nullable=False),
+)
+
 STEP_1 = (SCHEMA, FINDINGS, NOTIFICATIONS)
 """What a database of schema 1 holds."""
 
 STEP_2 = (SNAPSHOTS, CLOSINGS, REPORTS, PRICE_DAYS, CHECKS)
 """What schema 2 adds."""
+
+STEP_3 = (MEMORY, ANNOUNCEMENTS, GATES, AUDIT)
+"""What schema 3 adds."""

@@ -1,0 +1,135 @@
+"""All detectors of a configuration, told every movement once, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from daemon.detection.case import Cases
+from daemon.detection.detector import Detector
+from daemon.detection.outflow import Key, Outflow, outflow
+from daemon.model import Inventory, Moved
+from daemon.policy.rule import Rule
+
+MOST_REMEMBERED = 50_000
+"""Outflows that are told again when announcements change; some 50 MB."""
+
+
+class Explains(Protocol):
+    """Who knows which payments were announced. Mutable: what explains a payment is used up by it."""
+
+    @property
+    def number(self) -> int:
+        """Another whenever something was announced, approved or withdrawn."""
+        ...
+
+    def take(self, one: Outflow) -> int:
+        """Units of it that are explained, and used up by it; asked again of the same key, it is counted once."""
+        ...
+
+    def withdraw(self, key: Key) -> None:
+        """It never happened: what it has used up can be used again."""
+        ...
+
+
+class Silence:
+    """Explains nothing."""
+
+    number = 0
+
+    def take(self, one: Outflow) -> int:  # noqa: ARG002
+        return 0
+
+    def withdraw(self, key: Key) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What detectors are made with: values and books that outlive them."""
+
+    inventory: Inventory
+
+
+DETECTORS: dict[type[Rule], Callable[[Any, Around], Detector]] = {}
+"""Kind of rule → what makes its detector."""
+
+Policies = Sequence[tuple[str, Rule]]
+
+
+class Detection:
+    """Mutable, and pure of effects. The cost of `take` follows the movements told, not accounts or rules' memory."""
+
+    def __init__(self, around: Around, *, policies: Policies, explains: Explains | None = None) -> None:
+        self._around = around
+        self._rules = {policy: rule for policy, rule in policies if type(rule) in DETECTORS}
+        self._detectors = {policy: DETECTORS[type(rule)](rule, around) for policy, rule in self._rules.items()}
+        self._explains = explains or Silence()
+        self._number = self._explains.number
+        self._told: dict[Key, Outflow] = {}
+
+    @property
+    def size(self) -> int:
+        """Outflows that it could tell again."""
+        return len(self._told)
+
+    def take(self, moved: Iterable[Moved]) -> None:
+        """Movements that came to another stage, in the order in which we were told."""
+        for one in moved:
+            self._enter(one)
+        while len(self._told) > MOST_REMEMBERED:
+            del self._told[next(iter(self._told))]
+
+    def look(self, now: datetime) -> Mapping[str, Cases]:
+        """What each rule has found, by its policy's id."""
+        if self._explains.number != self._number:
+            self._number = self._explains.number
+            self._explain_anew()
+        return {policy: detector.cases(now) for policy, detector in self._detectors.items()}
+
+    def taking_over(self, older: Detection, *, recent: Iterable[Moved]) -> Detection:
+        """Itself, gone on from what another configuration's has found, and told what moved of late, in order."""
+        if older._around == self._around:
+            for policy, rule in self._rules.items():
+                if older._rules.get(policy) == rule:
+                    self._detectors[policy] = older._detectors[policy]
+            new = {policy for policy, rule in self._rules.items() if older._rules.get(policy) != rule}
+        else:
+            new = set(self._rules)
+        self._told = dict(older._told)
+        known = {key: one for key, one in older._told.items() if one.wallet in self._around.inventory.wallets}
+        known |= {one.key: one for one in (outflow(moved, inventory=self._around.inventory) for moved in recent) if one}
+        for one in sorted(known.values(), key=lambda found: found.first_seen):
+            covered = self._covered(one)
+            for policy in new if covered.stands else ():
+                self._detectors[policy].take(covered)
+        return self
+
+    def _enter(self, moved: Moved) -> None:
+        one = outflow(moved, inventory=self._around.inventory)
+        if one is None:
+            return
+        if not one.stands:
+            self._told.pop(one.key, None)
+            self._explains.withdraw(one.key)
+            for detector in self._detectors.values():
+                detector.withdraw(one.key)
+            return
+        one = self._covered(one)
+        for detector in self._detectors.values():
+            detector.take(one)
+
+    def _covered(self, one: Outflow) -> Outflow:
+        covered = self._explains.take(one) if one.stands else 0
+        one = replace(one, covered=covered) if covered != one.covered else one
+        self._told[one.key] = one
+        return one
+
+    def _explain_anew(self) -> None:
+        for one in list(self._told.values()):
+            again = self._covered(one)
+            if again.covered != one.covered:
+                for detector in self._detectors.values():
+                    detector.take(again)

@@ -1,0 +1,107 @@
+"""What a transaction takes out of the inventory: the one value that everything in detection looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from connectors.base import Address, Movement, Party, Stage, Tip, Token
+from daemon.model import Inventory, Moved
+
+
+class Key(NamedTuple):
+    """What an outflow is known by at whatever stage it is: a transaction may move several tokens."""
+
+    transaction: str
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Outflow:
+    """What one transaction takes of one token from our wallets to others than ours.
+
+    `wallet` pays most of it, `payers` are all that pay. `units` leave without the fee, to `destinations` outside the
+    inventory, the largest first, and to `unlisted` that the chain's reader does not list; 0 where only a fee is paid.
+    `units` are `covered` as far as announcements explain them. `fee` and `change` are a movement's.
+    """
+
+    key: Key
+    wallet: str
+    payers: tuple[str, ...]
+    asset: str
+    units: int
+    destinations: tuple[Party, ...]
+    unlisted: int
+    fee: int | None
+    change: int
+    stage: Stage
+    tip: Tip | None
+    first_seen: datetime
+    since: datetime
+    replaced_by: str | None = None
+    covered: int = 0
+
+    @property
+    def chain(self) -> str:
+        return self.key.token.chain
+
+    @property
+    def uncovered(self) -> int:
+        """Units that no announcement explains."""
+        return self.units - self.covered
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is on its way or has happened, as far as is known."""
+        return self.stage in (Stage.PENDING, Stage.MINED)
+
+
+def outflow(moved: Moved, *, inventory: Inventory) -> Outflow | None:
+    """None where nothing leaves us, and where the configuration names the token or the payers no longer.
+
+    Internal is what is certain to stay: sweeps and rebalancing within the inventory leave nothing but a fee.
+    """
+    movement = moved.movement
+    asset = inventory.asset_of.get(movement.token)
+    debits = _debits(movement, inventory=inventory)
+    if asset is None or not debits:
+        return None
+    chain = movement.token.chain
+    outside = tuple(
+        party
+        for party in movement.destinations
+        if party.units > 0 and (chain, Address(party.name)) not in inventory.wallet_of
+    )
+    listed = sum(party.units for party in outside)
+    left = -sum(units for _, units in movement.changes) - (movement.fee or 0)
+    units = listed if movement.fee is None else max(listed, left)
+    if units <= 0 and (not movement.fee or any(change > 0 for _, change in movement.changes)):
+        return None
+    return Outflow(
+        key=Key(movement.transaction, movement.token),
+        wallet=max(debits, key=lambda name: debits[name]),
+        payers=tuple(debits),
+        asset=asset,
+        units=units,
+        destinations=outside,
+        unlisted=units - listed,
+        fee=movement.fee,
+        change=movement.change,
+        stage=movement.stage,
+        tip=movement.tip,
+        first_seen=moved.first_seen,
+        since=moved.since,
+        replaced_by=movement.replaced_by,
+    )
+
+
+def _debits(movement: Movement, *, inventory: Inventory) -> dict[str, int]:
+    """What each wallet pays in the balance of its accounts."""
+    chain = movement.token.chain
+    sums: dict[str, int] = {}
+    for account, units in movement.changes:
+        wallet = inventory.wallet_of.get((chain, account))
+        if wallet is not None:
+            sums[wallet] = sums.get(wallet, 0) - units
+    return {name: paid for name, paid in sums.items() if paid > 0}
