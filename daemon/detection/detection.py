@@ -109,19 +109,23 @@ class Detection:
 
     def _enter(self, moved: Moved) -> None:
         one = outflow(moved, inventory=self._around.inventory)
-        if one is None or not one.stands:
-            # None also of one that turns out to leave nothing, once its fee is known.
-            self._withdraw(Key(moved.movement.transaction, moved.movement.token))
+        if one is None:
+            key = Key(moved.movement.transaction, moved.movement.token)
+            if key in self._told:  # it turns out to leave nothing, now that its fee is known
+                self._withdraw(key)
+            return
+        if not one.stands:
+            self._withdraw(one.key)
             return
         one = self._covered(one)
         for detector in self._detectors.values():
             detector.take(one)
 
     def _withdraw(self, key: Key) -> None:
-        if self._told.pop(key, None) is not None:
-            self._explains.withdraw(key)
-            for detector in self._detectors.values():
-                detector.withdraw(key)
+        self._told.pop(key, None)
+        self._explains.withdraw(key)
+        for detector in self._detectors.values():
+            detector.withdraw(key)
 
     def _covered(self, one: Outflow) -> Outflow:
         covered = self._explains.take(one) if one.stands else 0
