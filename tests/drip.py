@@ -44,7 +44,7 @@ def scenario(rate: Decimal) -> Mapping[str, Any]:
     """One day of an exchange with 1,000 ETH hot; the thief takes so much of that an hour, in six equal parts."""
     part = (HOT * rate / 6).quantize(Decimal("0.0001"))
     most = HOT * Decimal("0.9")  # of the rest the customers' business takes its share
-    times = int(min(most // part, (LASTS - BEGINS) / EVERY))
+    times = min(int(most // part), (LASTS - BEGINS) // EVERY)
     theft = {"from": "hot", "to": "thief", "amount": f"{part:f} ETH", "fee": "0.0005", "theft": True}
     return {
         "incident": "drip",
