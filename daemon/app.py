@@ -21,9 +21,8 @@ from daemon.emit.alert import Origin
 from daemon.emit.alertmanager import AlertmanagerSink, Endpoint
 from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
 from daemon.errors import ConfigError, Fatal, StoreError
-from daemon.feeds.book import FeedBook
+from daemon.feeds.book import FeedBook, Heard
 from daemon.feeds.plan import SourceKey
-from daemon.feeds.values import Answer, Fault
 from daemon.feeds.worker import FeedWorkers
 from daemon.keepers import Keepers
 from daemon.ledger import Ledger, Readings
@@ -227,9 +226,9 @@ class App:
         self._caught_up.clear()
         self._wake.set()
 
-    def _hear(self, source: SourceKey, said: Answer | Fault) -> None:
-        """From a source's worker: into the book, and the pipe is woken."""
-        self._pipeline.feeds.take(source, said, now=self._now())
+    def _hear(self, source: SourceKey, said: Heard) -> None:
+        """From a source's worker: into the books, and the pipe is woken."""
+        self._pipeline.hear(source, said, now=self._now())
         self._caught_up.clear()
         self._wake.set()
 

@@ -8,9 +8,11 @@ from datetime import datetime
 import aiohttp
 
 from connectors import CONNECTORS
+from daemon.detection.approval import Approved
 from daemon.emit.alertmanager import Endpoint
 from daemon.errors import StoreError
 from daemon.feeds import values as feeds
+from daemon.feeds.book import Heard
 from daemon.feeds.plan import SourceKey
 from daemon.feeds.worker import ask_all
 from daemon.reload import Loaded
@@ -49,10 +51,12 @@ async def _nodes(loaded: Loaded, *, chain: str, now: Callable[[], datetime]) -> 
     return [Answer(f"chain {chain}, node {provider}", trouble) for provider, trouble in answers]
 
 
-def _source(source: SourceKey, said: feeds.Answer | feeds.Fault) -> Answer:
+def _source(source: SourceKey, said: Heard) -> Answer:
     what = f"feed {source[0]}/{source[1]}"
     if isinstance(said, feeds.Fault):
         return Answer(what, f"{said.reason}: {said.detail}")
+    if isinstance(said, Approved):
+        return Answer(what, None)
     return Answer(what, "; ".join(f"{name}: {why}" for name, why in said.withheld.items()) or None)
 
 

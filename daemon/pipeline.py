@@ -11,12 +11,13 @@ from typing import Protocol
 
 from daemon.classify import classify
 from daemon.coverage import Covers
+from daemon.detection.approval import Approvals, Approved, Unmatched
 from daemon.detection.case import Cases
 from daemon.detection.detection import Around, Detection
 from daemon.exposure import Ages, Exposures, Valuation, chain_state
 from daemon.feeds.averages import Averages
-from daemon.feeds.book import FeedBook
-from daemon.feeds.plan import Plan
+from daemon.feeds.book import FeedBook, Heard
+from daemon.feeds.plan import Plan, SourceKey
 from daemon.feeds.values import Feeds
 from daemon.findings import Advance, adopt, advance
 from daemon.groups import Groups
@@ -73,7 +74,7 @@ class Setup:
 class Pipeline:
     """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events.
 
-    `averages` are counted where a rule values by them.
+    `averages` are counted where a rule values by them; `approvals` hears which withdrawals were approved.
     """
 
     setup: Setup
@@ -84,6 +85,7 @@ class Pipeline:
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
     averages: Averages | None = None
+    approvals: Approvals = field(default_factory=Unmatched)
     standing: Standing = field(default_factory=dict, init=False)
     """The verdicts of rules with a schedule that stand until their next time."""
     _detection: Detection | None = field(default=None, init=False, repr=False)
@@ -95,6 +97,12 @@ class Pipeline:
     _states: WalletStates = field(default_factory=WalletStates, init=False, repr=False)
     _memory: Memory = field(default_factory=Memory, init=False, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
+
+    def hear(self, source: SourceKey, said: Heard, *, now: datetime) -> None:
+        """What a source has just said: the book of the feeds ages it, and approvals go to who matches them."""
+        self.feeds.take(source, said, now=now)
+        if isinstance(said, Approved):
+            self.approvals.take(said, now=now)
 
     async def cycle(self, now: datetime) -> Report:
         """One pass: a judgement, made durable, then handed to every sink, also behind one that breaks its promise."""

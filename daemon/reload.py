@@ -81,6 +81,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         currency=settings.currency,
         chains=settings.chains,
         written=written,
+        homes={name: frozenset(token.chain for token in tokens) for name, tokens in watched.assets.items()},
     )
     setup = Setup(
         entity=settings.entity,

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 
 from aiomqtt import Client, Message, MqttError, ProtocolVersion
 from aiomqtt.exceptions import MqttConnectError
@@ -75,6 +76,12 @@ class MqttSource(SourceConfig):
 
 
 MOST_BYTES = 1024 * 1024
+MOST_WAITING = 1_000
+"""Messages of which every one counts, and that nobody has taken yet; of at most MOST_BYTES each."""
+
+ABSENT = 600
+"""Seconds for which the broker is asked to keep them while we are away."""
+
 KEEPALIVE = 15
 """Seconds; a broker that says nothing for half as long again is gone."""
 
@@ -95,7 +102,7 @@ class _Newest(asyncio.Queue[Message]):
 
 
 class MqttReader:
-    """One topic. A lost connection is one FeedError; the next `read` connects again.
+    """One topic, of which the newest message holds.
 
     What is retained comes at once, so that nothing is missed that still holds; how old that is it must say itself, or
     each new connection would make it new.
@@ -103,27 +110,51 @@ class MqttReader:
 
     pushed = True
 
-    def __init__(self, config: MqttSource, *, columns: Columns, tls: ssl.SSLContext | None, timing: Timing) -> None:
-        self._config = config
+    def __init__(self, topic: Topic, *, columns: Columns) -> None:
+        self._topic = topic
         self._columns = columns
-        self._tls = tls
-        self._timing = timing
-        self._client: Client | None = None
 
     async def read(self) -> Raw:
+        message = await self._topic.next()
+        raw = payload(json_of(message), columns=self._columns)
+        if message.retain and raw.at is None:
+            raise undated()
+        return raw
+
+
+def undated() -> FeedError:
+    """Of a message that the broker has kept for nobody knows how long."""
+    return FeedError(FeedReason.STALE, "the message is retained and says not as of when it is, so put `at` into it")
+
+
+class Topic:
+    """The messages of one topic. A lost connection is one FeedError; the next question connects again.
+
+    With `every_one` no message takes the place of another: MOST_WAITING wait, and the broker keeps what comes while we
+    are away for ABSENT seconds, as far as it does. What is dropped all the same is told.
+    """
+
+    def __init__(self, config: MqttSource, *, tls: ssl.SSLContext | None, timing: Timing, every_one: bool) -> None:
+        self._config = config
+        self._tls = tls
+        self._timing = timing
+        self._every_one = every_one
+        self._identifier = f"pyrometer-{uuid4().hex}"
+        self._client: Client | None = None
+        self._dropped = 0
+
+    async def next(self) -> Message:
+        """The next message. FeedError."""
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            raise self._unavailable(f"{dropped} messages came faster than they could be read, and are lost")
         if self._client is None:
             self._client = await self._connected()
         try:
-            message = await anext(self._client.messages)
+            return await anext(self._client.messages)
         except MqttError:
             await self.close()
             raise self._unavailable("the connection broke") from None
-        raw = payload(_json(message.payload), columns=self._columns)
-        if message.retain and raw.at is None:
-            raise FeedError(
-                FeedReason.STALE, "the message is retained and says not as of when it is, so put `at` into it"
-            )
-        return raw
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -168,20 +199,36 @@ class MqttReader:
         parts = urlsplit(self._config.url.get_secret_value())
         limits = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         limits.MaximumPacketSize = MOST_BYTES
+        if self._every_one:
+            limits.SessionExpiryInterval = ABSENT
         return Client(
             str(parts.hostname),
             parts.port or PORTS[parts.scheme],
             username=None if parts.username is None else unquote(parts.username),
             password=None if parts.password is None else unquote(parts.password),
             protocol=ProtocolVersion.V5,
-            clean_start=True,
+            identifier=self._identifier,
+            clean_start=not self._every_one,
             keepalive=KEEPALIVE,
             timeout=self._config.timeout.total_seconds(),
             properties=limits,
-            queue_type=_Newest,
-            max_queued_incoming_messages=1,
+            queue_type=self._queue() if self._every_one else _Newest,
+            max_queued_incoming_messages=MOST_WAITING if self._every_one else 1,
             tls_context=self._tls,
         )
+
+    def _queue(self) -> type[asyncio.Queue[Message]]:
+        """Where messages wait; what finds no room is counted."""
+        topic = self
+
+        class Waiting(asyncio.Queue[Message]):
+            def put_nowait(self, item: Message) -> None:
+                if self.full():
+                    topic._dropped += 1
+                else:
+                    super().put_nowait(item)
+
+        return Waiting
 
     @property
     def _host(self) -> str:
@@ -202,7 +249,9 @@ async def _left(client: Client) -> None:
         await client.__aexit__(None, None, None)
 
 
-def _json(body: object) -> object:
+def json_of(message: Message) -> object:
+    """What it says. FeedError."""
+    body: object = message.payload
     try:
         return strictjson.loads(bytes(body) if isinstance(body, bytes | bytearray) else b"", decimals=True, unique=True)
     except ValueError:
@@ -214,11 +263,20 @@ async def opened_mqtt(
     config: MqttSource, *, folder: Path, columns: Columns, timing: Timing
 ) -> AsyncIterator[MqttReader]:
     """The reader of a topic; asks nothing yet. FeedError when the certificate can't be used."""
-    reader = MqttReader(config, columns=columns, tls=_tls(config, folder=folder), timing=timing)
+    async with opened_topic(config, folder=folder, timing=timing) as topic:
+        yield MqttReader(topic, columns=columns)
+
+
+@asynccontextmanager
+async def opened_topic(
+    config: MqttSource, *, folder: Path, timing: Timing, every_one: bool = False
+) -> AsyncIterator[Topic]:
+    """A topic; asks nothing yet. FeedError when the certificate can't be used."""
+    topic = Topic(config, tls=_tls(config, folder=folder), timing=timing, every_one=every_one)
     try:
-        yield reader
+        yield topic
     finally:
-        await reader.close()
+        await topic.close()
 
 
 def _tls(config: MqttSource, *, folder: Path) -> ssl.SSLContext | None:

@@ -14,9 +14,8 @@ from pathlib import Path
 from connectors.base import Update
 from daemon.chains import ChainWorker
 from daemon.feeds.asking import Asked
-from daemon.feeds.book import FeedBook
+from daemon.feeds.book import FeedBook, Heard
 from daemon.feeds.plan import SourceKey
-from daemon.feeds.values import Answer, Fault
 from daemon.feeds.worker import FeedWorker
 from daemon.ledger import Ledger
 from daemon.once import Unrecorded
@@ -90,8 +89,8 @@ class Player:
             self._news = False
             await self._pipeline.cycle(self._simulation.now())
 
-    def _hear(self, source: SourceKey, said: Answer | Fault) -> None:
-        self._pipeline.feeds.take(source, said, now=self._simulation.now())
+    def _hear(self, source: SourceKey, said: Heard) -> None:
+        self._pipeline.hear(source, said, now=self._simulation.now())
         self._news = True
 
     @asynccontextmanager
