@@ -60,6 +60,8 @@ class Controls:
         self._known: dict[str, dict[Address, Controlled]] = {name: {} for name in inventory.wallets}
         self._plain: set[At] = set()
         self._told: Counter[str] = Counter()
+        self.number = 0
+        """How often anything was entered."""
 
     def take(self, update: Update) -> tuple[ControlChange, ...]:
         """Enters what an update tells, and takes back what its reorganisation undid; gives what has changed."""
@@ -123,6 +125,7 @@ class Controls:
         return Controlled(account, Control(account, SINGLE, ()) if plain else None, None)
 
     def _put(self, wallet: str, controlled: Controlled) -> None:
+        self.number += 1
         found = self._inventory.wallets[wallet]
         at, known = (found.chain, controlled.account), self._known[wallet]
         if at not in self._plain and controlled.account not in known:

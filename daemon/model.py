@@ -60,7 +60,8 @@ Expected = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """A named group of accounts on one chain, as declared. `expected` is who is to control each of them."""
+    """A named group of accounts on one chain, as declared. `expected` is who is to control each of them; it has not
+    spent anything since `quiet_since`, as far as that is declared."""
 
     name: str
     chain: str
@@ -69,6 +70,7 @@ class Wallet:
     custodian: str | None
     accounts: tuple[Address, ...]
     expected: Expected = ()
+    quiet_since: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,8 @@ class LastKnown:
 class WalletState:
     """A wallet now: what it can vouch for in `holdings`, what it can't in `doubtful` (bounds) and `last`.
 
-    `tier` is the one that it is judged by.
+    `tier` is the one that it is judged by; `observed` the one that its behaviour and its control speak for, None where
+    nothing does, with what that rests on, in words.
     """
 
     wallet: Wallet
@@ -227,6 +230,8 @@ class WalletState:
     doubtful: Mapping[str, Holding]
     last: Mapping[str, LastKnown]
     unread: int
+    observed: Tier | None = None
+    tier_evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from decimal import Decimal
 from itertools import chain as concatenated
 from typing import Protocol
 
-from daemon.classify import classify
+from daemon.classify import Classification, Classifier, classify
 from daemon.coverage import Covers
 from daemon.detection.approval import Approvals, Approved, Unmatched
 from daemon.detection.case import Cases
 from daemon.detection.detection import Around, Detection
+from daemon.detection.profiles import Profiles
 from daemon.exposure import Ages, Exposures, Valuation, chain_state
 from daemon.feeds.averages import Averages
 from daemon.feeds.book import FeedBook, Heard
@@ -68,6 +69,7 @@ class Setup:
     began: datetime
     telling: frozenset[str] = frozenset()
     controlling: frozenset[str] = frozenset()
+    classification: Classification = field(default_factory=Classification)
 
 
 @dataclass(slots=True)
@@ -86,6 +88,8 @@ class Pipeline:
     sinks: Sequence[Sink]
     averages: Averages | None = None
     approvals: Approvals = field(default_factory=Unmatched)
+    profiles: Profiles = field(default_factory=Profiles)
+    """How wallets have paid so far; goes on through a reload."""
     standing: Standing = field(default_factory=dict, init=False)
     """The verdicts of rules with a schedule that stand until their next time."""
     _detection: Detection | None = field(default=None, init=False, repr=False)
@@ -94,6 +98,7 @@ class Pipeline:
     _groups: Groups = field(default_factory=Groups, init=False, repr=False)
     _exposures: Exposures = field(default_factory=Exposures, init=False, repr=False)
     _covers: Covers = field(default_factory=Covers, init=False, repr=False)
+    _classifier: Classifier = field(default_factory=Classifier, init=False, repr=False)
     _states: WalletStates = field(default_factory=WalletStates, init=False, repr=False)
     _memory: Memory = field(default_factory=Memory, init=False, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
@@ -139,7 +144,9 @@ class Pipeline:
         if self._detection is not None and self._detected_for is setup:
             self._detection.take(movements.drained())
             return self._detection.look(now)
-        made = Detection(Around(setup.inventory), policies=setup.policies)
+        telling = [name for name, wallet in setup.inventory.wallets.items() if wallet.chain in setup.telling]
+        self.profiles.watch(telling, now=now)
+        made = Detection(Around(setup.inventory, self.profiles), policies=setup.policies)
         movements.drained()  # is among the recent ones
         recent = list(movements.recent())[::-1]
         if self._detection is None:
@@ -156,10 +163,12 @@ class Pipeline:
             name: chain_state(name, book=book, ages=setup.ages[name], began=setup.began, now=now)
             for name, book in ledger.books.items()
         }
-        tiers = classify(setup.inventory.wallets)
+        cases = self._cases(now)
+        observed = self._classifier.look(setup, profiles=self.profiles, controls=ledger.controls, now=now)
+        tiers = classify(setup.inventory.wallets, observed=observed, judge_by=setup.classification.judge_by)
         feeds = self._look(now)
         valuation = Valuation(setup.inventory, feeds.prices, chains, setup.growth, feeds.unpriced)
-        wallets = self._states.of(totals, tiers=tiers, valuation=valuation)
+        wallets = self._states.of(totals, tiers=tiers, valuation=valuation, observed=observed)
         groups = self._groups.of(totals, tiers=tiers, inventory=setup.inventory)
         exposure = self._exposures.of(groups, valuation=valuation, custody=feeds.custody)
         coverage = self._covers.of(exposure, liabilities=feeds.liabilities, owed=self.feeds.owed)
@@ -189,7 +198,7 @@ class Pipeline:
             controls={
                 name: ledger.controls.of(name) for name, one in wallets.items() if one.wallet.chain in setup.controlling
             },
-            cases=self._cases(now),
+            cases=cases,
             memory=self._memory.under(setup, *tiers.values()),
             at=now,
         )

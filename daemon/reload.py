@@ -96,6 +96,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         began=now,
         telling=frozenset(name for name, (kind, _) in kinds.items() if kind.movements),
         controlling=frozenset(name for name, (kind, chain) in kinds.items() if kind.tells_control(chain)),
+        classification=settings.classification,
     )
     brought = settings.feeds.daily_prices
     return Loaded(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,6 +26,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from connectors import AnyChainConfig
 from connectors.config import AN_INSTANT, Duration, Receiver, Strict, format_duration, is_http_url, told_apart
 from daemon import references
+from daemon.classify import Classification
 from daemon.database import DRIVER_MISSING, DatabaseUrl, importable, lacks_driver
 from daemon.diagnosis import explain, first_of
 from daemon.document import Document, Keys, key_path, read
@@ -123,6 +124,9 @@ class WalletConfig(Strict):
     descriptor: str | None = Field(None, description="instead, on Bitcoin's family: an output descriptor")
     descriptors: tuple[str, ...] = Field((), description="instead: several output descriptors")
     xpub: str | None = Field(None, description="instead: an extended public key, short for the descriptor of its kind")
+    quiet_since: date | None = Field(
+        None, description="it has not spent anything since this day (UTC): what the rule `dormant` counts from at first"
+    )
     expected: ExpectedControl | None = Field(None, description="who is to control each of its accounts; default: any")
     gap_limit: int = Field(
         GAP_LIMIT,
@@ -251,6 +255,7 @@ class Settings(Strict):
     wallets: Mapping[Name, WalletConfig] = Field(min_length=1, description="what is watched")
     feeds: FeedsConfig = Field(FeedsConfig(), description="prices")
     policies: tuple[Policy, ...] = Field((), description="names of presets, and rules; the built-in ones always hold")
+    classification: Classification = Field(Classification(), description="which tier wallets behave like")
     alertmanager: AlertmanagerConfig | None = Field(None, description="where alerts go; default: nowhere")
     api: ApiConfig = Field(ApiConfig(), description="the HTTP server")
     tick: Duration = Field(

@@ -264,10 +264,11 @@ class Windows:
                 yield chain, min(fork.height for fork in new)
 
     def _compare(self, inventory: Inventory, *, tiers: Mapping[str, Tier]) -> None:
-        """After a reload: what lost accounts by it begins anew, because it did not lose coins."""
+        """After a reload, or when a wallet is judged by another tier: what lost accounts by it begins anew, because it
+        did not lose coins."""
         before, tiers_before = self._inventory, self._tiers
         self._inventory, self._tiers = inventory, tiers
-        if before is None or before is inventory:
+        if before is None or (before is inventory and tiers_before == tiers):
             return
         smaller = {
             Subject(of, asset, {Of.ASSET: "", Of.TIER: tiers_before[name], Of.WALLET: name}[of])

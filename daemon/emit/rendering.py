@@ -85,7 +85,9 @@ def wallet(state: WalletState, *, report: Report) -> JSON:
     return {
         "chain": state.wallet.chain,
         "tier": state.wallet.tier.value,
-        "observed_tier": state.tier.value,
+        "observed_tier": state.observed.value if state.observed else None,
+        "tier_evidence": list(state.tier_evidence),
+        "judged_tier": state.tier.value,
         "owner": state.wallet.owner.value,
         "custodian": state.wallet.custodian,
         "accounts": len(state.wallet.accounts),

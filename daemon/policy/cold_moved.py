@@ -36,7 +36,8 @@ def judge(rule: ColdMoved, picture: Picture, *, policy: str) -> Iterator[Verdict
     """One verdict per cold wallet, whoever owns what is in it, with all of its payments."""
     payments = _by_wallet(picture.cold_payments)
     for name, state in picture.wallets.items():
-        if state.tier is Tier.COLD and state.wallet.chain in picture.telling:
+        # By the declared tier: a vault that pays so often that it looks warm is not to be let off.
+        if state.wallet.tier is Tier.COLD and state.wallet.chain in picture.telling:
             known = payments.get(name, ())
             yield _verdict(rule, picture, policy=policy, state=state, known=known)
 
