@@ -133,7 +133,8 @@ class Profile:
     def before(self, key: Key, *, tip: Tip | None) -> Tally | None:
         """All payments before this one; None where it has settled among the others. Not to be changed.
 
-        Of its `spends`, `days` and `last` nothing is said: those may count later ones as well.
+        Later ones that have settled meanwhile stand among those before. Of its `spends`, `days` and `last` nothing is
+        said: those may count later ones as well.
         """
         spend = self._known(key.transaction)
         if spend is None:
