@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import chain as concatenated
 from typing import Protocol
 
+from daemon.announcements import Announced
 from daemon.classify import classify
 from daemon.coverage import Covers
 from daemon.detection.case import Cases
@@ -73,7 +74,7 @@ class Setup:
 class Pipeline:
     """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events.
 
-    `averages` are counted where a rule values by them.
+    `averages` are counted where a rule values by them; `announced` knows which payments were planned.
     """
 
     setup: Setup
@@ -84,6 +85,7 @@ class Pipeline:
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
     averages: Averages | None = None
+    announced: Announced = field(default_factory=Announced)
     standing: Standing = field(default_factory=dict, init=False)
     """The verdicts of rules with a schedule that stand until their next time."""
     _detection: Detection | None = field(default=None, init=False, repr=False)
@@ -131,7 +133,7 @@ class Pipeline:
         if self._detection is not None and self._detected_for is setup:
             self._detection.take(movements.drained())
             return self._detection.look(now)
-        made = Detection(Around(setup.inventory), policies=setup.policies)
+        made = Detection(Around(setup.inventory), policies=setup.policies, explains=self.announced)
         movements.drained()  # is among the recent ones
         recent = list(movements.recent())[::-1]
         if self._detection is None:
@@ -149,6 +151,7 @@ class Pipeline:
             for name, book in ledger.books.items()
         }
         tiers = classify(setup.inventory.wallets)
+        cases = self._cases(now)
         feeds = self._look(now)
         valuation = Valuation(setup.inventory, feeds.prices, chains, setup.growth, feeds.unpriced)
         wallets = self._states.of(totals, tiers=tiers, valuation=valuation)
@@ -174,6 +177,7 @@ class Pipeline:
                 books=ledger.books,
                 wanted=windows_of(rule for _, rule in setup.policies),
                 now=now,
+                departed=self.announced.departed,
             ),
             cold_payments=cold_payments(ledger.movements, inventory=setup.inventory, tiers=tiers),
             telling=dict.fromkeys(setup.telling & chains.keys(), setup.began),
@@ -181,7 +185,8 @@ class Pipeline:
             controls={
                 name: ledger.controls.of(name) for name, one in wallets.items() if one.wallet.chain in setup.controlling
             },
-            cases=self._cases(now),
+            cases=cases,
+            explained=self.announced.explained,
             memory=self._memory.under(setup, *tiers.values()),
             at=now,
         )
