@@ -15,7 +15,7 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from daemon import logs, version
+from daemon import auditing, logs, version
 from daemon.app import opened, utc_now
 from daemon.check import ask_everything
 from daemon.demo import play_demo
@@ -35,7 +35,7 @@ from daemon.reporting.reporter import gaps
 from daemon.settings import schema
 from daemon.table import print_report
 
-OK, FATAL, BAD_CONFIGURATION, BREACH, UNKNOWN, UNMET = 0, 1, 2, 3, 4, 5
+OK, FATAL, BAD_CONFIGURATION, BREACH, UNKNOWN, UNMET, TAMPERED = 0, 1, 2, 3, 4, 5, 6
 
 INTERRUPTED = 130
 """As a shell has it: 128 and the number of SIGINT."""
@@ -140,6 +140,14 @@ def _report(arguments: argparse.Namespace) -> int:
     return UNKNOWN if gaps(row) else OK
 
 
+def _audit(arguments: argparse.Namespace) -> int:
+    loaded = _loaded(arguments)
+    logs.configure(level="error", as_json=False)
+    found = uvloop.run(auditing.audited(loaded, holds=arguments.holds))
+    sys.stdout.write((json.dumps(auditing.as_json(found)) if arguments.json else auditing.told(found)) + "\n")
+    return OK if found.holds else TAMPERED
+
+
 def _schema(arguments: argparse.Namespace) -> int:
     wanted = scenario_schema() if arguments.scenario else schema()
     sys.stdout.write(json.dumps(wanted, indent=2) + "\n")
@@ -194,6 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--speed", type=_speed, default=600.0, metavar="N", help="simulated seconds a second (600)")
     demo.set_defaults(command=_demo)
     _add_replay(verbs)
+    _add_audit(verbs)
     of = verbs.add_parser("schema", help="JSON Schema of the configuration")
     of.add_argument("--scenario", action="store_true", help="of a scenario for `replay` instead")
     of.set_defaults(command=_schema)
@@ -218,6 +227,13 @@ def _add_replay(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     replay.add_argument("--json", action="store_true", help="print what came of it as one JSON object")
     replay.set_defaults(command=_replay)
+
+
+def _add_audit(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    audit = verbs.add_parser("audit", help="the audit log").add_subparsers(required=True, metavar="what")
+    verify = audit.add_parser("verify", parents=[_configured(_audit)], help="recompute the hash chain of the log")
+    verify.add_argument("--holds", metavar="SHA256", help="a hash published earlier, which a record must have")
+    verify.add_argument("--json", action="store_true", help="print the result, with the last hash, as one JSON object")
 
 
 def _speed(text: str) -> float:

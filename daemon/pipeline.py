@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import chain as concatenated
 from typing import Protocol
 
+from daemon.announcements import Announced
 from daemon.classify import Classification, Classifier, classify
 from daemon.coverage import Covers
 from daemon.detection.approval import Approvals, Approved, Unmatched
@@ -76,7 +77,8 @@ class Setup:
 class Pipeline:
     """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events.
 
-    `averages` are counted where a rule values by them; `approvals` hears which withdrawals were approved.
+    `averages` are counted where a rule values by them; `approvals` hears which withdrawals were approved, `announced`
+    knows which payments were planned.
     """
 
     setup: Setup
@@ -88,6 +90,7 @@ class Pipeline:
     sinks: Sequence[Sink]
     averages: Averages | None = None
     approvals: Approvals = field(default_factory=Unmatched)
+    announced: Announced = field(default_factory=Announced)
     profiles: Profiles = field(default_factory=Profiles)
     """How wallets have paid so far; goes on through a reload."""
     standing: Standing = field(default_factory=dict, init=False)
@@ -146,7 +149,8 @@ class Pipeline:
             return self._detection.look(now)
         telling = [name for name, wallet in setup.inventory.wallets.items() if wallet.chain in setup.telling]
         self.profiles.watch(telling, now=now)
-        made = Detection(Around(setup.inventory, self.profiles), policies=setup.policies)
+        around = Around(setup.inventory, self.profiles)
+        made = Detection(around, policies=setup.policies, explains=self.announced)
         movements.drained()  # is among the recent ones
         recent = list(movements.recent())[::-1]
         if self._detection is None:
@@ -191,6 +195,7 @@ class Pipeline:
                 books=ledger.books,
                 wanted=windows_of(rule for _, rule in setup.policies),
                 now=now,
+                departed=self.announced.departed,
             ),
             cold_payments=cold_payments(ledger.movements, inventory=setup.inventory, tiers=tiers),
             telling=dict.fromkeys(setup.telling & chains.keys(), setup.began),
@@ -199,6 +204,7 @@ class Pipeline:
                 name: ledger.controls.of(name) for name, one in wallets.items() if one.wallet.chain in setup.controlling
             },
             cases=cases,
+            explained=self.announced.explained,
             memory=self._memory.under(setup, *tiers.values()),
             at=now,
         )

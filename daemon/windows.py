@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from daemon.announcement import Place
+from daemon.departures import Departure, Departures
 from daemon.groups import Group
-from daemon.interval import EXACT
+from daemon.interval import EXACT, ZERO
 from daemon.ledger import Book, Total, Totals
 from daemon.levels import Level, Levels, Of, Subject
-from daemon.model import ChainState, Inventory, Tier, Wallet
+from daemon.model import ChainState, Inventory, Owner, Tier, Wallet
 
 FRESH = 64
 """Readings that a reorganisation can take back, of each window: as many changes lie in as many blocks, or more."""
@@ -23,6 +25,8 @@ GRAIN = 1000
 (below half a megabyte), however long it is and however often its holdings change."""
 
 NO_FORKS: Mapping[str, int] = {}
+NO_DEPARTURES = Departures()
+NOTHING_LEFT: Mapping[Place, tuple[Departure, ...]] = {}
 
 START = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
@@ -40,21 +44,25 @@ class Highest:
     """The most that was held within a window, in whole coins; `until` when it was so for the last time, None while it
     is.
 
-    `began` is when the first reading was made: what was before is not known.
+    `began` is when the first reading was made: what was before is not known. As `announcements` tell, `announced`
+    coins are not missing of it: no more than has left as announced since, and less where a later reading misses more.
     """
 
     coins: Decimal
     until: datetime | None
     began: datetime
+    announced: Decimal = ZERO
+    announcements: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class _Reading:
-    """So many coins, read first at these heights, and held `until`."""
+    """So many coins, read first at these heights, last at those of `last`, and held `until`."""
 
     coins: Decimal
     heights: Mapping[str, int]
     until: datetime
+    last: Mapping[str, int]
 
 
 class Track:
@@ -67,21 +75,36 @@ class Track:
         self._horizon = START
         self._began: datetime | None = None
         self._whole: Decimal | None = None
+        self._left = NO_DEPARTURES
 
     @property
     def size(self) -> int:
         """How many readings it keeps."""
         return len(self._fresh) + len(self._settled)
 
-    def look(self, level: Level, *, heights: Mapping[str, int], forks: Mapping[str, int], now: datetime) -> None:
-        """Takes what is held now, at blocks of these heights; the blocks above `forks` that we knew were undone."""
+    def look(
+        self,
+        level: Level,
+        *,
+        heights: Mapping[str, int],
+        forks: Mapping[str, int],
+        now: datetime,
+        before: Mapping[str, int] = NO_FORKS,
+    ) -> None:
+        """Takes what is held now, at blocks of these heights; the blocks above `forks` that we knew were undone.
+
+        `before` are the heights of the last pass, at which what was looked at last was still held.
+        """
+        newest = self._newest()
+        if newest is not None:
+            newest.last = {**newest.last, **before}
         if forks:
             self._undo(forks)
         newest = self._stay(now)
         if level.heard:
             coins = self._held(level)
             if newest is None or newest.coins != coins:
-                self._fresh.append(_Reading(coins, heights, now))
+                self._fresh.append(_Reading(coins, heights, now, heights))
             self._began = self._began or now
         while len(self._fresh) > FRESH:
             self._settle(self._fresh.popleft())
@@ -92,10 +115,25 @@ class Track:
         self._stay(now)
         self._expire(now)
 
+    def leave(self, left: Departures) -> None:
+        """Takes all that has left as announced."""
+        self._left = left
+
     def highest(self) -> Highest | None:
         """None before the first reading."""
-        best = self._best()
-        return None if self._began is None or best is None else Highest(best.coins, best.until, self._began)
+        best, newest = self._best(), self._newest()
+        if self._began is None or best is None:
+            return None
+        found = Highest(best.coins, best.until, self._began)
+        if best is newest or not self._left.after(best.last):
+            return found
+        # A later reading, after which less has left as announced, may miss more than the highest does.
+        kept = (one for one in (*self._settled, *self._fresh) if one.until >= self._horizon)
+        most = max(
+            one.coins if one is newest else EXACT.subtract(one.coins, self._left.after(one.last)) for one in kept
+        )
+        names = self._left.announcements(best.last)
+        return replace(found, announced=EXACT.subtract(best.coins, most), announcements=names)
 
     @property
     def is_highest(self) -> bool:
@@ -145,6 +183,8 @@ class Track:
         """A reading stands again in the place of those after it that are undone, however long it is ago."""
         stand = (one for one in self._fresh if all(one.heights.get(chain, 0) <= at for chain, at in forks.items()))
         self._fresh = deque(stand)
+        for one in (*self._settled, *self._fresh):
+            one.last = {chain: min(height, forks.get(chain, height)) for chain, height in one.last.items()}
 
     def _set_back(self, now: datetime) -> None:
         """The clock was set back: nothing can have been held until later than now."""
@@ -155,10 +195,15 @@ class Track:
     def _settle(self, reading: _Reading) -> None:
         while self._settled and self._settled[-1].coins <= reading.coins:
             self._settled.pop()
-        if self._settled and self._grain(self._settled[-1].until) == self._grain(reading.until):
-            self._settled[-1].until = reading.until
+        if self._settled and self._alike(self._settled[-1], reading):
+            self._settled[-1].until, self._settled[-1].last = reading.until, reading.last
         else:
             self._settled.append(reading)
+
+    def _alike(self, one: _Reading, other: _Reading) -> bool:
+        """Whether they need not be told apart: so near in time, and nothing that was announced has left in between."""
+        near = self._grain(one.until) == self._grain(other.until)
+        return near and not self._left.between(one.last, other.last)
 
     def _grain(self, moment: datetime) -> int:
         return (moment - START) // (self._length / GRAIN)
@@ -183,6 +228,9 @@ class Windows:
         """When there is something else to say of a window: its highest is too long ago, or it is whole."""
         self._soonest = LATEST
         """No later than the first of them."""
+        self._heights: Mapping[str, int] = {}
+        self._departed: Mapping[Place, tuple[Departure, ...]] = NOTHING_LEFT
+        self._left: Mapping[Subject, Departures] = {}
 
     def look(
         self,
@@ -195,6 +243,7 @@ class Windows:
         books: Mapping[str, Book],
         wanted: Collection[tuple[Of, timedelta]],
         now: datetime,
+        departed: Mapping[Place, tuple[Departure, ...]] = NOTHING_LEFT,
     ) -> Mapping[Window, Highest]:
         """Takes what is held now; gives the highest of each window that is wanted and of which anything is known.
 
@@ -202,6 +251,7 @@ class Windows:
         as it was looked at for a whole window.
         """
         forks = dict(self._new_forks(books))
+        anew = self._depart(departed, inventory=inventory, tiers=tiers)
         self._compare(inventory, tiers=tiers)
         heights = {name: state.tip.height for name, state in chains.items() if state.tip is not None}
         levels, changed = self._levels.of(
@@ -217,15 +267,35 @@ class Windows:
             for window in self._windows[subject]:
                 track = self._tracks[window]
                 track.stay(self._last or now)
-                track.look(levels[subject], heights=heights, forks=reached.get(subject, NO_FORKS), now=now)
+                undone = reached.get(subject, NO_FORKS)
+                track.look(levels[subject], heights=heights, forks=undone, now=now, before=self._heights)
                 self._tell(window, now=now)
+        for window in [window for subject in anew for window in self._windows.get(subject, ())]:
+            self._tracks[window].leave(self._left.get(window.subject, NO_DEPARTURES))
+            self._tell(window, now=now)
         if now >= self._soonest:
             for window in [window for window, end in self._ends.items() if end <= now]:
                 self._tracks[window].stay(now)
                 self._tell(window, now=now)
             self._soonest = min(self._ends.values(), default=LATEST)
-        self._last = now
+        self._last, self._heights = now, heights
         return self._highest
+
+    def _depart(
+        self, departed: Mapping[Place, tuple[Departure, ...]], *, inventory: Inventory, tiers: Mapping[str, Tier]
+    ) -> Collection[Subject]:
+        """The subjects of which something else has left as announced than at the last look."""
+        if departed is self._departed and inventory is self._inventory and tiers == self._tiers:
+            return ()
+        found: dict[Subject, list[Departure]] = {}
+        for (name, asset), left in departed.items():
+            wallet = inventory.wallets.get(name)
+            if wallet is not None and wallet.owner is Owner.CUSTOMER:
+                for of, part in ((Of.ASSET, ""), (Of.TIER, tiers[name].value), (Of.WALLET, name)):
+                    found.setdefault(Subject(of, asset, part), []).extend(left)
+        before, self._departed = self._left, departed
+        self._left = {subject: Departures(left) for subject, left in found.items()}
+        return before.keys() | found.keys()
 
     def _lay_out(self, levels: Collection[Subject], *, wanted: Collection[tuple[Of, timedelta]]) -> None:
         """A track for each window; those that are known go on."""

@@ -93,7 +93,7 @@ class Detection:
 
     def look(self, now: datetime) -> Mapping[str, Cases]:
         """What each rule has found, by its policy's id."""
-        if self._explains.number != self._number:
+        while self._explains.number != self._number:  # what one payment uses up, another lacks
             self._number = self._explains.number
             self._explain_anew()
         return {policy: detector.cases(now) for policy, detector in self._detectors.items()}

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from connectors.base import Stage
 from connectors.config import Duration, format_duration
+from daemon.announcements import Payment
+from daemon.detection.outflow import Key
 from daemon.interval import amount, plain
 from daemon.model import Tier, Transfer, Verdict, WalletState
 from daemon.policy.rule import Picture, Rule, judgement
@@ -25,7 +27,7 @@ MOST_DESTINATIONS = 5
 class ColdMoved(Rule):
     """Breach, per cold wallet, while it pays somebody outside the inventory, and for `keep` after that was mined.
 
-    Judged of the chains whose connectors tell movements.
+    Judged of the chains whose connectors tell movements. A payment that announcements explain in full is none.
     """
 
     kind: Literal["cold_moved"]
@@ -70,7 +72,8 @@ def _verdict(
     rule: ColdMoved, picture: Picture, *, policy: str, state: WalletState, known: Sequence[Transfer]
 ) -> Verdict:
     name, chain = state.wallet.name, state.wallet.chain
-    told = [one for one in known if _stands(one, rule=rule, picture=picture)]
+    planned = picture.explained
+    told = [one for one in known if _exceeds(one, planned) and _stands(one, rule=rule, picture=picture)]
     read = picture.chains[chain].reason is None
     # Payments of an earlier run are not known any more once they are mined: that nothing is known is no proof then.
     remembered = bool(known) or picture.at - picture.telling[chain] >= rule.keep
@@ -80,11 +83,24 @@ def _verdict(
         alert=ALERT,
         severity=rule.severity,
         judgement=judgement(breach=bool(told), ok=read),
-        summary=_says(told, name=name) if told else _silent(rule, known, name=name, chain=chain, read=read),
+        summary=_says(told, name=name, planned=planned)
+        if told
+        else _silent(rule, known, name=name, chain=chain, read=read, planned=planned),
         cleared=read and remembered and not told,
         causes=() if told or read else (f"chain:{chain}",),
-        evidence={"blocks": picture.blocks([chain]), **_evidence(known, name=name)} if told else {},
+        evidence={"blocks": picture.blocks([chain]), **_evidence(known, name=name, planned=planned)} if told else {},
     )
+
+
+def _planned(transfer: Transfer, planned: Mapping[Key, Payment]) -> Payment | None:
+    """What announcements explain of it."""
+    movement = transfer.moved.movement
+    return planned.get(Key(movement.transaction, movement.token))
+
+
+def _exceeds(transfer: Transfer, planned: Mapping[Key, Payment]) -> bool:
+    payment = _planned(transfer, planned)
+    return payment is None or payment.exceeds > 0
 
 
 def _stands(transfer: Transfer, *, rule: ColdMoved, picture: Picture) -> bool:
@@ -94,14 +110,16 @@ def _stands(transfer: Transfer, *, rule: ColdMoved, picture: Picture) -> bool:
     return stage is Stage.PENDING
 
 
-def _says(told: Sequence[Transfer], *, name: str) -> str:
+def _says(told: Sequence[Transfer], *, name: str, planned: Mapping[Key, Payment]) -> str:
     """The newest payment in words."""
     newest = told[0]
     movement = newest.moved.movement
     where = f"in block {movement.tip.height}" if movement.tip else f"pending since {newest.moved.since:%H:%M:%S} UTC"
     more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+    payment = _planned(newest, planned)
+    beyond = f", {_coins(newest, payment.exceeds)} more than was announced" if payment else ""
     return (
-        f"{name} pays out {_coins(newest, -_net(newest, wallet=name))} {newest.asset}: {_whom(newest)}"
+        f"{name} pays out {_coins(newest, -_net(newest, wallet=name))} {newest.asset}{beyond}: {_whom(newest)}"
         f"; transaction {movement.transaction}, {where}{more}"
     )
 
@@ -116,13 +134,23 @@ def _whom(transfer: Transfer) -> str:
     return ", ".join(parts)
 
 
-def _silent(rule: ColdMoved, known: Sequence[Transfer], *, name: str, chain: str, read: bool) -> str:
+def _silent(
+    rule: ColdMoved,
+    known: Sequence[Transfer],
+    *,
+    name: str,
+    chain: str,
+    read: bool,
+    planned: Mapping[Key, Payment],
+) -> str:
     """Why there is nothing to tell (any more)."""
     if not read:
         return f"Nobody knows whether {name} pays: {chain} is not read"
     if not known:
         return f"{name} pays nobody outside the inventory"
     movement, since = known[0].moved.movement, known[0].moved.since
+    if not _exceeds(known[0], planned):
+        return f"{name} pays nobody outside the inventory but as announced: its last payment is {movement.transaction}"
     end = {
         Stage.MINED: f"was mined more than {format_duration(rule.keep)} ago",
         Stage.REPLACED: f"was replaced by {movement.replaced_by or 'another transaction'} at {since:%H:%M:%S} UTC",
@@ -132,11 +160,12 @@ def _silent(rule: ColdMoved, known: Sequence[Transfer], *, name: str, chain: str
     return f"{nothing}: its last payment, {movement.transaction}, {end[movement.stage]}"
 
 
-def _evidence(known: Sequence[Transfer], *, name: str) -> dict[str, object]:
-    return {"transactions": [_transaction(one, name=name) for one in known[:MOST_SHOWN]], "payments": len(known)}
+def _evidence(known: Sequence[Transfer], *, name: str, planned: Mapping[Key, Payment]) -> dict[str, object]:
+    told = [_transaction(one, name=name, planned=_planned(one, planned)) for one in known[:MOST_SHOWN]]
+    return {"transactions": told, "payments": len(known)}
 
 
-def _transaction(transfer: Transfer, *, name: str) -> dict[str, object]:
+def _transaction(transfer: Transfer, *, name: str, planned: Payment | None) -> dict[str, object]:
     movement, moved = transfer.moved.movement, transfer.moved
     facts = {
         "transaction": movement.transaction,
@@ -152,6 +181,8 @@ def _transaction(transfer: Transfer, *, name: str) -> dict[str, object]:
         "height": movement.tip.height if movement.tip else None,
         "hash": movement.tip.hash if movement.tip else None,
         "replaced_by": movement.replaced_by,
+        "announced": _coins(transfer, planned.explained) if planned else None,
+        "announcements": list(planned.given) if planned else None,
     }
     return {key: fact for key, fact in facts.items() if fact is not None}
 

@@ -23,8 +23,8 @@ ALERT = "PyrometerDrain"
 class Drain(Rule):
     """Breach when more than `max_share` of the most that customers' wallets held within `window` is gone.
 
-    It is judged by what is held, not by what moved, so that it needs no movements and knows of every way out. Exactly
-    the limit is no breach.
+    It is judged by what is held, not by what moved, so that it needs no movements and knows of every way out. What has
+    left as announced (daemon/announcements.py) is not missed. Exactly the limit is no breach.
     """
 
     kind: Literal["drain"]
@@ -182,17 +182,27 @@ def _gone(held: Interval, highest: Highest | None, *, compared: Highest | None) 
     if not highest.coins:
         return NOTHING
 
-    def share(still: Decimal) -> Decimal:
-        lost = max(ZERO, EXACT.subtract(highest.coins, still))
+    def share(still: Decimal, *, expected: Decimal) -> Decimal:
+        lost = max(ZERO, EXACT.subtract(expected, still))
         if not lost:
             return ZERO
         return EXACT.divide(lost, compared.coins) if lost < compared.coins else ONE
 
+    sure = _expected(highest, certain=held.value is not None)
     return Interval(
-        ZERO if held.high is None else share(held.high),
-        None if held.value is None else share(held.value),
-        share(held.low),
+        ZERO if held.high is None else share(held.high, expected=_expected(highest)),
+        None if held.value is None else share(held.value, expected=sure),
+        share(held.low, expected=sure),
     )
+
+
+def _expected(highest: Highest, *, certain: bool = True) -> Decimal:
+    """The highest without what has left since as announced.
+
+    Only as far as it is `certain` that this is gone from what is held: a part that is not read may still hold it, and
+    then something else is missing.
+    """
+    return EXACT.subtract(highest.coins, highest.announced) if certain else highest.coins
 
 
 def _summary(
@@ -220,22 +230,23 @@ def _summary(
     nothing = gone.high == ZERO or highest.until is None
     since = "" if nothing else f" since {highest.until:%H:%M:%S} UTC"
     amounts = "" if gone.high == ZERO else f" ({_lost(held, highest)} of {plain(whole.coins, places=6)})"
+    beyond = f" beyond the {plain(highest.announced, places=6)} that was announced" if highest.announced else ""
     return (
-        f"{percent(gone, beside=rule.max_share)} of {whose}{amounts} has left{since}, {relation} the limit of {limit} "
-        f"within {length}"
+        f"{percent(gone, beside=rule.max_share)} of {whose}{amounts} has left{beyond}{since}, {relation} the limit of "
+        f"{limit} within {length}"
     )
 
 
 def _lost(held: Interval, highest: Highest) -> str:
     """In whole coins, for people."""
 
-    def lost(still: Decimal) -> str:
-        return plain(max(ZERO, EXACT.subtract(highest.coins, still)), places=6)
+    def lost(still: Decimal, *, certain: bool = True) -> str:
+        return plain(max(ZERO, EXACT.subtract(_expected(highest, certain=certain), still)), places=6)
 
     if held.value is not None:
         return lost(held.value)
-    least = ZERO if held.high is None else held.high
-    return f"up to {lost(held.low)}" if held.high is None else f"{lost(least)} to {lost(held.low)}"
+    most = lost(held.low, certain=False)
+    return f"up to {most}" if held.high is None else f"{lost(held.high)} to {most}"
 
 
 def _evidence(rule: Drain, *, held: Interval, highest: Highest | None) -> dict[str, object]:
@@ -246,5 +257,8 @@ def _evidence(rule: Drain, *, held: Interval, highest: Highest | None) -> dict[s
         evidence["highest"] = plain(highest.coins, places=80)
         if highest.until is not None:
             evidence["highest_until"] = highest.until.isoformat()
+        if highest.announced:
+            evidence["announced"] = plain(highest.announced, places=80)
+            evidence["announcements"] = list(highest.announcements)
         evidence["watched_since"] = highest.began.isoformat()
     return evidence

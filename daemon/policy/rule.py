@@ -10,9 +10,11 @@ from pydantic import Field, model_validator
 
 from connectors.base import Disagreement, Token
 from connectors.config import Duration, Strict
+from daemon.announcements import Payment
 from daemon.controls import WalletControl
 from daemon.coverage import Coverage
 from daemon.detection.case import Cases
+from daemon.detection.outflow import Key
 from daemon.feeds.values import Feeds
 from daemon.interval import EXACT, Interval, plain
 from daemon.model import ChainState, Exposure, Judgement, Severity, SweepState, Transfer, Verdict, WalletState
@@ -55,6 +57,7 @@ class Picture:
     that a cold wallet paid for, the newest first; `telling` since when movements are told of a chain, where they are;
     `assets` the tokens of each asset; `controls` who controls the accounts of each wallet, where that is told.
     `cases` are what payments stand against wallets, by policy, of the rules that have a detector.
+    `explained` are the payments that announcements explain, at least in part.
     `memory` spares what has been judged before, and says nothing of its own.
     """
 
@@ -73,6 +76,7 @@ class Picture:
     assets: Mapping[str, Sequence[Token]] = field(default_factory=dict)
     controls: Mapping[str, WalletControl] = field(default_factory=dict)
     cases: Mapping[str, Cases] = field(default_factory=dict)
+    explained: Mapping[Key, Payment] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory, repr=False, compare=False)
     at: datetime = field(kw_only=True)
 

@@ -103,7 +103,7 @@ def test_every_command_and_exit_code_stands_in_the_documentation() -> None:
     assert choices is not None
     assert set(re.findall(r"^\| `(\w+)", page, re.M)) - {"make"} == set(choices)
     codes = {command_line.OK, command_line.FATAL, command_line.BAD_CONFIGURATION}
-    codes |= {command_line.BREACH, command_line.UNKNOWN, command_line.UNMET}
+    codes |= {command_line.BREACH, command_line.UNKNOWN, command_line.UNMET, command_line.TAMPERED}
     assert {int(code) for code in re.findall(r"^\| (\d) \|", page, re.M)} == codes
 
 
