@@ -1,6 +1,6 @@
 """What the tests of store, outbox and sinks share: findings, reports, a clock by hand, a store that fails when told."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -22,7 +22,8 @@ from daemon.model import (
     Verdict,
 )
 from daemon.outbox import addressed
-from daemon.store import CheckRow, Outcome, PriceDay, Tally
+from daemon.store import AuditRecord, CheckRow, Entry, Outcome, PriceDay, Tally
+from daemon.store.audit import GENESIS, canonical, digest
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -195,6 +196,31 @@ class MemoryPriceDays:
         gone = [key for key, row in self.rows.items() if row.day < before]
         self.rows = {key: row for key, row in self.rows.items() if key not in gone}
         return len(gone)
+
+    def _fail(self) -> None:
+        if self.fails:
+            raise StoreError("store memory: told to fail")
+
+
+@dataclass(slots=True)
+class MemoryAudit:
+    """`daemon.store.Audit` in a list; while `fails` it does nothing."""
+
+    rows: list[AuditRecord] = field(default_factory=list)
+    fails: bool = False
+
+    async def append(self, entry: Entry) -> AuditRecord:
+        self._fail()
+        previous = self.rows[-1].sha256 if self.rows else GENESIS
+        number = len(self.rows) + 1
+        text = canonical(entry, number=number, previous=previous)
+        self.rows.append(AuditRecord(number, entry.at, text, digest(text), previous))
+        return self.rows[-1]
+
+    async def records(self, *, after: int = 0) -> AsyncIterator[AuditRecord]:
+        self._fail()
+        for row in self.rows[after:]:
+            yield row
 
     def _fail(self) -> None:
         if self.fails:

@@ -1,10 +1,10 @@
 """The ports to what must outlive a crash: findings, notifications that people are still owed, and the history."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from daemon.model import Finding, Notification
 
@@ -206,10 +206,55 @@ class Checks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """What is to be told to the audit log: `who` did `what` (`announce`, `reload`, ...) when, and why, as they said.
+
+    `body` is JSON: what exactly.
+    """
+
+    at: datetime
+    who: str
+    what: str
+    why: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """A record as it is stored: `text` tells all of it (daemon.store.audit.canonical), `sha256` is that of the text.
+
+    `previous` is the hash of the record before, which stands in the text as well. Numbers are given from 1 on.
+    """
+
+    number: int
+    at: datetime
+    text: str
+    sha256: str
+    previous: str
+
+
+class Audit(Protocol):
+    """The audit log: records are added and never changed. Every method raises StoreError.
+
+    What changes something in the store takes the Entry along and writes both in one transaction
+    (daemon.store.audit.write), so that nothing is done that the log does not tell.
+    """
+
+    async def append(self, entry: Entry) -> AuditRecord:
+        """Adds a record by itself: for what is done elsewhere than in the store, before it is done."""
+        ...
+
+    def records(self, *, after: int = 0) -> AsyncIterator[AuditRecord]:
+        """Those of higher numbers, in order, as they lie there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Stores:
     """Every part of what a daemon stores; without an archive it keeps no history."""
 
     findings: Store
     checks: Checks
     price_days: PriceDays
+    audit: Audit
     archive: Archive | None = None

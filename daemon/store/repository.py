@@ -14,6 +14,7 @@ from daemon.errors import StoreError
 from daemon.model import Event, Finding, Notification, State
 from daemon.store import Outcome, Stores, Tally, migrations
 from daemon.store.archive import SqlArchive
+from daemon.store.audit import SqlAudit
 from daemon.store.checks import SqlChecks
 from daemon.store.codec import decode, encode, storable
 from daemon.store.engine import busy_seconds, database_errors, make_engine, reason
@@ -53,11 +54,12 @@ class SqlStore:
         self.archive = SqlArchive(self._do)
         self.price_days = SqlPriceDays(self._do)
         self.checks = SqlChecks(self._do)
+        self.audit = SqlAudit(self._do)
 
     @property
     def stores(self) -> Stores:
         """This database as all the ports to it."""
-        return Stores(self, self.checks, self.price_days, self.archive)
+        return Stores(self, self.checks, self.price_days, self.audit, self.archive)
 
     async def record(
         self,
