@@ -7,6 +7,7 @@ reason code (MQTT 5.0, section 3.4.2.1), so that a message that the rights forbi
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,6 +34,14 @@ REFUSED = 128
 
 NOT_FOR_US = frozenset((132, 133, 134, 135, 138, 140))
 """Refusals that asking again can't help: protocol, client identifier, user, access, ban, method (section 3.2.2.2)."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is this machine; a host name other than localhost may resolve to anything."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class BrokerError(DaemonError):

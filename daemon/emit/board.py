@@ -58,7 +58,7 @@ class Board:
     # What the report says.
 
     def take(self, topics: Mapping[str, Topic], *, at: datetime, now: float, settled: bool) -> None:
-        """The topics of a report that was made `at`. It is `settled` when no finding of an earlier run can be missing."""
+        """The topics of a report that was made `at`; `settled` when no finding of an earlier run can be missing."""
         before, self._topics = self._topics, topics
         self._at, self._made = at, now
         for name, topic in topics.items():

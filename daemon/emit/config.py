@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +10,26 @@ from typing import Annotated
 from pydantic import Field, PlainSerializer, SecretStr, field_validator, model_validator
 
 from connectors.config import AN_INSTANT, Duration, Strict
-from daemon.broker import PORT, TLS_PORT
+from daemon.broker import PORT, TLS_PORT, Broker, is_loopback
+from daemon.document import reason
+from daemon.errors import DaemonError
 
+NAME = "mqtt"
+"""How metrics and the status call the broker."""
 PREFIX = "pyrometer"
 LONGEST_PREFIX = 200
 SHORTEST_EXPIRY = timedelta(seconds=2)
 """A broker counts whole seconds, and each message is sent anew when a third of its time is over."""
+
+
+class CertificateError(DaemonError):
+    """A file of TLS can't be used: under which `key` it stands, and why."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"{key}: {message}")
+        self.key = key
+        self.message = message
+
 
 Password = Annotated[SecretStr, PlainSerializer(lambda _: "***", return_type=str, when_used="json")]
 
@@ -31,6 +46,21 @@ class TlsConfig(Strict):
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("expected cert_file and key_file together")
         return self
+
+    def context(self, folder: Path) -> ssl.SSLContext:
+        """What TLS is spoken with; paths count from `folder`. CertificateError when a file can't be used."""
+        try:
+            context = ssl.create_default_context(cafile=None if self.ca_file is None else folder / self.ca_file)
+        except OSError as error:  # of which ssl.SSLError is one
+            raise CertificateError("ca_file", f"{_why(error)}; expected certificates as PEM") from None
+        if self.cert_file is not None and self.key_file is not None:
+            try:
+                # A key that is encrypted would be asked for at the terminal.
+                context.load_cert_chain(folder / self.cert_file, folder / self.key_file, password=lambda: "")
+            except OSError as error:
+                message = f"{_why(error)}; expected a certificate as PEM, and beside it its key_file, not encrypted"
+                raise CertificateError("cert_file", message) from None
+        return context
 
 
 class MqttConfig(Strict):
@@ -51,7 +81,9 @@ class MqttConfig(Strict):
         le=timedelta(hours=1),
         description="the broker forgets what is not sent anew for so long; it is sent anew after a third of it",
     )
-    timeout: Duration = Field(timedelta(seconds=5), gt=AN_INSTANT, description="deadline of one exchange with the broker")
+    timeout: Duration = Field(
+        timedelta(seconds=5), gt=AN_INSTANT, description="deadline of one exchange with the broker"
+    )
 
     @field_validator("prefix")
     @classmethod
@@ -66,10 +98,22 @@ class MqttConfig(Strict):
             raise ValueError("username is missing (whose password it is)")
         return self
 
+    def broker(self, tls: ssl.SSLContext | None) -> Broker:
+        """Where it listens, and as whom we come."""
+        password = None if self.password is None else self.password.get_secret_value()
+        port = self.port or (PORT if self.tls is None else TLS_PORT)
+        return Broker(self.host, port, self.username, password, tls, self.timeout.total_seconds())
+
     @property
-    def usual_port(self) -> int:
-        """The port that is meant."""
-        return self.port or (PORT if self.tls is None else TLS_PORT)
+    def in_the_clear(self) -> str:
+        """What is to be warned of when others can read along or take the broker's place; "" when they can't."""
+        if self.tls is not None or is_loopback(self.host):
+            return ""
+        return "mqtt: without tls others on the network can read along, and say what gates say"
+
+
+def _why(error: OSError) -> str:
+    return "can't be read" if isinstance(error, ssl.SSLError) else f"can't be read: {reason(error)}"
 
 
 def is_prefix(text: str) -> bool:

@@ -16,13 +16,13 @@ from aiomqtt import Will
 
 from daemon.broker import KEEPALIVE, Broker, BrokerError, Connection, connected, left
 from daemon.emit.board import FIRST, Board, Parcel
+from daemon.emit.config import NAME
 from daemon.emit.topics import OFFLINE, STATUS, topics
 from daemon.model import Report
 from daemon.supervisor import Backoff
 
 log = structlog.get_logger(__name__)
 
-NAME = "mqtt"
 MOST_FLYING, MOST_OTHERS_FLYING = 20, 15
 """Messages that the broker has not taken yet, at most; some room is kept for what nobody may miss."""
 
@@ -202,6 +202,23 @@ class MqttSink:
                 log.warning("receiver down", sink=NAME, error=str(error))
             self.counts["failed"] += 1
         self.problem = None if error is None else str(error)
+
+
+async def trouble_with(broker: Broker, *, prefix: str) -> str | None:
+    """What would keep a daemon from publishing there, None for nothing. What is published for it nobody keeps."""
+    line = Connection(broker)
+    try:
+        await connected(line, broker)
+        try:
+            hears = await line.hears(*(f"{prefix}/{first}+" for first in FIRST))
+            refusal = await line.tell(f"{prefix}/check", b"", retain=False)
+        finally:
+            await left(line)
+    except BrokerError as error:
+        return str(error)
+    if refusal is not None:
+        return f"{broker.name}: refuses what is published under {prefix}/ ({refusal})"
+    return None if hears else f"{broker.name}: refuses to show what it keeps under {prefix}/"
 
 
 def _unless_cancelled() -> None:

@@ -46,10 +46,11 @@ def topics(report: Report) -> dict[str, Topic]:
         **{f"gate/{_level(name)}": _gate(gate, report=report) for name, gate in report.gates.items()},
         **{f"finding/{_level(item.id)}": _finding(item, report=report) for item in report.findings},
         STATUS: Topic(ONLINE, lambda _now, _lives: ONLINE),
-        "exposure": Topic(
-            (report.exposure, _reasons(report), report.currency), partial(_exposure, report)
-        ),
-        **{f"asset/{_level(name)}": _asset(name, part, report=report) for name, part in report.exposure.by_asset.items()},
+        "exposure": Topic((report.exposure, _reasons(report), report.currency), partial(_exposure, report)),
+        **{
+            f"asset/{_level(name)}": _asset(name, part, report=report)
+            for name, part in report.exposure.by_asset.items()
+        },
         **{f"wallet/{_level(name)}": _wallet(name, state, report=report) for name, state in report.wallets.items()},
     }
 
