@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.base import Address, Disagreement, Drift, Movement, Stage, Tip, Token, Watch
 from connectors.errors import Reason
+from daemon.gate.state import GateState
 from daemon.interval import Interval
 
 if TYPE_CHECKING:
@@ -370,7 +371,8 @@ class Report:
     """Everything known and judged at one moment; what every sink receives and the API serves.
 
     `findings` holds the pending and firing ones. `problems` are the reasons not to trust the picture (readiness).
-    `movements` are the few that matter most, pending ones first.
+    `movements` are the few that matter most, pending ones first. `gates` say by wallet whether its signers may go on;
+    none where nobody keeps gates, as in a single look.
     """
 
     entity: str
@@ -386,6 +388,7 @@ class Report:
     disagreements: tuple[Disagreement, ...]
     problems: tuple[str, ...]
     movements: tuple[Transfer, ...] = ()
+    gates: Mapping[str, GateState] = field(default_factory=dict)
 
 
 class Event(StrEnum):
