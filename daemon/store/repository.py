@@ -17,6 +17,7 @@ from daemon.store.archive import SqlArchive
 from daemon.store.checks import SqlChecks
 from daemon.store.codec import decode, encode, storable
 from daemon.store.engine import busy_seconds, database_errors, make_engine, reason
+from daemon.store.memories import SqlMemories
 from daemon.store.price_days import SqlPriceDays
 from daemon.store.tables import FINDINGS, NOTIFICATIONS
 
@@ -53,11 +54,12 @@ class SqlStore:
         self.archive = SqlArchive(self._do)
         self.price_days = SqlPriceDays(self._do)
         self.checks = SqlChecks(self._do)
+        self.memories = SqlMemories(self._do)
 
     @property
     def stores(self) -> Stores:
         """This database as all the ports to it."""
-        return Stores(self, self.checks, self.price_days, self.archive)
+        return Stores(self, self.checks, self.price_days, self.archive, self.memories)
 
     async def record(
         self,
