@@ -23,7 +23,8 @@ class Outflow:
 
     `wallet` pays most of it, `payers` are all that pay. `units` leave without the fee, to `destinations` outside the
     inventory, the largest first, and to `unlisted` that the chain's reader does not list; 0 where only a fee is paid.
-    `units` are `covered` as far as announcements explain them. `fee` and `change` are a movement's.
+    `units` are `covered` as far as announcements explain them. `fee` and `change` are a movement's. What a restart has
+    lost sight of (stage unknown) counts as mined, without a `tip`: it may be, and then nobody will tell.
     """
 
     key: Key
@@ -88,7 +89,7 @@ def outflow(moved: Moved, *, inventory: Inventory) -> Outflow | None:
         unlisted=units - listed,
         fee=movement.fee,
         change=movement.change,
-        stage=movement.stage,
+        stage=Stage.MINED if movement.stage is Stage.UNKNOWN else movement.stage,
         tip=movement.tip,
         first_seen=moved.first_seen,
         since=moved.since,

@@ -61,7 +61,7 @@ def _verdict(
         severity=rule.severity,
         judgement=judgement(breach=breach, ok=readable and not known.awaited),
         summary=_says(wallet, changes, others=others) if breach else _silent(wallet, known, unread=unread),
-        cleared=readable and not known.awaited and not breach,
+        cleared=readable and not known.awaited and not breach and picture.remembers,
         causes=() if breach or readable else (f"chain:{wallet.chain}",),
         evidence={"blocks": picture.blocks([wallet.chain]), **_evidence(changes, others=others)} if breach else {},
     )

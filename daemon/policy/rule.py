@@ -55,6 +55,7 @@ class Picture:
     that a cold wallet paid for, the newest first; `telling` since when movements are told of a chain, where they are;
     `assets` the tokens of each asset; `controls` who controls the accounts of each wallet, where that is told.
     `cases` are what payments stand against wallets, by policy, of the rules that have a detector.
+    `remembers`: what an earlier run has left is known, or there is nowhere to look; without it nothing is over.
     `memory` spares what has been judged before, and says nothing of its own.
     """
 
@@ -73,6 +74,7 @@ class Picture:
     assets: Mapping[str, Sequence[Token]] = field(default_factory=dict)
     controls: Mapping[str, WalletControl] = field(default_factory=dict)
     cases: Mapping[str, Cases] = field(default_factory=dict)
+    remembers: bool = True
     memory: Memory = field(default_factory=Memory, repr=False, compare=False)
     at: datetime = field(kw_only=True)
 
