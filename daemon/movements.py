@@ -239,14 +239,15 @@ class Movements:
     def _go_on(self, earlier: Sequence[Moved]) -> None:
         """What was on the shelves comes before what was told in this run, which counts where both know of it."""
         before = {(moved.movement.transaction, moved.movement.token): moved for moved in earlier}
-        own = [_joined(before.pop((one.movement.transaction, one.movement.token), None), one) for one in self._in_order()]
+        in_order = ((one, (one.movement.transaction, one.movement.token)) for one in self._in_order())
+        own = [_joined(before.pop(key, None), one) for one, key in in_order]
         last = max((moved.number for moved in earlier), default=0)
         for chain, token in {(token.chain, token) for _, token in before}:
             self._open.setdefault(chain, set()).update(key for key in before if key[1] == token)
-        in_order = sorted(before.values(), key=lambda moved: moved.number)
-        in_order += [replace(moved, number=last + number) for number, moved in enumerate(own, 1)]
+        everything = sorted(before.values(), key=lambda moved: moved.number)
+        everything += [replace(moved, number=last + number) for number, moved in enumerate(own, 1)]
         self._number, self._chains = last + len(own), {}
-        for moved in in_order:
+        for moved in everything:
             shelves = self._chains.setdefault(moved.movement.token.chain, {})
             shelf = shelves.setdefault(self._shelf(moved.movement), {})
             shelf[moved.movement.transaction, moved.movement.token] = moved
@@ -270,9 +271,7 @@ class Movements:
             yield self._come_to(shelves, replace(movement, stage=Stage.UNKNOWN), at=at)
 
 
-def _mined_above(
-    height: int, *, shelves: Mapping[Shelf, Mapping[Key, Moved]], among: Container[Key]
-) -> list[Movement]:
+def _mined_above(height: int, *, shelves: Mapping[Shelf, Mapping[Key, Moved]], among: Container[Key]) -> list[Movement]:
     settled = (pair for name, shelf in shelves.items() if not name.pending for pair in shelf.items())
     movements = (moved.movement for key, moved in settled if key in among)
     return [movement for movement in movements if movement.tip is not None and movement.tip.height > height]

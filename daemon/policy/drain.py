@@ -15,7 +15,8 @@ from daemon.interval import EXACT, NOTHING, ONE, ZERO, Interval, plain, total
 from daemon.levels import Of, Subject
 from daemon.model import Judgement, Owner, Tier, Verdict, WalletState
 from daemon.policy.rule import Picture, Rule, judgement, percent
-from daemon.windows import Highest, Window
+from daemon.track import Highest
+from daemon.windows import Window
 
 ALERT = "PyrometerDrain"
 
@@ -247,4 +248,6 @@ def _evidence(rule: Drain, *, held: Interval, highest: Highest | None) -> dict[s
         if highest.until is not None:
             evidence["highest_until"] = highest.until.isoformat()
         evidence["watched_since"] = highest.began.isoformat()
+        if highest.watched is not None:
+            evidence["not_watched"] = {"from": highest.watched.isoformat(), "until": highest.began.isoformat()}
     return evidence

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from connectors.base import Disagreement, Token
 from connectors.config import Duration, Strict
-from daemon.controls import WalletControl
+from daemon.control import WalletControl
 from daemon.coverage import Coverage
 from daemon.detection.case import Cases
 from daemon.feeds.values import Feeds
@@ -21,7 +21,8 @@ from daemon.policy.calendars import Calendar
 from daemon.policy.memory import Memory
 from daemon.policy.remedies import Remedy
 from daemon.policy.schedule import Schedule
-from daemon.windows import Highest, Window
+from daemon.track import Highest
+from daemon.windows import Window
 
 
 class Rule(Strict):
