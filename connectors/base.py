@@ -95,6 +95,7 @@ class Stage(StrEnum):
     MINED = "mined"  # in a block of the branch that is read
     REPLACED = "replaced"  # another transaction spends the same coins
     EVICTED = "evicted"  # not in the mempool any more, in no block, and nothing is known that replaces it
+    UNKNOWN = "unknown"  # it waited, nobody watched for a while, and nobody tells of it since; no connector says so
 
 
 class Party(NamedTuple):
@@ -221,6 +222,13 @@ class Connector(Protocol):
 
     def updates(self, watch: Watch) -> AsyncIterator[Update]:
         """Forever: first a complete update, then only what changed, one item a poll. Never raises ConnectorError."""
+        ...
+
+    async def hash_at(self, height: int) -> str | None:
+        """The hash of the block at that height in the branch that is read, None where no node has one so high.
+
+        As many nodes must say so as must agree on a head; raises ConnectorError when too few do.
+        """
         ...
 
     async def probe(self, watch: Watch) -> tuple[tuple[str, str | None], ...]:

@@ -239,6 +239,7 @@ class App:
                 take=self._take,
                 now=self._now,
                 timing=self._timing,
+                known=lambda chain=chain: self._pipeline.ledger.branches.known(chain),  # type: ignore[misc]
             )
             self._workers[chain] = worker
             self._keep(f"chain {chain}", worker.follow)

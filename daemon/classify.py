@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple, Protocol
 from pydantic import Field, model_validator
 
 from connectors.config import Strict
-from daemon.controls import Controls, WalletControl, by_name
+from daemon.control import WalletControl, by_name
+from daemon.controls import Controls
 from daemon.detection.profile import Profile
 from daemon.detection.profiles import Profiles
 from daemon.interval import plain

@@ -1,4 +1,4 @@
-"""What outlives a restart beside findings: verdicts judged on schedule, daily prices, and the history."""
+"""What outlives a restart beside findings: what detection knows, verdicts judged on schedule, prices, the history."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from daemon.daily_prices import PriceKeeper
 from daemon.history.past import Past
 from daemon.pipeline import Pipeline
 from daemon.reload import Loaded
+from daemon.remembering import MemoryKeeper
 from daemon.store import Stores
 
 
@@ -31,16 +32,23 @@ class Keepers:
             now=clock,
             standing=lambda: (pipeline.setup, pipeline.ledger, in_force()),
         )
+        self._memory = pipeline.writing = MemoryKeeper(stores.memories, pipeline, clock=clock)
         self._checks = CheckKeeper(stores.checks, pipeline, clock=clock)
         self._prices = PriceKeeper(stores.price_days, averages=lambda: pipeline.averages, clock=clock)
 
     @property
     def steps(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """The workers, by name, each a step for the supervisor."""
-        return {"checks": self._checks.step, "prices": self._prices.step, "history": self.past.work}
+        return {
+            "memory": self._memory.step,
+            "checks": self._checks.step,
+            "prices": self._prices.step,
+            "history": self.past.work,
+        }
 
     async def restore(self) -> None:
         """What an earlier run has left; StoreError. The workers try again what fails here."""
+        await self._memory.restore()
         await self._checks.restore()
         await self._prices.restore()
 
@@ -50,11 +58,13 @@ class Keepers:
 
     async def prune(self, *, before: datetime) -> None:
         """Forgets what is older; StoreError. The history prunes itself, as its settings say."""
+        await self._memory.prune()
         await self._checks.drop(before=before)
         await self._prices.drop(before=before)
 
     async def flush(self) -> None:
         """Before the end: offers the store what it has not taken yet."""
+        await self._memory.flush()
         await self._checks.flush()
         await self._prices.flush()
         await self.past.flush()

@@ -15,6 +15,7 @@ from daemon.coverage import Covers
 from daemon.detection.approval import Approvals, Approved, Unmatched
 from daemon.detection.case import Cases
 from daemon.detection.detection import Around, Detection
+from daemon.detection.detector import Remembers
 from daemon.detection.profiles import Profiles
 from daemon.exposure import Ages, Exposures, Valuation, chain_state
 from daemon.feeds.averages import Averages
@@ -50,6 +51,24 @@ class Recorder(Protocol):
     def problem(self) -> str | None: ...
 
     async def record(self, findings: Sequence[Finding], notifications: Sequence[Notification]) -> None: ...
+
+
+class Writing(Protocol):
+    """Makes durable what findings rest on. Never raises StoreError: what the store does not take is kept."""
+
+    @property
+    def problem(self) -> str | None: ...
+
+    async def write(self) -> None: ...
+
+
+class _Nothing:
+    """Where nothing outlives a restart."""
+
+    problem = None
+
+    async def write(self) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +112,14 @@ class Pipeline:
     announced: Announced = field(default_factory=Announced)
     profiles: Profiles = field(default_factory=Profiles)
     """How wallets have paid so far; goes on through a reload."""
+    writing: Writing = field(default_factory=_Nothing)
+    remembers: bool = True
+    """Whether what an earlier run has left is known, or there is nowhere to look."""
     standing: Standing = field(default_factory=dict, init=False)
     """The verdicts of rules with a schedule that stand until their next time."""
     _detection: Detection | None = field(default=None, init=False, repr=False)
     _detected_for: Setup | None = field(default=None, init=False, repr=False)
+    _detection_knows: bool = field(default=False, init=False, repr=False)
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
     _groups: Groups = field(default_factory=Groups, init=False, repr=False)
     _exposures: Exposures = field(default_factory=Exposures, init=False, repr=False)
@@ -113,12 +136,20 @@ class Pipeline:
             self.approvals.take(said, now=now)
 
     async def cycle(self, now: datetime) -> Report:
-        """One pass: a judgement, made durable, then handed to every sink, also behind one that breaks its promise."""
+        """One pass: a judgement, made durable, then handed to every sink, also behind one that breaks its promise.
+
+        What findings rest on is written before them: were it the other way round, a crash between the two would leave a
+        finding of a payment that nobody knows, and it would be over before its time. As it is the payment is known, and
+        the finding begins with the next pass, before which nobody was told of it.
+        """
         async with self._turn:
             step, report, standing = self._judge(now)
             changed = step.changed(self.findings)
             if changed or step.events:
-                await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
+                try:
+                    await self.writing.write()
+                finally:  # also when it is cut off: nobody's page is lost by that
+                    await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
             self.findings, self.standing = step.open, standing
         with ExitStack() as offers:  # calls all of them, then raises what one of them raised
             for sink in reversed(self.sinks):
@@ -141,24 +172,51 @@ class Pipeline:
         averaged = self.averages.trailing(self.setup.inventory.assets, now=now)
         return replace(feeds, trailing=averaged.prices, untrailed=averaged.missing)
 
+    def remembering(self) -> tuple[Remembers, ...]:
+        """All that outlives a restart, as it is now; what goes from one to another is entered there first."""
+        movements, detection = self.ledger.movements, self._detecting()
+        ledger = (movements.paid, movements.journal, self.ledger.branches, self.ledger.controls)
+        return (*ledger, self._windows, *detection.remembering())
+
+    def recall(self, rows: Mapping[str, Mapping[str, str]]) -> list[str]:
+        """What an earlier run has left, by kind; whoever learned something meanwhile joins it. Says what can't be read.
+
+        Detectors begin anew: they are told all payments again.
+        """
+        self._detection, self.remembers = None, True
+        wrong: list[str] = []
+        for one in self.remembering():
+            try:
+                one.restore(dict(rows.get(one.kind, {})))
+            except (ValueError, TypeError, LookupError) as error:
+                wrong.append(f"{one.kind}: {error}")
+        return wrong
+
+    def _detecting(self) -> Detection:
+        if self._detection is None:
+            self._detection = self._made()
+            self._detected_for, self._detection_knows = self.setup, False
+        return self._detection
+
+    def _made(self) -> Detection:
+        around = Around(self.setup.inventory, self.profiles)
+        return Detection(around, policies=self.setup.policies, explains=self.announced)
+
     def _cases(self, now: datetime) -> Mapping[str, Cases]:
         """What payments stand against wallets; detectors are made anew where the configuration has changed."""
-        setup, movements = self.setup, self.ledger.movements
-        if self._detection is not None and self._detected_for is setup:
-            self._detection.take(movements.drained())
-            return self._detection.look(now)
+        setup, movements, detection = self.setup, self.ledger.movements, self._detecting()
+        if self._detected_for is not setup:
+            detection = self._made().taking_over(detection, recent=list(movements.recent())[::-1])
+            self._detection, self._detected_for = detection, setup
+            movements.drained()  # is among the recent ones
+        if not self._detection_knows:
+            self._detection_knows = True
+            movements.drained()
+            detection.take([*movements.earlier(), *list(movements.recent())[::-1]])
         telling = [name for name, wallet in setup.inventory.wallets.items() if wallet.chain in setup.telling]
         self.profiles.watch(telling, now=now)
-        around = Around(setup.inventory, self.profiles)
-        made = Detection(around, policies=setup.policies, explains=self.announced)
-        movements.drained()  # is among the recent ones
-        recent = list(movements.recent())[::-1]
-        if self._detection is None:
-            made.take(recent)
-        else:
-            made.taking_over(self._detection, recent=recent)
-        self._detection, self._detected_for = made, setup
-        return made.look(now)
+        detection.take(movements.drained())
+        return detection.look(now)
 
     def _judge(self, now: datetime) -> tuple[Advance, Report, Standing]:
         setup, ledger = self.setup, self.ledger
@@ -205,6 +263,7 @@ class Pipeline:
             },
             cases=cases,
             explained=self.announced.explained,
+            remembers=self.remembers,
             memory=self._memory.under(setup, *tiers.values()),
             at=now,
         )
@@ -222,7 +281,7 @@ class Pipeline:
             feeds=feeds,
             coverage=replace(coverage, reserve=reserves(setup.policies, picture)),
             disagreements=disagreements,
-            problems=tuple(problems(chains, feeds=feeds, store=self.recorder.problem)),
+            problems=tuple(problems(chains, feeds=feeds, store=self.recorder.problem or self.writing.problem)),
             movements=shortlist(ledger.movements, inventory=setup.inventory, tiers=tiers),
         )
         return step, report, standing

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from daemon.detection import dormant, unusual
 from daemon.detection.case import Cases
-from daemon.detection.detector import Detector
+from daemon.detection.detector import Detector, Remembers
 from daemon.detection.outflow import Key, Outflow, debits_of, outflow
 from daemon.detection.profiles import Profiles
 from daemon.model import Inventory, Moved
@@ -68,6 +68,20 @@ DETECTORS: dict[type[Rule], Callable[[Any, Around], Detector]] = {
 Policies = Sequence[tuple[str, Rule]]
 
 
+@dataclass(frozen=True, slots=True)
+class _OfPolicy:
+    """A detector's rows: several rules of one kind do not share them."""
+
+    kind: str
+    detector: Remembers
+
+    def changed(self) -> dict[str, str | None]:
+        return self.detector.changed()
+
+    def restore(self, rows: dict[str, str]) -> None:
+        self.detector.restore(rows)
+
+
 class Detection:
     """Mutable, and pure of effects. The cost of `take` follows the movements told, not accounts or rules' memory."""
 
@@ -83,6 +97,12 @@ class Detection:
     def size(self) -> int:
         """Outflows that it could tell again."""
         return len(self._told)
+
+    def remembering(self) -> Iterator[Remembers]:
+        """The detectors that outlive a restart, each under a kind of its policy's."""
+        for policy, detector in self._detectors.items():
+            if isinstance(detector, Remembers):
+                yield _OfPolicy(f"{detector.kind}/{policy}", detector)
 
     def take(self, moved: Iterable[Moved]) -> None:
         """Movements that came to another stage, in the order in which we were told."""

@@ -24,7 +24,8 @@ class Outflow:
     `wallet` pays most of it, `payers` are all that pay. `units` leave without the fee, to `destinations` outside the
     inventory, the largest first, and to `unlisted` that the chain's reader does not list; 0 where only a fee is paid.
     `units` are `covered` as far as announcements explain them. `fee` and `size` are a movement's; `change` is all that
-    comes back to us, be it to another account than the one that pays.
+    comes back to us, be it to another account than the one that pays. What a restart has lost sight of (stage unknown)
+    counts as mined, without a `tip`: it may be, and then nobody will tell.
     """
 
     key: Key
@@ -90,7 +91,7 @@ def outflow(moved: Moved, *, inventory: Inventory) -> Outflow | None:
         unlisted=units - listed,
         fee=movement.fee,
         change=movement.change + sum(units for _, units in movement.changes if units > 0),
-        stage=movement.stage,
+        stage=Stage.MINED if movement.stage is Stage.UNKNOWN else movement.stage,
         tip=movement.tip,
         first_seen=moved.first_seen,
         since=moved.since,

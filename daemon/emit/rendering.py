@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.base import Control, Tip
-from daemon.controls import ControlChange, WalletControl, by_name, changed_facts
+from daemon.control import ControlChange, WalletControl, by_name, changed_facts
 from daemon.coverage import Cover, Coverage, Reserve
 from daemon.feeds.values import FeedKind, Feeds, SourceState
 from daemon.interval import EXACT, Interval, amount, plain

@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.base import Address, Tip, Token
 from connectors.errors import Reason
-from daemon.controls import WalletControl, by_name
+from daemon.control import WalletControl, by_name
 from daemon.feeds.values import Feeds, SourceState, Stated
 from daemon.history.days import Days
 from daemon.history.figure import exact

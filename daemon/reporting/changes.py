@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from daemon.controls import NONCE
+from daemon.control import NONCE
 from daemon.history.closing import JSON
 from daemon.reporting.evidence import Evidence
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from connectors.base import UNREAD, Address, Control
 from daemon.classify import Classification, Classifier, Observed, classify, observe
-from daemon.controls import Controlled, Controls, WalletControl
+from daemon.control import Controlled, WalletControl
+from daemon.controls import Controls
 from daemon.detection.outflow import Key
 from daemon.detection.profile import Profile
 from daemon.detection.profiles import Profiles
