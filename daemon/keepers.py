@@ -1,17 +1,19 @@
-"""What outlives a restart beside findings: verdicts judged on schedule, daily prices, and the history."""
+"""What outlives a restart beside findings: scheduled verdicts, daily prices, what is announced, and the history."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from daemon.announcing import Announcer
 from daemon.checks import CheckKeeper
 from daemon.daily_prices import PriceKeeper
 from daemon.history.past import Past
 from daemon.pipeline import Pipeline
 from daemon.reload import Loaded
-from daemon.store import Stores
+from daemon.store import Entry, Stores
 
 
 class Keepers:
@@ -33,16 +35,34 @@ class Keepers:
         )
         self._checks = CheckKeeper(stores.checks, pipeline, clock=clock)
         self._prices = PriceKeeper(stores.price_days, averages=lambda: pipeline.averages, clock=clock)
+        self.audit = stores.audit
+        self.announcer = Announcer(
+            stores.announcements,
+            pipeline.announced,
+            ground=lambda: in_force().ground,
+            clock=clock,
+            new_id=lambda: secrets.token_hex(8),
+        )
 
     @property
     def steps(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """The workers, by name, each a step for the supervisor."""
-        return {"checks": self._checks.step, "prices": self._prices.step, "history": self.past.work}
+        return {
+            "checks": self._checks.step,
+            "prices": self._prices.step,
+            "history": self.past.work,
+            "announcements": self.announcer.step,
+        }
 
     async def restore(self) -> None:
         """What an earlier run has left; StoreError. The workers try again what fails here."""
         await self._checks.restore()
         await self._prices.restore()
+        await self.announcer.restore()
+
+    async def reloading(self, loaded: Loaded, *, who: str, at: datetime) -> None:
+        """Tells the audit log that this configuration comes into force; StoreError, and then it must not."""
+        await self.audit.append(Entry(at, who, "reload", "", {"sha256": loaded.sha256}))
 
     async def answer(self, query: Iterable[tuple[str, str]]) -> dict[str, Any]:
         """`/api/v1/history`."""
@@ -52,6 +72,7 @@ class Keepers:
         """Forgets what is older; StoreError. The history prunes itself, as its settings say."""
         await self._checks.drop(before=before)
         await self._prices.drop(before=before)
+        await self.announcer.drop(before=before)
 
     async def flush(self) -> None:
         """Before the end: offers the store what it has not taken yet."""

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from daemon.errors import StoreError
 from daemon.model import Event, Finding, Notification, State
 from daemon.store import Outcome, Stores, Tally, migrations
+from daemon.store.announcements import SqlAnnouncements
 from daemon.store.archive import SqlArchive
 from daemon.store.audit import SqlAudit
 from daemon.store.checks import SqlChecks
@@ -55,11 +56,12 @@ class SqlStore:
         self.price_days = SqlPriceDays(self._do)
         self.checks = SqlChecks(self._do)
         self.audit = SqlAudit(self._do)
+        self.announcements = SqlAnnouncements(self._do)
 
     @property
     def stores(self) -> Stores:
         """This database as all the ports to it."""
-        return Stores(self, self.checks, self.price_days, self.audit, self.archive)
+        return Stores(self, self.checks, self.price_days, self.audit, self.announcements, self.archive)
 
     async def record(
         self,

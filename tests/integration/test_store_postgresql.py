@@ -17,6 +17,7 @@ from tests.delivery_cases import NOON, firing, told
 from tests.integration.postgres import Postgres, started
 from tests.integration.postgres_databases import PostgresDatabase
 from tests.kept import CONFIG, FIRST, SECOND, kept, reporter
+from tests.store_audit_cases import AuditCases
 from tests.store_cases import StoreCases
 from tests.store_history_cases import MANY_MARKS, HistoryCases
 from tests.store_sql_cases import SchemaCases, SqlCases, patient
@@ -66,6 +67,10 @@ def first_schema() -> list[str]:
 
 class TestOnPostgresql(StoreCases, SqlCases):
     """What StoreCases and SqlCases say."""
+
+
+class TestAuditOnPostgresql(AuditCases):
+    """What AuditCases says."""
 
 
 class TestHistoryOnPostgresql(HistoryCases):

@@ -10,6 +10,7 @@ from sqlalchemy.schema import CreateTable
 from daemon.store.repository import SqlStore
 from daemon.store.tables import METADATA
 from tests.delivery_cases import MemoryStore, firing
+from tests.store_audit_cases import AuditCases
 from tests.store_cases import StoreCases
 from tests.store_databases import SqliteDatabase
 from tests.store_sql_cases import SqlCases, patient
@@ -36,6 +37,10 @@ class TestInMemory(StoreCases):
 
 class TestOnSqlite(StoreCases, SqlCases):
     """What StoreCases and SqlCases say."""
+
+
+class TestAuditOnSqlite(AuditCases):
+    """What AuditCases says."""
 
 
 async def test_times_lie_in_the_tables_in_utc(store: SqlStore, database: SqliteDatabase) -> None:
