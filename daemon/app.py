@@ -23,7 +23,7 @@ from daemon.feeds.plan import SourceKey
 from daemon.feeds.worker import FeedWorkers
 from daemon.keepers import Keepers
 from daemon.ledger import Ledger, Readings
-from daemon.model import Finding, Moved, Report
+from daemon.model import Moved, Report
 from daemon.outbox import Outbox
 from daemon.pipeline import Pipeline, Sink
 from daemon.reload import Loaded, load_whole, refuse_what_takes_a_restart, unchanged_chains
@@ -148,12 +148,16 @@ class App:
         self._hup.set()
 
     async def reload(self, who: str) -> str:
-        """Loads the configuration again and swaps it in whole; the new digest. ConfigError leaves all as it was."""
+        """Loads the configuration again and swaps it in whole; the new digest.
+
+        ConfigError leaves all as it was, as does StoreError when the audit log can't be told.
+        """
         async with self._reloading:
             try:
                 wanted = await asyncio.to_thread(load_whole, self._loaded.path, env=self._env, now=self._now())
                 refuse_what_takes_a_restart(self._loaded.settings, wanted.settings)
-            except ConfigError as error:
+                await self._keepers.reloading(wanted, who=who, at=self._now())
+            except (ConfigError, StoreError) as error:
                 self._reloaded = Reload(self._loaded.sha256, self._reloaded.at, success=False)
                 log.error("reload refused, the running configuration stays", who=who, error=str(error))  # noqa: TRY400
                 raise
@@ -197,7 +201,7 @@ class App:
     async def _reload_on_signal(self) -> None:
         await self._hup.wait()
         self._hup.clear()
-        with suppress(ConfigError):  # it was logged, and the metric says it
+        with suppress(ConfigError, StoreError):  # it was logged, and the metric says it
             await self.reload("SIGHUP")
 
     async def _prune(self) -> None:
@@ -318,12 +322,14 @@ class App:
             inventory=lambda: self._pipeline.setup.inventory,
             accounts=self.accounts,
             movements=self._movements,
-            resolved=self._resolved,
+            resolved=self._store.resolved_since,
             history=self._keepers.answer,
             receivers=lambda: self._sinks.problems,
             policies=self._policies,
             config=lambda: {"sha256": self._loaded.sha256, **redacted(self._loaded.settings)},
             reload=self.reload,
+            announcer=self._keepers.announcer,
+            audit=self._keepers.audit.append,
             registry=self.metrics.registry,
         )
 
@@ -334,12 +340,6 @@ class App:
 
     def _movements(self) -> Iterator[Moved]:
         return self._pipeline.ledger.movements.recent()
-
-    async def _resolved(self, since: datetime) -> Sequence[Finding]:
-        try:
-            return await self._store.resolved_since(since)
-        except StoreError as error:
-            raise web.HTTPServiceUnavailable(text=f"store: {error}") from error
 
     def _policies(self) -> list[dict[str, Any]]:
         return [{"policy": policy, **rule.model_dump(mode="json")} for policy, rule in self._loaded.setup.policies]

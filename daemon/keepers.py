@@ -1,18 +1,20 @@
-"""What outlives a restart beside findings: what detection knows, verdicts judged on schedule, prices, the history."""
+"""What outlives a restart beside findings: what detection knows, scheduled verdicts, prices, announcements, history."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from daemon.announcing import Announcer
 from daemon.checks import CheckKeeper
 from daemon.daily_prices import PriceKeeper
 from daemon.history.past import Past
 from daemon.pipeline import Pipeline
 from daemon.reload import Loaded
 from daemon.remembering import MemoryKeeper
-from daemon.store import Stores
+from daemon.store import Entry, Stores
 
 
 class Keepers:
@@ -35,6 +37,14 @@ class Keepers:
         self._memory = pipeline.writing = MemoryKeeper(stores.memories, pipeline, clock=clock)
         self._checks = CheckKeeper(stores.checks, pipeline, clock=clock)
         self._prices = PriceKeeper(stores.price_days, averages=lambda: pipeline.averages, clock=clock)
+        self.audit = stores.audit
+        self.announcer = Announcer(
+            stores.announcements,
+            pipeline.announced,
+            ground=lambda: in_force().ground,
+            clock=clock,
+            new_id=lambda: secrets.token_hex(8),
+        )
 
     @property
     def steps(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
@@ -44,6 +54,7 @@ class Keepers:
             "checks": self._checks.step,
             "prices": self._prices.step,
             "history": self.past.work,
+            "announcements": self.announcer.step,
         }
 
     async def restore(self) -> None:
@@ -51,6 +62,11 @@ class Keepers:
         await self._memory.restore()
         await self._checks.restore()
         await self._prices.restore()
+        await self.announcer.restore()
+
+    async def reloading(self, loaded: Loaded, *, who: str, at: datetime) -> None:
+        """Tells the audit log that this configuration comes into force; StoreError, and then it must not."""
+        await self.audit.append(Entry(at, who, "reload", "", {"sha256": loaded.sha256}))
 
     async def answer(self, query: Iterable[tuple[str, str]]) -> dict[str, Any]:
         """`/api/v1/history`."""
@@ -61,6 +77,7 @@ class Keepers:
         await self._memory.prune()
         await self._checks.drop(before=before)
         await self._prices.drop(before=before)
+        await self.announcer.drop(before=before)
 
     async def flush(self) -> None:
         """Before the end: offers the store what it has not taken yet."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from connectors import CONNECTORS
 from connectors.transport import REAL, Timing
 from daemon import inventory
+from daemon.announcing import Ground
 from daemon.broker import Broker
 from daemon.emit.alertmanager import Endpoint
 from daemon.emit.config import CertificateError
@@ -48,6 +49,12 @@ class Loaded:
         """What its sources are opened with."""
         settings = self.settings
         return Surroundings(settings.currency, settings.chains, self.path.parent, now, timing)
+
+    @property
+    def ground(self) -> Ground:
+        """What announcements are checked against."""
+        chains = self.settings.chains.items()
+        return Ground(self.setup.inventory, {name: CONNECTORS[chain.kind].canonical(chain) for name, chain in chains})
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:

@@ -10,7 +10,7 @@ import structlog
 from hypothesis import is_hypothesis_test, settings
 
 # Cases that several modules of tests inherit explain their failures as tests do.
-for cases in ("store_cases", "store_sql_cases", "store_history_cases"):
+for cases in ("store_cases", "store_sql_cases", "store_history_cases", "store_audit_cases"):
     pytest.register_assert_rewrite(f"tests.{cases}")
 
 # How long an example takes says nothing on a machine that does other things too; the time limit of a test does.

@@ -22,7 +22,7 @@ from daemon.model import (
     Verdict,
 )
 from daemon.outbox import addressed
-from daemon.store import AuditRecord, CheckRow, Entry, MemoryRow, Outcome, PriceDay, Tally
+from daemon.store import AnnouncementRow, AuditRecord, CheckRow, Entry, MemoryRow, Outcome, PriceDay, Tally
 from daemon.store.audit import GENESIS, canonical, digest
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -225,6 +225,33 @@ class MemoryAudit:
     def _fail(self) -> None:
         if self.fails:
             raise StoreError("store memory: told to fail")
+
+
+@dataclass(slots=True)
+class MemoryAnnouncements:
+    """`daemon.store.Announcements` in a dict, beside an audit log; while that `fails` it does nothing."""
+
+    audit: MemoryAudit = field(default_factory=MemoryAudit)
+    rows: dict[str, AnnouncementRow] = field(default_factory=dict)
+
+    async def keep(self, row: AnnouncementRow, *, before: str | None, entry: Entry) -> bool:
+        known = self.rows.get(row.id)
+        if (None if known is None else known.body) != before:
+            return False
+        await self.audit.append(entry)
+        self.rows[row.id] = row
+        return True
+
+    async def since(self, moment: datetime) -> tuple[AnnouncementRow, ...]:
+        if self.audit.fails:
+            raise StoreError("store memory: told to fail")
+        return tuple(sorted((row for row in self.rows.values() if row.ends >= moment), key=lambda row: row.ends))
+
+    async def drop(self, *, before: datetime) -> int:
+        gone = [number for number, row in self.rows.items() if row.ends < before]
+        for number in gone:
+            del self.rows[number]
+        return len(gone)
 
 
 @dataclass

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from daemon.announcing import ALONE
 from daemon.tokens import ApiToken, Scope
 
 PUBLIC = ("/healthz", "/readyz")
@@ -34,10 +35,11 @@ class Gatekeeper:
         """The caller's name; raises HTTPUnauthorized or HTTPForbidden."""
         if not self._tokens:
             _same_origin(request)
-            return "local"
+            return ALONE
         digest = hashlib.sha256(_presented(request).encode()).hexdigest()
         for token in self._tokens:
             if hmac.compare_digest(digest, token.sha256.lower()):
+                request[CALLER] = token.name  # a refusal tells the audit log whose it is
                 if not _includes(token.scope, needed(request)):
                     raise web.HTTPForbidden(text=f"the token {token.name} lacks the scope {needed(request).value}")
                 return token.name

@@ -5,6 +5,8 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from daemon.errors import StoreError
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -18,9 +20,11 @@ def problem(status: int, *, detail: str, instance: str, headers: dict[str, str] 
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns aiohttp's own errors into problem documents."""
+    """Turns aiohttp's own errors into problem documents, and what the store does not do into 503."""
     try:
         return await handler(request)
+    except StoreError as error:
+        return problem(503, detail=f"store: {error}", instance=request.path)
     except web.HTTPException as error:
         if error.status < 400:
             raise

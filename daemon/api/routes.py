@@ -9,7 +9,10 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from daemon.announcing import Announcer
 from daemon.api import page
+from daemon.api.announcing import Announcing
+from daemon.api.auditing import Append, audited
 from daemon.api.auth import CALLER, PUBLIC, Gatekeeper
 from daemon.api.problem import Handler, problem, problems
 from daemon.api.selection import Selection
@@ -28,7 +31,7 @@ class Sources:
     `inventory` is the running configuration's; `accounts` gives a wallet's units per account and asset, and may be a
     block ahead of the report, as may `movements`, newest first; `resolved` the findings resolved since a time;
     `history` answers a query with points of the past; `receivers` says what is wrong with each Alertmanager, None when
-    it takes what it is sent.
+    it takes what it is sent; `audit` adds a record to the audit log.
     """
 
     version: str
@@ -47,6 +50,8 @@ class Sources:
     policies: Callable[[], Sequence[Mapping[str, Any]]]
     config: Callable[[], Mapping[str, Any]]
     reload: Callable[[str], Awaitable[str]]
+    announcer: Announcer
+    audit: Append
     registry: CollectorRegistry
 
 
@@ -167,7 +172,7 @@ class Routes:
         try:
             sha256 = await self._sources.reload(request[CALLER])
         except ConfigError as error:
-            return problem(422, detail=str(error), instance=request.path)
+            raise web.HTTPUnprocessableEntity(text=str(error)) from error
         return web.json_response({"reloaded": True, "sha256": sha256})
 
     async def page(self, request: web.Request) -> web.Response:
@@ -193,6 +198,7 @@ class Routes:
             web.get("/api/v1/policies", self.policies),
             web.get("/api/v1/config", self.config),
             web.post("/-/reload", self.reload),
+            *Announcing(self._sources.announcer, now=self._sources.now).table(),
         ]
 
 
@@ -205,7 +211,8 @@ def application(sources: Sources, *, gatekeeper: Callable[[], Gatekeeper]) -> we
             request[CALLER] = gatekeeper().admit(request)
         return await handler(request)
 
-    app = web.Application(middlewares=[problems, admission], client_max_size=64 * 1024)
+    told = audited(sources.audit, now=sources.now)
+    app = web.Application(middlewares=[problems, told, admission], client_max_size=64 * 1024)
     app.add_routes(Routes(sources).table())
     app.on_response_prepare.append(_secure)
     return app

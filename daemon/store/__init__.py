@@ -277,6 +277,34 @@ class Memories(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class AnnouncementRow:
+    """A planned transfer as it stands; `body` is its text."""
+
+    id: str
+    ends: datetime
+    body: str
+
+
+class Announcements(Protocol):
+    """Planned transfers. Every method raises StoreError."""
+
+    async def keep(self, row: AnnouncementRow, *, before: str | None, entry: Entry) -> bool:
+        """Stores it in the place of the body `before` (None: of nothing), and the entry in the audit log, together.
+
+        False, and nothing done, where something else stands there: somebody was faster.
+        """
+        ...
+
+    async def since(self, moment: datetime) -> tuple[AnnouncementRow, ...]:
+        """Those that end then or later, in order."""
+        ...
+
+    async def drop(self, *, before: datetime) -> int:
+        """Forgets those that ended before; gives how many went. The audit log keeps what it told of them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Stores:
     """Every part of what a daemon stores; without an archive it keeps no history, without memories it begins anew."""
 
@@ -284,5 +312,6 @@ class Stores:
     checks: Checks
     price_days: PriceDays
     audit: Audit
+    announcements: Announcements
     archive: Archive | None = None
     memories: Memories | None = None

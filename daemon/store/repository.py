@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from daemon.errors import StoreError
 from daemon.model import Event, Finding, Notification, State
 from daemon.store import Outcome, Stores, Tally, migrations
+from daemon.store.announcements import SqlAnnouncements
 from daemon.store.archive import SqlArchive
 from daemon.store.audit import SqlAudit
 from daemon.store.checks import SqlChecks
@@ -57,11 +58,20 @@ class SqlStore:
         self.checks = SqlChecks(self._do)
         self.audit = SqlAudit(self._do)
         self.memories = SqlMemories(self._do)
+        self.announcements = SqlAnnouncements(self._do)
 
     @property
     def stores(self) -> Stores:
         """This database as all the ports to it."""
-        return Stores(self, self.checks, self.price_days, self.audit, self.archive, self.memories)
+        return Stores(
+            self,
+            self.checks,
+            self.price_days,
+            self.audit,
+            self.announcements,
+            archive=self.archive,
+            memories=self.memories,
+        )
 
     async def record(
         self,

@@ -17,6 +17,7 @@ from tests.delivery_cases import NOON, firing, told
 from tests.integration.postgres import Postgres, started
 from tests.integration.postgres_databases import PostgresDatabase
 from tests.kept import CONFIG, FIRST, SECOND, kept, reporter
+from tests.store_audit_cases import AuditCases
 from tests.store_cases import StoreCases
 from tests.store_history_cases import MANY_MARKS, HistoryCases
 from tests.store_memory_cases import MemoryCases
@@ -71,6 +72,10 @@ class TestOnPostgresql(StoreCases, SqlCases):
 
 class TestMemoriesOnPostgresql(MemoryCases):
     """What MemoryCases says."""
+
+
+class TestAuditOnPostgresql(AuditCases):
+    """What AuditCases says."""
 
 
 class TestHistoryOnPostgresql(HistoryCases):

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
 from connectors.base import Address, Update
+from connectors.evm.address import canonical
+from daemon.announcements import Announced
+from daemon.announcing import Announcer, Ground
 from daemon.api.auth import Gatekeeper
 from daemon.api.routes import Sources, application
 from daemon.errors import ConfigError
@@ -20,6 +24,7 @@ from daemon.model import Finding, Inventory, Report
 from daemon.movements import Movements
 from daemon.tokens import ApiToken, Scope
 from tests.build import ETH, ETHER, NOON, at, complete, failed, tip
+from tests.delivery_cases import MemoryAnnouncements
 from tests.unit.test_pipeline import INVENTORY, Bench
 
 Client = TestClient[Any, Any]
@@ -45,6 +50,8 @@ class World:
     removed: Sequence[str] = ()
     inventory: Inventory = INVENTORY
     movements: Movements = field(default_factory=Movements)
+    announcements: MemoryAnnouncements = field(default_factory=MemoryAnnouncements)
+    announced: Announced = field(default_factory=Announced)
 
     def sources(self) -> Sources:
         return Sources(
@@ -64,7 +71,19 @@ class World:
             policies=lambda: [{"policy": "jp-psa/hot-share"}],
             config=lambda: {"entity": "Example Exchange KK"},
             reload=self._reload,
+            announcer=self._announcer(),
+            audit=self.announcements.audit.append,
             registry=CollectorRegistry(),
+        )
+
+    def _announcer(self) -> Announcer:
+        numbers = (f"plan-{number}" for number in count(1))
+        return Announcer(
+            self.announcements,
+            self.announced,
+            ground=lambda: Ground(self.inventory, {"ethereum": canonical}),
+            clock=lambda: self.time,
+            new_id=lambda: next(numbers),
         )
 
     def _accounts(self, name: str) -> Readings | None:

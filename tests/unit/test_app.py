@@ -22,7 +22,7 @@ from daemon.model import Finding, Judgement, Report, State, Verdict
 from daemon.pipeline import Sink
 from daemon.reload import load_whole
 from daemon.store import Stores
-from tests.delivery_cases import MemoryAudit, MemoryChecks, MemoryPriceDays, MemoryStore
+from tests.delivery_cases import MemoryAnnouncements, MemoryAudit, MemoryChecks, MemoryPriceDays, MemoryStore
 from tests.pricing import Figures
 from tests.system.daemon import until
 from tests.system.exchange import COLD, HOT, config
@@ -75,7 +75,7 @@ async def running(
     file = written(folder, **more)
     async with aiohttp.ClientSession() as session:
         loaded = load_whole(file, env={}, now=utc_now())
-        stores = Stores(store, checks or MemoryChecks(), MemoryPriceDays(), MemoryAudit())
+        stores = Stores(store, checks or MemoryChecks(), MemoryPriceDays(), MemoryAudit(), MemoryAnnouncements())
         app = App(loaded, env={}, now=utc_now, stores=stores, session=session)
         subject = Running(app, file=file, sinks=sinks)
         try:

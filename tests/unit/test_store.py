@@ -10,6 +10,7 @@ from sqlalchemy.schema import CreateTable
 from daemon.store.repository import SqlStore
 from daemon.store.tables import METADATA
 from tests.delivery_cases import MemoryStore, firing
+from tests.store_audit_cases import AuditCases
 from tests.store_cases import StoreCases
 from tests.store_databases import SqliteDatabase
 from tests.store_memory_cases import MemoryCases
@@ -41,6 +42,10 @@ class TestOnSqlite(StoreCases, SqlCases):
 
 class TestMemoriesOnSqlite(MemoryCases):
     """What MemoryCases says."""
+
+
+class TestAuditOnSqlite(AuditCases):
+    """What AuditCases says."""
 
 
 async def test_times_lie_in_the_tables_in_utc(store: SqlStore, database: SqliteDatabase) -> None:
