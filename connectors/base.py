@@ -26,25 +26,28 @@ class Token(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """What is read on one chain: every account is asked for every token.
-
-    `gap_limits` holds, for accounts that are ranged descriptors, how many unused scripts in a row end the search.
-    """
-
-    chain: str
-    accounts: tuple[Address, ...]
-    tokens: tuple[Token, ...]
-    gap_limits: Mapping[Address, int] = field(default_factory=dict, hash=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Tip:
     """The block a reading belongs to. `time` is the block's own clock, in UTC."""
 
     height: int
     hash: str
     time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is read on one chain: every account is asked for every token.
+
+    `gap_limits` holds, for accounts that are ranged descriptors, how many unused scripts in a row end the search.
+    `since` are the newest blocks whose movements were told before, the newest last: a connector that can goes on after
+    them, and may tell again what it is not sure of.
+    """
+
+    chain: str
+    accounts: tuple[Address, ...]
+    tokens: tuple[Token, ...]
+    gap_limits: Mapping[Address, int] = field(default_factory=dict, hash=False)
+    since: tuple[Tip, ...] = field(default=(), compare=False)
 
 
 class Held(NamedTuple):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -52,7 +53,7 @@ class ChainWorker:
         connect = CONNECTORS[self.config.kind].connect
         async with connect(self.config, chain=self.chain, now=self._now, timing=self._timing) as connector:
             self._connector, self._begins = connector, True
-            updates = cast(Any, connector.updates(self.watch))
+            updates = cast(Any, connector.updates(replace(self.watch, since=tuple(self._known()))))
             async with aclosing(updates):
                 async for update in updates:
                     self._take(await self._continued(update, connector) if self._begins else update)

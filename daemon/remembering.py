@@ -150,7 +150,7 @@ class MemoryKeeper:
         now = self._clock()
         for one in self._recalling.remembering():
             if one.kind in PERIODS and not all_of_it:
-                if self._asked.get(one.kind, now - PERIODS[one.kind]) > now - PERIODS[one.kind]:
+                if now - PERIODS[one.kind] < self._asked.get(one.kind, now - PERIODS[one.kind]) <= now:
                     continue
                 self._asked[one.kind] = now
             for key, body in one.changed().items():
