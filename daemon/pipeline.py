@@ -9,10 +9,13 @@ from decimal import Decimal
 from itertools import chain as concatenated
 from typing import Protocol
 
+from connectors.base import Token
 from daemon.classify import classify
 from daemon.coverage import Covers
 from daemon.detection.case import Cases
+from daemon.detection.destinations import Destinations
 from daemon.detection.detection import Around, Detection
+from daemon.detection.payees import Payees, Stock
 from daemon.exposure import Ages, Exposures, Valuation, chain_state
 from daemon.feeds.averages import Averages
 from daemon.feeds.book import FeedBook
@@ -54,7 +57,8 @@ class Setup:
     """What one configuration means; a reload swaps it whole.
 
     `growth` is how much unread accounts may have grown; `began` when this configuration came into force; `telling` the
-    chains whose connectors tell movements, `controlling` those whose connectors tell who controls accounts.
+    chains whose connectors tell movements, `controlling` those whose connectors tell who controls accounts;
+    `destinations` what is known of whom wallets pay, None without an allowlist.
     """
 
     entity: str
@@ -67,6 +71,7 @@ class Setup:
     began: datetime
     telling: frozenset[str] = frozenset()
     controlling: frozenset[str] = frozenset()
+    destinations: Destinations | None = None
 
 
 @dataclass(slots=True)
@@ -88,6 +93,7 @@ class Pipeline:
     """The verdicts of rules with a schedule that stand until their next time."""
     _detection: Detection | None = field(default=None, init=False, repr=False)
     _detected_for: Setup | None = field(default=None, init=False, repr=False)
+    _payees: Payees = field(init=False, repr=False)
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
     _groups: Groups = field(default_factory=Groups, init=False, repr=False)
     _exposures: Exposures = field(default_factory=Exposures, init=False, repr=False)
@@ -95,6 +101,9 @@ class Pipeline:
     _states: WalletStates = field(default_factory=WalletStates, init=False, repr=False)
     _memory: Memory = field(default_factory=Memory, init=False, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._payees = Payees(held=self._held)
 
     async def cycle(self, now: datetime) -> Report:
         """One pass: a judgement, made durable, then handed to every sink, also behind one that breaks its promise."""
@@ -131,7 +140,8 @@ class Pipeline:
         if self._detection is not None and self._detected_for is setup:
             self._detection.take(movements.drained())
             return self._detection.look(now)
-        made = Detection(Around(setup.inventory), policies=setup.policies)
+        around = Around(setup.inventory, setup.destinations, self._payees)
+        made = Detection(around, policies=setup.policies)
         movements.drained()  # is among the recent ones
         recent = list(movements.recent())[::-1]
         if self._detection is None:
@@ -140,6 +150,13 @@ class Pipeline:
             made.taking_over(self._detection, recent=recent)
         self._detection, self._detected_for = made, setup
         return made.look(now)
+
+    def _held(self, wallet: str, token: Token) -> Stock:
+        """What a wallet holds by the newest readings, and what unread accounts may have grown to."""
+        total = self.ledger.held(wallet, token)
+        if total.never or not total.pairs:
+            return Stock(total.known, None)
+        return Stock(total.known, total.known + int(total.lost * (1 + self.setup.growth)))
 
     def _judge(self, now: datetime) -> tuple[Advance, Report, Standing]:
         setup, ledger = self.setup, self.ledger

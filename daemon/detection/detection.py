@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from daemon.detection.case import Cases
+from daemon.detection.destinations import Destinations
 from daemon.detection.detector import Detector
 from daemon.detection.outflow import Key, Outflow, outflow
+from daemon.detection.payees import Payees
+from daemon.detection.probes import Probes
+from daemon.detection.unknown_destination import UnknownDestinations
 from daemon.model import Inventory, Moved
+from daemon.policy.probe import Probe
 from daemon.policy.rule import Rule
+from daemon.policy.unknown_destination import UnknownDestination
 
 MOST_REMEMBERED = 50_000
 """Outflows that are told again when announcements change; some 50 MB."""
@@ -48,12 +54,24 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What detectors are made with: values and books that outlive them."""
+    """What detectors are made with: values and books that outlive them. `destinations` are None without an allowlist;
+    `payees` remember whom we paid."""
 
     inventory: Inventory
+    destinations: Destinations | None = None
+    payees: Payees = field(default_factory=Payees, compare=False)
+
+    @property
+    def known(self) -> Destinations:
+        return self.destinations or Destinations(self.inventory)
 
 
-DETECTORS: dict[type[Rule], Callable[[Any, Around], Detector]] = {}
+DETECTORS: dict[type[Rule], Callable[[Any, Around], Detector]] = {
+    UnknownDestination: lambda rule, around: UnknownDestinations(
+        rule, inventory=around.inventory, known=around.known, payees=around.payees
+    ),
+    Probe: lambda rule, around: Probes(rule, known=around.known, payees=around.payees),
+}
 """Kind of rule → what makes its detector."""
 
 Policies = Sequence[tuple[str, Rule]]

@@ -19,7 +19,9 @@ from daemon.policy import (
     guarantee,
     hot_share,
     price_deviation,
+    probe,
     reserve,
+    unknown_destination,
     wallet_band,
 )
 from daemon.policy.backing import Backing
@@ -34,9 +36,11 @@ from daemon.policy.feed_stale import FeedStale
 from daemon.policy.guarantee import Guarantee
 from daemon.policy.hot_share import HotShare
 from daemon.policy.price_deviation import PriceDeviation
+from daemon.policy.probe import Probe
 from daemon.policy.reserve import ReserveRule
 from daemon.policy.rule import Picture, Rule
 from daemon.policy.standing import Standing, settle
+from daemon.policy.unknown_destination import UnknownDestination
 from daemon.policy.wallet_band import WalletBand
 
 RuleConfig = Annotated[
@@ -48,6 +52,8 @@ RuleConfig = Annotated[
     | Drain
     | ColdMoved
     | ControlChanged
+    | UnknownDestination
+    | Probe
     | Blind
     | DisagreementRule
     | DriftRule
@@ -65,6 +71,8 @@ JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
     Drain: drain.judge,
     ColdMoved: cold_moved.judge,
     ControlChanged: control_changed.judge,
+    UnknownDestination: unknown_destination.judge,
+    Probe: probe.judge,
     DisagreementRule: disagreement.judge,
     DriftRule: drift.judge,
     FeedStale: feed_stale.judge,
