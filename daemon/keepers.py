@@ -40,7 +40,7 @@ class Keepers:
         self.audit = stores.audit
         self.announcer = Announcer(
             stores.announcements,
-            pipeline.announced,
+            pipeline.detecting.announced,
             ground=lambda: in_force().ground,
             clock=clock,
             new_id=lambda: secrets.token_hex(8),

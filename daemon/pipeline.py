@@ -9,14 +9,12 @@ from decimal import Decimal
 from itertools import chain as concatenated
 from typing import Protocol
 
-from daemon.announcements import Announced
 from daemon.classify import Classification, Classifier, classify
 from daemon.coverage import Covers
-from daemon.detection.approval import Approvals, Approved, Unmatched
-from daemon.detection.case import Cases
-from daemon.detection.detection import Around, Detection
+from daemon.detecting import Detecting
+from daemon.detection.approval import Approved
+from daemon.detection.destinations import Destinations
 from daemon.detection.detector import Remembers
-from daemon.detection.profiles import Profiles
 from daemon.exposure import Ages, Exposures, Valuation, chain_state
 from daemon.feeds.averages import Averages
 from daemon.feeds.book import FeedBook, Heard
@@ -76,7 +74,8 @@ class Setup:
     """What one configuration means; a reload swaps it whole.
 
     `growth` is how much unread accounts may have grown; `began` when this configuration came into force; `telling` the
-    chains whose connectors tell movements, `controlling` those whose connectors tell who controls accounts.
+    chains whose connectors tell movements, `controlling` those whose connectors tell who controls accounts;
+    `destinations` what is known of whom wallets pay, None without an allowlist.
     """
 
     entity: str
@@ -90,14 +89,14 @@ class Setup:
     telling: frozenset[str] = frozenset()
     controlling: frozenset[str] = frozenset()
     classification: Classification = field(default_factory=Classification)
+    destinations: Destinations | None = None
 
 
 @dataclass(slots=True)
 class Pipeline:
     """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events.
 
-    `averages` are counted where a rule values by them; `approvals` hears which withdrawals were approved, `announced`
-    knows which payments were planned.
+    `averages` are counted where a rule values by them; `detecting` knows payments.
     """
 
     setup: Setup
@@ -108,18 +107,12 @@ class Pipeline:
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
     averages: Averages | None = None
-    approvals: Approvals = field(default_factory=Unmatched)
-    announced: Announced = field(default_factory=Announced)
-    profiles: Profiles = field(default_factory=Profiles)
-    """How wallets have paid so far; goes on through a reload."""
+    detecting: Detecting = field(default_factory=Detecting)
     writing: Writing = field(default_factory=_Nothing)
     remembers: bool = True
     """Whether what an earlier run has left is known, or there is nowhere to look."""
     standing: Standing = field(default_factory=dict, init=False)
     """The verdicts of rules with a schedule that stand until their next time."""
-    _detection: Detection | None = field(default=None, init=False, repr=False)
-    _detected_for: Setup | None = field(default=None, init=False, repr=False)
-    _detection_knows: bool = field(default=False, init=False, repr=False)
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
     _groups: Groups = field(default_factory=Groups, init=False, repr=False)
     _exposures: Exposures = field(default_factory=Exposures, init=False, repr=False)
@@ -133,7 +126,7 @@ class Pipeline:
         """What a source has just said: the book of the feeds ages it, and approvals go to who matches them."""
         self.feeds.take(source, said, now=now)
         if isinstance(said, Approved):
-            self.approvals.take(said, now=now)
+            self.detecting.approvals.take(said, now=now)
 
     async def cycle(self, now: datetime) -> Report:
         """One pass: a judgement, made durable, then handed to every sink, also behind one that breaks its promise.
@@ -174,16 +167,17 @@ class Pipeline:
 
     def remembering(self) -> tuple[Remembers, ...]:
         """All that outlives a restart, as it is now; what goes from one to another is entered there first."""
-        movements, detection = self.ledger.movements, self._detecting()
+        movements = self.ledger.movements
         ledger = (movements.paid, movements.journal, self.ledger.branches, self.ledger.controls)
-        return (*ledger, self._windows, *detection.remembering())
+        return (*ledger, self._windows, *self.detecting.remembering())
 
     def recall(self, rows: Mapping[str, Mapping[str, str]]) -> list[str]:
         """What an earlier run has left, by kind; whoever learned something meanwhile joins it. Says what can't be read.
 
         Detectors begin anew: they are told all payments again.
         """
-        self._detection, self.remembers = None, True
+        self.remembers = True
+        self.detecting.begin_anew()
         wrong: list[str] = []
         for one in self.remembering():
             try:
@@ -192,32 +186,6 @@ class Pipeline:
                 wrong.append(f"{one.kind}: {error}")
         return wrong
 
-    def _detecting(self) -> Detection:
-        if self._detection is None:
-            self._detection = self._made()
-            self._detected_for, self._detection_knows = self.setup, False
-        return self._detection
-
-    def _made(self) -> Detection:
-        around = Around(self.setup.inventory, self.profiles)
-        return Detection(around, policies=self.setup.policies, explains=self.announced)
-
-    def _cases(self, now: datetime) -> Mapping[str, Cases]:
-        """What payments stand against wallets; detectors are made anew where the configuration has changed."""
-        setup, movements, detection = self.setup, self.ledger.movements, self._detecting()
-        if self._detected_for is not setup:
-            detection = self._made().taking_over(detection, recent=list(movements.recent())[::-1])
-            self._detection, self._detected_for = detection, setup
-            movements.drained()  # is among the recent ones
-        if not self._detection_knows:
-            self._detection_knows = True
-            movements.drained()
-            detection.take([*movements.earlier(), *list(movements.recent())[::-1]])
-        telling = [name for name, wallet in setup.inventory.wallets.items() if wallet.chain in setup.telling]
-        self.profiles.watch(telling, now=now)
-        detection.take(movements.drained())
-        return detection.look(now)
-
     def _judge(self, now: datetime) -> tuple[Advance, Report, Standing]:
         setup, ledger = self.setup, self.ledger
         totals = ledger.totals()
@@ -225,8 +193,8 @@ class Pipeline:
             name: chain_state(name, book=book, ages=setup.ages[name], began=setup.began, now=now)
             for name, book in ledger.books.items()
         }
-        cases = self._cases(now)
-        observed = self._classifier.look(setup, profiles=self.profiles, controls=ledger.controls, now=now)
+        cases = self.detecting.cases(setup, ledger, now=now)
+        observed = self._classifier.look(setup, profiles=self.detecting.profiles, controls=ledger.controls, now=now)
         tiers = classify(setup.inventory.wallets, observed=observed, judge_by=setup.classification.judge_by)
         feeds = self._look(now)
         valuation = Valuation(setup.inventory, feeds.prices, chains, setup.growth, feeds.unpriced)
@@ -253,7 +221,7 @@ class Pipeline:
                 books=ledger.books,
                 wanted=windows_of(rule for _, rule in setup.policies),
                 now=now,
-                departed=self.announced.departed,
+                departed=self.detecting.announced.departed,
             ),
             cold_payments=cold_payments(ledger.movements, inventory=setup.inventory, tiers=tiers),
             telling=dict.fromkeys(setup.telling & chains.keys(), setup.began),
@@ -262,7 +230,7 @@ class Pipeline:
                 name: ledger.controls.of(name) for name, one in wallets.items() if one.wallet.chain in setup.controlling
             },
             cases=cases,
-            explained=self.announced.explained,
+            explained=self.detecting.announced.explained,
             remembers=self.remembers,
             memory=self._memory.under(setup, *tiers.values()),
             at=now,

@@ -1,7 +1,7 @@
 """What a configuration file means: whatever can fail when it is loaded fails here, before anything is swapped."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -9,9 +9,10 @@ from pathlib import Path
 
 from connectors import CONNECTORS
 from connectors.transport import REAL, Timing
-from daemon import inventory
+from daemon import allowlist, inventory
 from daemon.announcing import Ground
 from daemon.broker import Broker
+from daemon.detection.destinations import Destinations
 from daemon.emit.alertmanager import Endpoint
 from daemon.emit.config import CertificateError
 from daemon.errors import ConfigError
@@ -20,8 +21,11 @@ from daemon.feeds.asking import Asked, asked
 from daemon.feeds.averages import Averages, Key, averages_for, read_days
 from daemon.feeds.opening import Surroundings
 from daemon.feeds.planning import planned
+from daemon.model import Inventory
 from daemon.needs import currencies
 from daemon.pipeline import Setup
+from daemon.policy.rule import Rule
+from daemon.policy.unknown_destination import UnknownDestination
 from daemon.settings import Settings, load
 
 
@@ -84,6 +88,12 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         descriptor={name: kind.descriptor(chain) for name, (kind, chain) in kinds.items()},
         contract={name: kind.contract(chain) for name, (kind, chain) in kinds.items()},
     )
+    allowed = allowlist.build(
+        settings,
+        base=path.parent,
+        canonical={name: kind.canonical(chain) for name, (kind, chain) in kinds.items()},
+        inventory=watched,
+    )
     written = currencies(rule for _, rule in settings.rules)
     sources = asked(
         settings.feeds,
@@ -105,6 +115,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         ages={name: Ages(chain.max_age, chain.max_tip_age, chain.reader) for name, chain in settings.chains.items()},
         began=now,
         telling=frozenset(name for name, (kind, _) in kinds.items() if kind.movements),
+        destinations=_destinations(watched, allowed=allowed, rules=settings.rules),
         controlling=frozenset(name for name, (kind, chain) in kinds.items() if kind.tells_control(chain)),
         classification=settings.classification,
     )
@@ -130,6 +141,16 @@ def _broker(settings: Settings, *, folder: Path) -> Broker | None:
     except CertificateError as error:
         raise ConfigError(settings.where(("mqtt", "tls", error.key)), error.message) from error
     return mqtt.broker(tls)
+
+
+def _destinations(
+    watched: Inventory, *, allowed: allowlist.Allowlist, rules: Sequence[tuple[str, Rule]]
+) -> Destinations:
+    """Ready to be asked for look-alikes where a rule does."""
+    found = Destinations(watched, allowed)
+    if any(isinstance(rule, UnknownDestination) for _, rule in rules):
+        found.prepare()
+    return found
 
 
 def refuse_what_takes_a_restart(running: Settings, wanted: Settings) -> None:

@@ -77,7 +77,7 @@ class Player:
             sinks=(self._alarms, *bells.sinks),
         )
         if approvals is not None:
-            self._pipeline.approvals = approvals
+            self._pipeline.detecting.approvals = approvals
         self._news = False
 
     async def play(self, *, pace: Pace = at_once) -> None:

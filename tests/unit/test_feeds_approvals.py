@@ -307,7 +307,7 @@ class Noted:
 async def test_every_good_answer_goes_on_and_a_stale_source_is_a_reason_not_to_be_ready() -> None:
     pipeline = piped(book(source(APPROVALS, "books"), assets="ETH"))
     noted = Noted()
-    pipeline.approvals = noted
+    pipeline.detecting.approvals = noted
     pipeline.hear(BOOKS, said(0), now=at(0))
     pipeline.hear(BOOKS, said(1), now=at(1))
     pipeline.hear(BOOKS, TIMEOUT, now=at(2))

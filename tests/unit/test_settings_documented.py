@@ -21,6 +21,7 @@ from connectors.evm.config import EvmConfig
 from connectors.nem.config import NemConfig
 from connectors.symbol.config import SymbolConfig
 from daemon import settings as models
+from daemon.allowlist import DestinationConfig
 from daemon.classify import Classification
 from daemon.document import Document, Keys, read
 from daemon.errors import ConfigError
@@ -84,6 +85,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "assets.<name>.tokens[].": models.TokenConfig,
     "wallets.<name>.": models.WalletConfig,
     "wallets.<name>.expected.": models.ExpectedControl,
+    "destinations.<name>.": DestinationConfig,
     "classification.": Classification,
     "feeds.": FeedsConfig,
     "feeds.quotes.": QuotesConfig,
