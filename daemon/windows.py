@@ -115,9 +115,11 @@ class Windows:
         for subject in {*changed, *(subject for subject, undone in reached.items() if undone)}:
             for window in self._windows[subject]:
                 track = self._tracks[window]
+                before = track.turns
                 track.stay(self._last or now)
                 track.look(levels[subject], heights=heights, forks=reached.get(subject, NO_FORKS), now=now)
-                self._news[window] = None
+                if track.turns != before:
+                    self._news[window] = None
                 self._tell(window, now=now)
         if now >= self._soonest:
             for window in [window for window, end in self._ends.items() if end <= now]:
