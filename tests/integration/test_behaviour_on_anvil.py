@@ -1,4 +1,4 @@
-"""The rules on behaviour on a real EVM chain: `unusual`, `dormant`, `tier_mismatch`, each beside a near-identical case."""
+"""Rules on behaviour on a real EVM chain: `unusual`, `dormant`, `tier_mismatch`, each beside a near-identical case."""
 
 from __future__ import annotations
 

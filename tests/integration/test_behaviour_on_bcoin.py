@@ -146,8 +146,8 @@ async def test_when_it_is_replaced_at_a_higher_fee_the_finding_follows(chain: Re
         assert till.judged.told == ["firing btc-hot"]
 
 
-@pytest.mark.parametrize(("days", "told"), [(90, ["firing btc-hot"]), (89, [])])
-async def test_the_first_payment_after_ninety_silent_days_is_told_and_a_day_earlier_is_not(
+@pytest.mark.parametrize(("days", "told"), [(90, ["firing btc-hot"]), (88, [])])
+async def test_the_first_payment_after_ninety_silent_days_is_told_and_two_days_earlier_is_not(
     chain: Regtest, days: int, told: list[str]
 ) -> None:
     async with watched(chain, rule=DORMANT, silent_days=days) as till:
