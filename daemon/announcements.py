@@ -63,6 +63,7 @@ class Announced:
         self._all: dict[str, Announcement] = {}
         self._heard = False
         self._by_place: dict[Place, tuple[Announcement, ...]] = {}
+        self._listed: dict[Place, frozenset[str]] = {}
         self._payments: dict[Place, dict[Key, Payment]] = {}
         self._places: dict[Key, Place] = {}
         self._left: dict[str, Decimal] = {}
@@ -90,6 +91,9 @@ class Announced:
         for one in sorted(new.values(), key=lambda one: (one.ends, one.id)):
             places.setdefault(one.place, []).append(one)
         self._by_place = {place: tuple(found) for place, found in places.items()}
+        self._listed = {
+            place: frozenset(name for one in found for name in one.destinations) for place, found in places.items()
+        }
         for place in {*self._payments, *self._by_place}:
             self._share_out(place)
 
@@ -114,8 +118,8 @@ class Announced:
     def take(self, one: Outflow) -> int:
         place = (one.wallet, one.asset)
         known = self._places.get(one.key)
-        if known is None and place not in self._by_place:
-            return 0
+        if not self._heard or (known is None and place not in self._by_place):
+            return 0  # whoever asks is told by the number to ask again
         before = self._payments[known].get(one.key) if known is not None else None
         first_seen = one.first_seen if before is None else min(before.first_seen, one.first_seen)
         new = Payment(one.key, place, one.units, one.destinations, first_seen, one.stage, one.tip)
@@ -150,7 +154,13 @@ class Announced:
         return payments[new.key].explained
 
     def _wanted(self, payment: Payment) -> bool:
-        return any(one.in_force(payment.first_seen) for one in self._by_place.get(payment.place, ()))
+        """Whether it pays anybody who is listed by what is in force, so that others leave no trace here."""
+        listed = self._listed.get(payment.place, frozenset())
+        names = {party.name for party in payment.paid if party.name in listed}
+        return bool(names) and any(
+            one.in_force(payment.first_seen) and not names.isdisjoint(one.destinations)
+            for one in self._by_place[payment.place]
+        )
 
     def _put(self, payment: Payment, *, before: Payment | None) -> None:
         if payment != before:

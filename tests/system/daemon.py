@@ -29,6 +29,8 @@ class Daemon:
         self.file = folder / "pyrometer.yaml"
         self.log: list[JSON] = []
         self.url = ""
+        self.token = ""
+        """What it is asked with, where it wants one."""
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -74,9 +76,13 @@ class Daemon:
         """The JSON body, whatever the status."""
         return (await self.ask(path))[1]
 
-    async def ask(self, path: str, *, method: str = "GET") -> tuple[int, Any]:
+    async def ask(
+        self, path: str, *, method: str = "GET", token: str | None = None, body: object = None
+    ) -> tuple[int, Any]:
         assert self._session is not None
-        async with self._session.request(method, f"{self.url}{path}") as response:
+        shown = self.token if token is None else token
+        headers = {"Authorization": f"Bearer {shown}"} if shown else {}
+        async with self._session.request(method, f"{self.url}{path}", headers=headers, json=body) as response:
             return response.status, await response.json(content_type=None)
 
     async def metrics(self) -> dict[str, float]:

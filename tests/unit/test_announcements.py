@@ -196,9 +196,18 @@ def test_what_nobody_announces_any_more_is_forgotten() -> None:
 
 def test_no_more_payments_are_kept_than_the_bound() -> None:
     subject = book(plan())
-    for number in range(MOST_PAYMENTS + 5):
-        subject.take(paid(0, seconds=5 + number / 1000, name=f"{number}", to=[]))
+    for number in range(MOST_PAYMENTS):
+        subject.take(paid(0, seconds=5 + number / 1000, name=f"{number}", to=[(OUT, 0)]))
     assert subject.take(paid(1, seconds=50)) == 0
+
+
+def test_payments_to_others_take_no_room_from_those_that_were_announced() -> None:
+    """Withdrawals of customers out of the same wallet, by the thousand."""
+    subject = book(plan())
+    for number in range(MOST_PAYMENTS + 5):
+        assert subject.take(paid(1, seconds=5, name=f"{number}", to=[(OTHER, 1)])) == 0
+    assert subject.changed() == {}
+    assert subject.take(paid(1, seconds=50)) == ETHER
 
 
 @pytest.mark.parametrize(
@@ -351,6 +360,18 @@ def test_a_restart_anywhere_changes_nothing(
     oracle = naive(plans, payments)
     assert found == {one.key: oracle[one.key] for one in payments[cut:]}
     assert {key: one.explained for key, one in subject.explained.items()} == {k: n for k, n in oracle.items() if n}
+
+
+def test_a_payment_that_is_told_before_the_store_has_said_what_is_announced_is_not_forgotten() -> None:
+    earlier = book(plan())
+    earlier.take(paid(2, seconds=5, name="x", stage=Stage.PENDING))
+    subject = Announced()
+    subject.restore({key: text for key, text in earlier.changed().items() if text})
+    assert subject.take(paid(2, seconds=500, name="x")) == 0
+    number = subject.number
+    subject.put([plan()])
+    assert subject.number != number
+    assert subject.take(paid(2, seconds=500, name="x")) == 2 * ETHER
 
 
 def test_a_payment_that_is_seen_again_after_a_restart_keeps_the_time_of_its_first_sight() -> None:

@@ -18,7 +18,7 @@ from daemon.announcements import Announced
 from daemon.announcing import Announcer, Ground
 from daemon.api.auth import Gatekeeper
 from daemon.api.routes import Sources, application
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, StoreError
 from daemon.ledger import Readings
 from daemon.model import Finding, Inventory, Report
 from daemon.movements import Movements
@@ -42,7 +42,7 @@ class World:
     time: datetime = NOON
     loop_time: float = 100.0
     last_cycle: float = 100.0
-    reload_error: ConfigError | None = None
+    reload_error: ConfigError | StoreError | None = None
     reloaded_by: list[str] = field(default_factory=list)
     asked_since: list[datetime] = field(default_factory=list)
     tokens: Sequence[ApiToken] = ()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from daemon.auditing import verify
+from daemon.errors import ConfigError, StoreError
 from daemon.tokens import Scope
 from tests.build import ETHER, at, tip
 from tests.unit.test_announcements import paid
@@ -261,6 +262,18 @@ async def test_an_announcement_of_another_daemon_on_the_same_store_is_approved_h
         _, known = await here.post(ROUTE, PLAN)
         status, _ = await there.post(f"{ROUTE}/{known['id']}/approval", who="ben")
         assert status == 200
+
+
+async def test_a_reload_that_is_refused_lands_in_the_log_and_one_that_the_store_does_not_take_is_503() -> None:
+    world = exchange()
+    async with asked(world) as api:
+        world.reload_error = ConfigError("pyrometer.yaml:3", "walets: unknown key; did you mean wallets?")
+        assert (await api.post("/-/reload"))[0] == 422
+        world.reload_error = StoreError("store memory: told to fail")
+        status, body = await api.post("/-/reload")
+    assert (status, body["detail"]) == (503, "store: store memory: told to fail")
+    ((who, what, why),) = [(one["who"], one["what"], one["why"]) for one in log(world)]
+    assert (who, what, why) == ("aya", "refused", "pyrometer.yaml:3: walets: unknown key; did you mean wallets?")
 
 
 async def test_nobody_knows_an_announcement_that_is_not_there() -> None:

@@ -1,6 +1,7 @@
 """The composition root in this process: it starts, swaps and ends in good order, whatever its parts do."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -16,7 +17,7 @@ from connectors.base import Address, Drift, Movement, Stage, Tip, Token, Update
 from daemon import once
 from daemon.app import App, utc_now
 from daemon.check import ask_everything
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, StoreError
 from daemon.ledger import GapError
 from daemon.model import Finding, Judgement, Report, State, Verdict
 from daemon.pipeline import Sink
@@ -69,13 +70,15 @@ async def running(
     *,
     store: MemoryStore,
     checks: MemoryChecks | None = None,
+    audit: MemoryAudit | None = None,
     sinks: Sequence[Sink] = (),
     **more: Any,  # noqa: ANN401 - YAML values
 ) -> AsyncIterator[Running]:
     file = written(folder, **more)
     async with aiohttp.ClientSession() as session:
         loaded = load_whole(file, env={}, now=utc_now())
-        stores = Stores(store, checks or MemoryChecks(), MemoryPriceDays(), MemoryAudit(), MemoryAnnouncements())
+        log = audit or MemoryAudit()
+        stores = Stores(store, checks or MemoryChecks(), MemoryPriceDays(), log, MemoryAnnouncements(log))
         app = App(loaded, env={}, now=utc_now, stores=stores, session=session)
         subject = Running(app, file=file, sinks=sinks)
         try:
@@ -150,6 +153,33 @@ async def test_a_reload_under_way_when_it_is_stopped_leaves_nothing_running(tmp_
         await asyncio.sleep(0)
         await subject.ended()
         await reloading
+
+
+async def test_a_reload_is_told_to_the_audit_log_before_it_is_done_whoever_asks(tmp_path: Path) -> None:
+    audit = MemoryAudit()
+    async with running(tmp_path, store=MemoryStore(), audit=audit, policies=[BLIND_AT_ONCE]) as subject:
+        await subject.served()
+        sha256 = await subject.app.reload("aya")
+        subject.app.request_reload()
+        await until(lambda: len(audit.rows) == 2)
+    told = [json.loads(row.text) for row in audit.rows]
+    assert [(one["who"], one["what"], one["body"]) for one in told] == [
+        (who, "reload", {"sha256": sha256}) for who in ("aya", "SIGHUP")
+    ]
+
+
+async def test_a_reload_that_the_audit_log_does_not_take_leaves_the_running_configuration(tmp_path: Path) -> None:
+    audit = MemoryAudit()
+    async with running(tmp_path, store=MemoryStore(), audit=audit, policies=[BLIND_AT_ONCE]) as subject:
+        await subject.served()
+        audit.fails = True
+        written(tmp_path, policies=[])
+        with pytest.raises(StoreError, match="told to fail"):
+            await subject.app.reload("aya")
+        assert [rule["kind"] for rule in subject.app._policies() if rule["policy"] == "blind"] == ["blind"]
+        audit.fails = False
+        await subject.app.reload("aya")
+        assert len(audit.rows) == 1
 
 
 @pytest.mark.parametrize(
