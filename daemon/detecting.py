@@ -17,7 +17,7 @@ from daemon.detection.profiles import Profiles
 from daemon.ledger import Ledger
 
 if TYPE_CHECKING:
-    from daemon.pipeline import Setup
+    from daemon.setup import Setup
 
 
 class Detecting:

@@ -5,98 +5,42 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
 from itertools import chain as concatenated
-from typing import Protocol
 
-from daemon.classify import Classification, Classifier, classify
+from daemon.classify import Classifier, classify
 from daemon.coverage import Covers
 from daemon.detecting import Detecting
 from daemon.detection.approval import Approved
-from daemon.detection.destinations import Destinations
 from daemon.detection.detector import Remembers
-from daemon.exposure import Ages, Exposures, Valuation, chain_state
+from daemon.exposure import Exposures, Valuation, chain_state
 from daemon.feeds.averages import Averages
 from daemon.feeds.book import FeedBook, Heard
-from daemon.feeds.plan import Plan, SourceKey
+from daemon.feeds.plan import SourceKey
 from daemon.feeds.values import Feeds
 from daemon.findings import Advance, adopt, advance
 from daemon.groups import Groups
 from daemon.ledger import Ledger
-from daemon.model import ChainState, Check, Finding, Inventory, Notification, Report
+from daemon.model import ChainState, Check, Finding, Report
 from daemon.movements import cold_payments, shortlist
 from daemon.outbox import addressed
 from daemon.policy import judged
 from daemon.policy.drain import windows_of
 from daemon.policy.memory import Memory
 from daemon.policy.reserve import reserves
-from daemon.policy.rule import Picture, Rule, few
+from daemon.policy.rule import Picture, few
 from daemon.policy.standing import Standing, restored
+from daemon.ports import Gating, Nowhere, Recorder, Sink, Writing
+from daemon.setup import Setup
 from daemon.wallet_states import WalletStates
 from daemon.windows import Windows
-
-
-class Sink(Protocol):
-    """Receives every report. Never raises and never waits: what takes time is a worker of the sink's own."""
-
-    def offer(self, report: Report) -> None: ...
-
-
-class Recorder(Protocol):
-    """Makes findings and their notifications durable before anybody is told. Keeps them when the store does not."""
-
-    @property
-    def problem(self) -> str | None: ...
-
-    async def record(self, findings: Sequence[Finding], notifications: Sequence[Notification]) -> None: ...
-
-
-class Writing(Protocol):
-    """Makes durable what findings rest on. Never raises StoreError: what the store does not take is kept."""
-
-    @property
-    def problem(self) -> str | None: ...
-
-    async def write(self) -> None: ...
-
-
-class _Nothing:
-    """Where nothing outlives a restart."""
-
-    problem = None
-
-    async def write(self) -> None:
-        pass
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What one configuration means; a reload swaps it whole.
-
-    `growth` is how much unread accounts may have grown; `began` when this configuration came into force; `telling` the
-    chains whose connectors tell movements, `controlling` those whose connectors tell who controls accounts;
-    `destinations` what is known of whom wallets pay, None without an allowlist.
-    """
-
-    entity: str
-    currency: str
-    inventory: Inventory
-    policies: tuple[tuple[str, Rule], ...]
-    feeds: Plan
-    growth: Decimal
-    ages: Mapping[str, Ages]
-    began: datetime
-    telling: frozenset[str] = frozenset()
-    controlling: frozenset[str] = frozenset()
-    classification: Classification = field(default_factory=Classification)
-    destinations: Destinations | None = None
 
 
 @dataclass(slots=True)
 class Pipeline:
     """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events.
 
-    `averages` are counted where a rule values by them; `detecting` knows payments.
+    `averages` are counted where a rule values by them; `detecting` knows payments; without `gates` nobody says whether
+    signers may go on.
     """
 
     setup: Setup
@@ -108,9 +52,10 @@ class Pipeline:
     sinks: Sequence[Sink]
     averages: Averages | None = None
     detecting: Detecting = field(default_factory=Detecting)
-    writing: Writing = field(default_factory=_Nothing)
+    writing: Writing = field(default_factory=Nowhere)
     remembers: bool = True
     """Whether what an earlier run has left is known, or there is nowhere to look."""
+    gates: Gating | None = None
     standing: Standing = field(default_factory=dict, init=False)
     """The verdicts of rules with a schedule that stand until their next time."""
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
@@ -144,6 +89,8 @@ class Pipeline:
                 finally:  # also when it is cut off: nobody's page is lost by that
                     await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
             self.findings, self.standing = step.open, standing
+            if self.gates is not None:
+                await self.gates.keep()
         with ExitStack() as offers:  # calls all of them, then raises what one of them raised
             for sink in reversed(self.sinks):
                 offers.callback(sink.offer, report)
@@ -236,7 +183,10 @@ class Pipeline:
             at=now,
         )
         verdicts, standing = judged(setup.policies, picture, standing=self.standing)
-        step = advance(self.findings, verdicts, rules=dict(setup.policies), now=now, chains=chains)
+        rules = dict(setup.policies)
+        step = advance(self.findings, verdicts, rules=rules, now=now, chains=chains)
+        known = setup.inventory.wallets
+        gates = self.gates and self.gates.judge(step.open, rules=rules, wallets=known, chains=chains, now=now)
         report = Report(
             entity=setup.entity,
             currency=setup.currency,
@@ -251,6 +201,7 @@ class Pipeline:
             disagreements=disagreements,
             problems=tuple(problems(chains, feeds=feeds, store=self.recorder.problem or self.writing.problem)),
             movements=shortlist(ledger.movements, inventory=setup.inventory, tiers=tiers),
+            gates=gates or {},
         )
         return step, report, standing
 

@@ -23,10 +23,10 @@ from daemon.feeds.opening import Surroundings
 from daemon.feeds.planning import planned
 from daemon.model import Inventory
 from daemon.needs import currencies
-from daemon.pipeline import Setup
 from daemon.policy.rule import Rule
 from daemon.policy.unknown_destination import UnknownDestination
 from daemon.settings import Settings, load
+from daemon.setup import Setup
 
 
 @dataclass(frozen=True, slots=True)

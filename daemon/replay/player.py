@@ -18,9 +18,11 @@ from daemon.feeds.asking import Asked
 from daemon.feeds.book import FeedBook, Heard
 from daemon.feeds.plan import SourceKey
 from daemon.feeds.worker import FeedWorker
+from daemon.gate.keeper import GateKeeper
 from daemon.ledger import Ledger
 from daemon.once import Unrecorded
-from daemon.pipeline import Pipeline, Recorder, Sink
+from daemon.pipeline import Pipeline
+from daemon.ports import Recorder, Sink
 from daemon.reload import Loaded
 from daemon.replay.alarms import Alarms, Audience, Nobody
 from daemon.replay.configuration import configured
@@ -75,6 +77,7 @@ class Player:
             recorder=bells.recorder,
             receivers=bells.receivers,
             sinks=(self._alarms, *bells.sinks),
+            gates=GateKeeper(None, clock=simulation.now),
         )
         if approvals is not None:
             self._pipeline.detecting.approvals = approvals

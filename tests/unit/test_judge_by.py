@@ -13,10 +13,11 @@ from daemon.classify import Classification
 from daemon.feeds.book import FeedBook
 from daemon.ledger import Ledger
 from daemon.model import Finding, Judgement, Notification, Report, Tier
-from daemon.pipeline import Pipeline, Setup
+from daemon.pipeline import Pipeline
 from daemon.policy.cold_moved import ColdMoved
 from daemon.policy.drain import Drain
 from daemon.policy.tier_mismatch import TierMismatch
+from daemon.setup import Setup
 from tests.build import AGES, ETH, NOON, at, complete, inventory, movement, priced, tip, told, wallet
 
 INVENTORY = inventory(wallet("hot", Tier.HOT, 1), wallet("cold", Tier.COLD, 2))
