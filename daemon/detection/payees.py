@@ -95,11 +95,13 @@ class Payees:
     """Keys of rows → whether nobody has been given them yet."""
 
     def take(self, outflow: Outflow, *, known: Destinations) -> Stock:
-        """What its wallet held of the token before it."""
-        if outflow is self._last:
-            return self._told[outflow.key].held
-        told = self._told.pop(outflow.key, None)
-        held = self._before(outflow) if told is None else told.held
+        """What its wallet held of the token before it, when it was first told or, if nobody knew, by now."""
+        told = self._told.get(outflow.key)
+        known_then = told is not None and told.held.most is not None
+        if told and outflow is self._last and known_then:
+            return told.held
+        held = told.held if told and known_then else self._before(outflow)
+        self._told.pop(outflow.key, None)
         units = dict(strangers(outflow, known=known))
         for row, paid in units.items():
             self._enter(row, Payment.of(outflow, units=paid, held=held), again=told is not None and row in told.payees)
@@ -165,8 +167,8 @@ class Payees:
         place = next((at for at, one in enumerate(payee.early) if one.same(payment)), None)
         if place is not None:
             known = payee.early[place]
-            if known.units != payment.units:
-                changed = known._replace(units=payment.units)
+            changed = known._replace(units=payment.units, held=payment.held if known.held.most is None else known.held)
+            if changed != known:
                 payee.early = (*payee.early[:place], changed, *payee.early[place + 1 :])
                 self._changed.setdefault(row, False)
             return

@@ -71,6 +71,9 @@ class Probes:
         self._standing.drop(key)
 
     def cases(self, now: datetime) -> Cases:
+        for outflow, paid in list(self._standing.at(now)):
+            if paid.held.most is None:
+                self.take(outflow)  # what its wallet held may have been read by now
         unsure: dict[str, tuple[str, ...]] = {}
         return by_wallet(self._found(now, unsure=unsure), unsure=unsure)
 

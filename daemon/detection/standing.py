@@ -27,7 +27,6 @@ class Standing(Generic[Kept]):
 
     def put(self, outflow: Outflow, what: Kept) -> None:
         """In the place of what was kept of it."""
-        self._kept.pop(outflow.key, None)
         self._kept[outflow.key] = (outflow, what)
         while len(self._kept) > MOST:
             del self._kept[next(iter(self._kept))]
