@@ -11,7 +11,8 @@ from typing import Protocol
 
 from daemon.classify import classify
 from daemon.coverage import Covers
-from daemon.detection.approval import Approvals, Approved, Unmatched
+from daemon.detection.approval import Approved
+from daemon.detection.approvals import ApprovalBook, Grounds
 from daemon.detection.case import Cases
 from daemon.detection.detection import Around, Detection
 from daemon.exposure import Ages, Exposures, Valuation, chain_state
@@ -68,6 +69,8 @@ class Setup:
     began: datetime
     telling: frozenset[str] = frozenset()
     controlling: frozenset[str] = frozenset()
+    grounds: Grounds = field(default_factory=Grounds)
+    """What approvals are read by."""
 
 
 @dataclass(slots=True)
@@ -85,7 +88,7 @@ class Pipeline:
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
     averages: Averages | None = None
-    approvals: Approvals = field(default_factory=Unmatched)
+    approvals: ApprovalBook = field(default_factory=ApprovalBook)
     standing: Standing = field(default_factory=dict, init=False)
     """The verdicts of rules with a schedule that stand until their next time."""
     _detection: Detection | None = field(default=None, init=False, repr=False)
@@ -139,7 +142,10 @@ class Pipeline:
         if self._detection is not None and self._detected_for is setup:
             self._detection.take(movements.drained())
             return self._detection.look(now)
-        made = Detection(Around(setup.inventory), policies=setup.policies)
+        self.approvals.tick(now)
+        self.approvals.configured(setup.grounds)
+        made = Detection(Around(setup.inventory, self.approvals), policies=setup.policies)
+        self.approvals.keep_only(policy for policy, _ in setup.policies)
         movements.drained()  # is among the recent ones
         recent = list(movements.recent())[::-1]
         if self._detection is None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from daemon.detection.approvals import ApprovalBook
 from daemon.detection.case import Cases
 from daemon.detection.detector import Detector
+from daemon.detection.fitting import Terms
+from daemon.detection.matching import Matches, Patience
 from daemon.detection.outflow import Key, Outflow, outflow
+from daemon.interval import EXACT
 from daemon.model import Inventory, Moved
 from daemon.policy.rule import Rule
+from daemon.policy.unmatched_outflow import UnmatchedOutflow
 
 MOST_REMEMBERED = 50_000
 """Outflows that are told again when announcements change; some 50 MB."""
@@ -51,9 +56,34 @@ class Around:
     """What detectors are made with: values and books that outlive them."""
 
     inventory: Inventory
+    approvals: ApprovalBook = field(default_factory=ApprovalBook, compare=False)
+    policy: str = ""
+    """The one that the detector is made for."""
 
 
-DETECTORS: dict[type[Rule], Callable[[Any, Around], Detector]] = {}
+def unmatched(rule: UnmatchedOutflow, around: Around) -> Matches:
+    """What the policy has matched under whatever configuration goes on under this one."""
+    book, inventory = around.approvals, around.inventory
+    terms = Terms(
+        window=rule.window,
+        late=rule.late,
+        linger=rule.linger,
+        tolerance=rule.tolerance.as_integer_ratio(),
+        fees={asset: int(most.scaleb(book.finest(asset), EXACT)) for asset, most in rule.fees.items()},
+    )
+    patience = Patience(rule.grace, rule.keep)
+    known = book.matcher(around.policy)
+    if isinstance(known, Matches):
+        known.configured(terms=terms, patience=patience, inventory=inventory)
+        return known
+    made = Matches(book, terms=terms, patience=patience, inventory=inventory)
+    book.add(around.policy, made)
+    return made
+
+
+DETECTORS: dict[type[Rule], Callable[[Any, Around], Detector]] = {
+    UnmatchedOutflow: unmatched,
+}
 """Kind of rule → what makes its detector."""
 
 Policies = Sequence[tuple[str, Rule]]
@@ -65,7 +95,9 @@ class Detection:
     def __init__(self, around: Around, *, policies: Policies, explains: Explains | None = None) -> None:
         self._around = around
         self._rules = {policy: rule for policy, rule in policies if type(rule) in DETECTORS}
-        self._detectors = {policy: DETECTORS[type(rule)](rule, around) for policy, rule in self._rules.items()}
+        self._detectors = {
+            policy: DETECTORS[type(rule)](rule, replace(around, policy=policy)) for policy, rule in self._rules.items()
+        }
         self._explains = explains or Silence()
         self._number = self._explains.number
         self._told: dict[Key, Outflow] = {}

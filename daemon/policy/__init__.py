@@ -20,6 +20,7 @@ from daemon.policy import (
     hot_share,
     price_deviation,
     reserve,
+    unmatched_outflow,
     wallet_band,
 )
 from daemon.policy.backing import Backing
@@ -37,6 +38,7 @@ from daemon.policy.price_deviation import PriceDeviation
 from daemon.policy.reserve import ReserveRule
 from daemon.policy.rule import Picture, Rule
 from daemon.policy.standing import Standing, settle
+from daemon.policy.unmatched_outflow import UnmatchedOutflow
 from daemon.policy.wallet_band import WalletBand
 
 RuleConfig = Annotated[
@@ -48,6 +50,7 @@ RuleConfig = Annotated[
     | Drain
     | ColdMoved
     | ControlChanged
+    | UnmatchedOutflow
     | Blind
     | DisagreementRule
     | DriftRule
@@ -65,6 +68,7 @@ JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
     Drain: drain.judge,
     ColdMoved: cold_moved.judge,
     ControlChanged: control_changed.judge,
+    UnmatchedOutflow: unmatched_outflow.judge,
     DisagreementRule: disagreement.judge,
     DriftRule: drift.judge,
     FeedStale: feed_stale.judge,
