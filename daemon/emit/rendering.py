@@ -188,13 +188,17 @@ def _ratio(ratio: Interval | None) -> JSON:
 
 
 def feeds(found: Feeds, *, now: datetime) -> JSON:
-    """Per feed its sources; the feed's own `source` and age are those of the first that is current."""
+    """Per feed its sources; the feed's own `source` and age are those of the first that is current.
+
+    Of approvals, which add up, it is the first that is not.
+    """
     result: JSON = {}
     for kind in FeedKind:
         sources = [source for source in found.sources if source.feed is kind]
         if sources:
-            best = next((source for source in sources if source.reason is None), sources[0])
-            result[kind.value] = {**_source(best, now=now), "sources": [_source(one, now=now) for one in sources]}
+            adds_up = kind is FeedKind.APPROVALS
+            first = next((source for source in sources if (source.reason is None) is not adds_up), sources[0])
+            result[kind.value] = {**_source(first, now=now), "sources": [_source(one, now=now) for one in sources]}
     return result
 
 

@@ -43,10 +43,11 @@ class Approvable:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A good answer. `rows` finds by id what was written there and what it means, None for what is dropped."""
+    """A good answer. `written` is what stood in the row of each id, `meant` what it means, None where it is dropped."""
 
     approvals: tuple[Approval, ...] = ()
-    rows: Mapping[str, tuple[Entry, Approval | None]] = field(default_factory=dict)
+    written: Mapping[str, Entry] = field(default_factory=dict)
+    meant: Mapping[str, Approval | None] = field(default_factory=dict)
 
 
 NOTHING = Checked()
@@ -60,17 +61,22 @@ def checked_approvals(
     A row that stands there again word for word counts once. FeedError with BAD_ANSWER, which names the first row that
     can't be right.
     """
-    rows: dict[str, tuple[Entry, Approval | None]] = {}
+    written: dict[str, Entry] = {}
+    meant: dict[str, Approval | None] = {}
     for place, entry in enumerate(entries, start=1):
         try:
             name = _identifier(entry[0])
-            row = before.rows.get(name)
-            if row is None or row[0] != entry:
-                row = entry, _approval(name, entry, expected=expected, now=now)
-            _same(rows.setdefault(name, row)[1], row[1])
+            if before.written.get(name) == entry:
+                approval = before.meant[name]
+            else:
+                approval = _approval(name, entry, expected=expected, now=now)
+            if name in written:
+                _same(meant[name], approval)
         except Flaw as flaw:
             raise bad(f"row {place}{_called(entry[0])}: {flaw}") from None
-    return Checked(_kept([one for _, one in rows.values() if one is not None], before=before.approvals), rows)
+        written[name], meant[name] = entry, approval
+    found = [one for one in meant.values() if one is not None]
+    return Checked(_kept(found, before=before.approvals), written, meant)
 
 
 def _same(one: Approval | None, other: Approval | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def configured(
     path = folder / "pyrometer.yaml"
     values = _values(stage, trial=trial, folder=folder, policies=policies)
     feeds = {"prices": _prices(stage.scenario), "liabilities": _liabilities(stage)}
-    if approvals or _matched(values["policies"], config=path):
+    if approvals or judged_by(values["policies"], kinds=MATCHING, config=path):
         feeds["approvals"] = _approvals(stage)
     path.write_text(yaml.safe_dump({**values, "feeds": feeds}, sort_keys=False))
     return load_whole(path, env={}, now=now)
@@ -82,13 +83,13 @@ def _pace(setup: ChainSetup) -> dict[str, object]:
     }
 
 
-def _matched(policies: object, *, config: Path) -> bool:
-    """Whether a rule matches payments with approvals. What is wrong with rules is said when they are loaded."""
+def judged_by(policies: object, *, kinds: AbstractSet[str], config: Path) -> bool:
+    """Whether a rule of one of these kinds is among them. What is wrong with rules is said when they are loaded."""
     try:
         rules = resolve(POLICIES.validate_python(policies), folders=folders(config))
     except (ConfigError, ValidationError):
         return False
-    return any(rule.kind in MATCHING for _, rule in rules)
+    return any(rule.kind in kinds for _, rule in rules)
 
 
 def _every(scenario: Scenario) -> timedelta:

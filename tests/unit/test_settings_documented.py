@@ -24,6 +24,7 @@ from daemon import settings as models
 from daemon.document import Document, Keys, read
 from daemon.errors import ConfigError
 from daemon.feeds import reserves
+from daemon.feeds.approvals import Approving, HttpApprovals, MqttApprovals, SqlApprovals
 from daemon.feeds.chainlink import ChainlinkPrices
 from daemon.feeds.coingecko import CoinGeckoPrices
 from daemon.feeds.config import AnyFeed, FeedsConfig, QuotesConfig
@@ -114,6 +115,10 @@ SOURCES: dict[str, tuple[type[BaseModel], ...]] = {
     "feeds.custodians[http].": (HttpCustodian,),
     "feeds.reserves.fund[http].": (reserves.HttpMoney,),
     "feeds.volume[sql].": (reserves.SqlMoney,),
+    "feeds.approvals[].": (Approving,),
+    "feeds.approvals[http].": (HttpApprovals,),
+    "feeds.approvals[sql].": (SqlApprovals,),
+    "feeds.approvals[mqtt].": (MqttApprovals,),
 }
 """Where the keys stand that these models of sources add to those that they are made of."""
 
