@@ -226,6 +226,7 @@ class App:
     def _hear(self, source: SourceKey, said: Heard) -> None:
         """From a source's worker: into the books, and the pipe is woken."""
         self._pipeline.hear(source, said, now=self._now())
+        notices.unmatchable(self._pipeline.detecting.approvals.problems())
         self._caught_up.clear()
         self._wake.set()
 

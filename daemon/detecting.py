@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from connectors.base import Token
 from daemon.announcements import Announced
-from daemon.detection.approval import Approvals, Unmatched
+from daemon.detection.approvals import ApprovalBook
 from daemon.detection.case import Cases
 from daemon.detection.detection import Around, Detection
 from daemon.detection.detector import Remembers
@@ -28,7 +28,7 @@ class Detecting:
     """
 
     def __init__(self) -> None:
-        self.approvals: Approvals = Unmatched()
+        self.approvals = ApprovalBook()
         self.announced = Announced()
         self.profiles = Profiles()
         self.payees = Payees(held=self._held)
@@ -45,7 +45,10 @@ class Detecting:
         if self._detection is not None and before is setup:
             self._detection.take(movements.drained())
             return self._detection.look(now)
+        self.approvals.tick(now)
+        self.approvals.configured(setup.grounds)
         older, self._detection = self._detection, self._made(setup)
+        self.approvals.keep_only(policy for policy, _ in setup.policies)
         movements.drained()  # is among the recent ones
         recent = list(movements.recent())[::-1]
         if older is None:
@@ -56,14 +59,20 @@ class Detecting:
 
     def remembering(self) -> tuple[Remembers, ...]:
         """The books that outlive a restart."""
-        return self.announced, self.profiles, self.payees
+        return self.announced, self.profiles, self.payees, self.approvals
 
     def begin_anew(self) -> None:
         """Detectors are told all payments again: what an earlier run has left was put among them."""
         self._detection = None
 
     def _made(self, setup: Setup) -> Detection:
-        around = Around(setup.inventory, profiles=self.profiles, destinations=setup.destinations, payees=self.payees)
+        around = Around(
+            setup.inventory,
+            profiles=self.profiles,
+            destinations=setup.destinations,
+            payees=self.payees,
+            approvals=self.approvals,
+        )
         return Detection(around, policies=setup.policies, explains=self.announced)
 
     def _held(self, wallet: str, token: Token) -> Stock:

@@ -21,6 +21,7 @@ from daemon.policy.guarantee import Guarantee
 from daemon.policy.hot_share import HotShare
 from daemon.policy.rule import Rule
 from daemon.policy.unknown_destination import UnknownDestination
+from daemon.policy.unmatched_outflow import UnmatchedOutflow
 from daemon.policy.wallet_band import WalletBand
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ def rule_problems(rule: RuleConfig, *, settings: Named, at: Keys) -> Iterator[Pr
             yield from missing.asset(asset, keys=(*at, "assets", place))
     if isinstance(rule, WalletBand):
         yield from missing.asset(rule.asset, keys=(*at, "asset"))
+        yield from missing.wallets(rule.wallets, keys=(*at, "wallets"))
+    if isinstance(rule, UnmatchedOutflow):
+        for asset in rule.fees:
+            yield from missing.asset(asset, keys=(*at, "fees", asset))
         yield from missing.wallets(rule.wallets, keys=(*at, "wallets"))
     if isinstance(rule, Drain):
         yield from missing.assets(rule.assets, keys=(*at, "assets"))

@@ -12,6 +12,7 @@ from connectors.transport import REAL, Timing
 from daemon import allowlist, inventory
 from daemon.announcing import Ground
 from daemon.broker import Broker
+from daemon.detection.approvals import Grounds
 from daemon.detection.destinations import Destinations
 from daemon.emit.alertmanager import Endpoint
 from daemon.emit.config import CertificateError
@@ -81,10 +82,11 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
     """Reads the file and every file that it names. ConfigError, one line, for whatever is wrong."""
     settings = load(path, env=env)
     kinds = {name: (CONNECTORS[chain.kind], chain) for name, chain in settings.chains.items()}
+    canonical = {name: kind.canonical(chain) for name, (kind, chain) in kinds.items()}
     watched = inventory.build(
         settings,
         base=path.parent,
-        canonical={name: kind.canonical(chain) for name, (kind, chain) in kinds.items()},
+        canonical=canonical,
         descriptor={name: kind.descriptor(chain) for name, (kind, chain) in kinds.items()},
         contract={name: kind.contract(chain) for name, (kind, chain) in kinds.items()},
     )
@@ -103,14 +105,13 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         written=written,
         homes={name: frozenset(token.chain for token in tokens) for name, tokens in watched.assets.items()},
     )
+    plan = planned(settings.feeds, asked=sources, assets=settings.assets, currency=settings.currency, written=written)
     setup = Setup(
         entity=settings.entity,
         currency=settings.currency,
         inventory=watched,
         policies=settings.rules,
-        feeds=planned(
-            settings.feeds, asked=sources, assets=settings.assets, currency=settings.currency, written=written
-        ),
+        feeds=plan,
         growth=settings.unread_growth,
         ages={name: Ages(chain.max_age, chain.max_tip_age, chain.reader) for name, chain in settings.chains.items()},
         began=now,
@@ -118,6 +119,12 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         destinations=_destinations(watched, allowed=allowed, rules=settings.rules),
         controlling=frozenset(name for name, (kind, chain) in kinds.items() if kind.tells_control(chain)),
         classification=settings.classification,
+        grounds=Grounds(
+            sources={one.key: one.ageing.max_age for one in plan.sources if one.key in plan.approving},
+            assets=watched.assets,
+            canonical=canonical,
+            identities={name: chain.identity for name, chain in settings.chains.items()},
+        ),
     )
     brought = settings.feeds.daily_prices
     return Loaded(

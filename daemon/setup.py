@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from daemon.classify import Classification
+from daemon.detection.approvals import Grounds
 from daemon.detection.destinations import Destinations
 from daemon.exposure import Ages
 from daemon.feeds.plan import Plan
@@ -36,3 +37,5 @@ class Setup:
     controlling: frozenset[str] = frozenset()
     classification: Classification = field(default_factory=Classification)
     destinations: Destinations | None = None
+    grounds: Grounds = field(default_factory=Grounds)
+    """What approvals are read by."""

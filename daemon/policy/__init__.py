@@ -24,6 +24,7 @@ from daemon.policy import (
     reserve,
     tier_mismatch,
     unknown_destination,
+    unmatched_outflow,
     unusual,
     wallet_band,
 )
@@ -46,6 +47,7 @@ from daemon.policy.rule import Picture, Rule
 from daemon.policy.standing import Standing, settle
 from daemon.policy.tier_mismatch import TierMismatch
 from daemon.policy.unknown_destination import UnknownDestination
+from daemon.policy.unmatched_outflow import UnmatchedOutflow
 from daemon.policy.unusual import Unusual
 from daemon.policy.wallet_band import WalletBand
 
@@ -58,6 +60,7 @@ RuleConfig = Annotated[
     | Drain
     | ColdMoved
     | ControlChanged
+    | UnmatchedOutflow
     | UnknownDestination
     | Probe
     | Unusual
@@ -80,6 +83,7 @@ JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
     Drain: drain.judge,
     ColdMoved: cold_moved.judge,
     ControlChanged: control_changed.judge,
+    UnmatchedOutflow: unmatched_outflow.judge,
     UnknownDestination: unknown_destination.judge,
     Probe: probe.judge,
     Unusual: unusual.judge,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from connectors.base import Update
 from daemon.chains import ChainWorker
-from daemon.detection.approval import Approvals
+from daemon.detection.approval import Approvals, Approved
 from daemon.feeds.asking import Asked
 from daemon.feeds.book import FeedBook, Heard
 from daemon.feeds.plan import SourceKey
@@ -79,8 +79,7 @@ class Player:
             sinks=(self._alarms, *bells.sinks),
             gates=GateKeeper(None, clock=simulation.now),
         )
-        if approvals is not None:
-            self._pipeline.detecting.approvals = approvals
+        self._approvals = approvals
         self._news = False
 
     async def play(self, *, pace: Pace = at_once) -> None:
@@ -104,6 +103,8 @@ class Player:
 
     def _hear(self, source: SourceKey, said: Heard) -> None:
         self._pipeline.hear(source, said, now=self._simulation.now())
+        if self._approvals is not None and isinstance(said, Approved):
+            self._approvals.take(said, now=self._simulation.now())
         self._news = True
 
     @asynccontextmanager

@@ -9,8 +9,9 @@ from daemon.detection.destinations import Destinations
 from daemon.feeds.book import FeedBook
 from daemon.ledger import Ledger
 from daemon.model import Finding, Inventory, Notification, Report, Verdict
-from daemon.pipeline import Pipeline, Setup
+from daemon.pipeline import Pipeline
 from daemon.policy.rule import Rule
+from daemon.setup import Setup
 from tests.build import AGES, ETH, at, complete, priced, tip, told
 
 

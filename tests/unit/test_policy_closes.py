@@ -14,7 +14,8 @@ from daemon.model import Owner, Tier, Verdict
 from daemon.policy import RuleConfig, judge
 from daemon.policy.presets import CHECKOUT
 from daemon.policy.rule import Closes, Picture, Rule
-from daemon.windows import Highest, Window
+from daemon.track import Highest
+from daemon.windows import Window
 from tests.build import ETH, ETHER, USDT, at, complete, inventory, picture, wallet
 
 INV = inventory(
