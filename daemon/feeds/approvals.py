@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Self
+from decimal import Decimal
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from connectors.config import AN_INSTANT, Duration
 from daemon.feeds.expression import Expression
@@ -27,11 +28,11 @@ class Approving(SourceConfig):
         (), description="names of assets and chains that may come and mean nothing to us, such as JPY"
     )
 
-    @model_validator(mode="after")
-    def _is_approved_or_not(self) -> Self:
-        if self.tolerance is not None:
-            raise ValueError("tolerance: nothing is approved more or less; leave it out")
-        return self
+    @field_validator("tolerance")
+    @classmethod
+    def _is_none(cls, value: Decimal | None) -> None:
+        if value is not None:
+            raise ValueError("nothing is approved more or less; leave it out")
 
 
 class HttpApprovals(Approving, HttpSource):

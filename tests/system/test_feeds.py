@@ -120,3 +120,31 @@ async def a_price_jumps(daemon: Daemon, prices: Figures) -> None:
     daemon.hang_up()
     await daemon.becomes("/api/v1/report", lambda body: body["exposure"]["value"]["value"] == "50000000.00")
     await firing(daemon)
+
+
+async def test_approvals_age_and_fail_as_every_other_feed(tmp_path: Path) -> None:
+    """A row that can't be right is named, and readiness says what is unknown when nothing better came for too long."""
+    at_once = {"hold": "0s", "clear_after": "0s"}
+    async with AnvilNode() as anvil, Figures(GOOD_PRICES).serving() as prices, Figures("[]").serving() as office:
+        await fund(anvil, hot=10_000, cold=990_000)
+        feeds = {"prices": [http(prices)], "approvals": [http(office, name="desk", max_age="2s")]}
+        policies = [{"kind": "feed_stale", **at_once}]
+        async with running_daemon(tmp_path, config(anvil.url, feeds=feeds, policies=policies)) as daemon:
+            await ready(daemon)
+            metrics = await daemon.metrics()
+            assert 'pyrometer_feed_up{feed="approvals",source="desk"}' in gauges(metrics, "pyrometer_feed_up")
+            age = gauges(metrics, "pyrometer_feed_age_seconds")
+            assert age['pyrometer_feed_age_seconds{feed="approvals",source="desk"}'] >= 0
+            office.body = '[{"id": 7, "asset": "ETH", "amount": "-1", "destination": "0xab", "at": 1700000000}]'
+            stale = (await firing(daemon, "FeedStale approvals/desk"))["FeedStale approvals/desk"]
+            assert stale["evidence"]["detail"] == "row 1 (id 7): amount: '-1' is negative"
+            assert stale["evidence"]["unknown"] == ["approvals:desk"]
+            reasons = (await daemon.becomes("/readyz", lambda body: body.get("reasons")))["reasons"]
+            assert reasons == [
+                "approvals/desk: bad_answer: row 1 (id 7): amount: '-1' is negative (unknown: approvals:desk)"
+            ]
+            office.body = office.body.replace("-1", "1")
+            await ready(daemon)
+            await firing(daemon)
+            assert (await daemon.get("/api/v1/report"))["feeds"]["approvals"]["source"] == "desk"
+            assert await daemon.stop() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -13,15 +14,18 @@ from hypothesis import strategies as st
 
 from daemon.detection.approval import Approval, Approved
 from daemon.detection.approvals import ApprovalBook
+from daemon.emit.rendering import feeds
 from daemon.feeds.approving import NOTHING, Approvable, Checked, checked_approvals
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.entries import COLUMNS, MOST_ENTRIES, Batch, Entry, of_document, of_list, of_table
 from daemon.feeds.source import FeedError
 from daemon.feeds.values import Fault, FeedKind, FeedReason
+from daemon.reload import load_whole
 from tests.build import at
 from tests.feeding import BAD, TIMEOUT, book, source
 from tests.unit.test_feeds_in_the_pipe import piped
 
+CONFIGURATION = (Path(__file__).parents[1] / "data" / "good.yaml").read_text()
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EXPECTED = Approvable(
     decimals={"BTC": 8, "USDT": 6},
@@ -247,6 +251,24 @@ def test_more_than_can_be_kept_is_refused() -> None:
 def test_nothing_is_approved_more_or_less() -> None:
     with pytest.raises(ValueError, match="nothing is approved more or less"):
         FeedsConfig.model_validate({"approvals": [{"kind": "file", "path": "a.csv", "tolerance": "0.1"}]})
+
+
+def test_rows_are_held_to_the_assets_and_chains_of_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    approving = "feeds: {approvals: [{kind: file, path: a.csv, chains: {ERC20: ethereum}, ignore: [JPY]}]}\n"
+    path.write_text(CONFIGURATION + approving)
+    (one,) = load_whole(path, env={}, now=NOW).asked
+    assert one.approvable == Approvable(
+        {"ETH": 18}, {"ETH": frozenset({"ethereum"})}, {"ERC20": "ethereum"}, frozenset({"JPY"})
+    )
+
+
+def test_the_source_that_is_shown_first_is_one_that_is_not_current() -> None:
+    told = book(source(APPROVALS, "books"), source(APPROVALS, "desk"))
+    told.take(BOOKS, said(0), now=at(0))
+    assert feeds(told.look(at(1)), now=at(1))["approvals"]["source"] == "desk"
+    told.take((APPROVALS, "desk"), Approved((APPROVALS, "desk"), (), complete=True, asked=at(1)), now=at(1))
+    assert feeds(told.look(at(1)), now=at(1))["approvals"]["source"] == "books"
 
 
 # In the book: ages, faults, and what stays out of it.
