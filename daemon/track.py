@@ -47,7 +47,8 @@ class Highest:
 class Track:
     """One window. The newest readings stand in order; of older ones those that may still become the highest.
 
-    What an earlier run has read counts until it was last looked at: the time between was not watched.
+    What an earlier run has read counts until it was last looked at: the time between was not watched. An outage that
+    follows at once prolongs it, as any does.
     """
 
     def __init__(self, length: timedelta) -> None:
@@ -61,6 +62,7 @@ class Track:
         self._away = False
         """Whether nothing was read yet since an earlier run."""
         self._left = NO_DEPARTURES
+        self._away_for = timedelta(0)
         self.turns = 0
         """How often it came to hold something else, or was undone."""
 
@@ -142,7 +144,7 @@ class Track:
         newest.until = max(newest.until, watched)
         for one in (*self._settled, *self._fresh):
             one.until = min(one.until, now)  # by a clock that was set back
-        self._watched, self._away = watched, not fresh
+        self._watched, self._away, self._away_for = watched, not fresh, max(timedelta(0), now - watched)
         self._whole = earlier.whole if self._whole is None else self._whole
         if settled:
             while self._fresh:
@@ -173,7 +175,8 @@ class Track:
         if newest is not None:
             if now < newest.until:
                 self._set_back(now)
-            if self._away:
+            if self._away:  # while it can't be read, what was held is not forgotten: only the time away counts
+                newest.until = max(newest.until, now - self._away_for)
                 return newest
             newest.until = now  # whatever happened since the last reading, this one shows it
         return newest

@@ -86,12 +86,23 @@ def test_what_was_held_longer_ago_than_a_window_does_not_count() -> None:
     assert look(track, 80, seconds=661) == Highest(Decimal(80), at(661), at(661))
 
 
-def test_until_it_is_read_again_nothing_is_prolonged() -> None:
+def test_an_outage_after_a_restart_does_not_make_the_highest_forgotten() -> None:
+    """Only the forty seconds in which nobody looked count."""
     track = after(looked((0, 100)), watched=60, now=100)
-    for seconds in (100, 300, 600):
+    for seconds in (100, 300, 600, 5000):
         track.look(Level(heard=False), heights={}, forks=NO_FORKS, now=at(seconds))
-    assert look(track, 80, seconds=650).until == at(60)
-    assert look(track, 80, seconds=661).coins == 80
+    found = look(track, 80, seconds=5010)
+    assert (found.coins, found.until) == (100, at(4970))
+    assert look(track, 80, seconds=5570).coins == 100
+    assert look(track, 80, seconds=5571).coins == 80
+
+
+def test_also_not_over_several_restarts_in_one_outage() -> None:
+    track = looked((0, 100))
+    for seconds in range(100, 2000, 100):
+        track = after(track, watched=seconds - 10, now=seconds)
+        track.look(Level(heard=False), heights={}, forks=NO_FORKS, now=at(seconds + 90))
+    assert look(track, 80, seconds=2000).coins == 100
 
 
 def test_the_same_as_before_is_the_highest_and_is_held_now() -> None:
