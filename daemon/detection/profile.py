@@ -19,9 +19,11 @@ SETTLED = timedelta(hours=1)
 """What lies as deep as both is not taken back any more: a day on Bitcoin, an hour on Ethereum, 144 minutes on NEM."""
 
 MOST_FRESH = 256
+MOST_PENDING = 1000
 CROWDED_BLOCKS = 12
-"""Where more than MOST_FRESH mined spends could be taken back, those this deep are settled too. A spend takes some 500
-bytes: a busy profile stays at 130 kB, or at what twelve blocks hold of its spends, and a quiet one below 4 kB."""
+"""Where more than MOST_FRESH mined spends could be taken back, those this deep are settled too; and where more
+than MOST_PENDING are in no block, the oldest of those. A spend takes some 500 bytes: a busy profile stays at 130 kB, or
+what twelve blocks hold of its spends, and 500 kB of pending ones at the very most; a quiet one stays below 4 kB."""
 
 
 class Paid(NamedTuple):
@@ -115,6 +117,8 @@ class Profile:
             return False
         self._set(spend, key.token, paid)
         self._settle(tip)
+        if len(self.pending) > MOST_PENDING:
+            self._fold(self.pending.pop(next(iter(self.pending))), height=self.settled_height)
         return True
 
     def withdraw(self, key: Key) -> bool:

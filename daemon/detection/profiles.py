@@ -93,10 +93,14 @@ class Profiles:
 
     def take(self, moved: Moved, one: Outflow | None, *, payers: Collection[str]) -> None:
         """A movement that came to another stage, or is told again, which changes nothing; `one` is what it takes out of
-        our wallets, if anything. `payers` are the wallets that pay for it, if any."""
+        our wallets, if anything. `payers` are the wallets that pay for it, if any.
+
+        One that left the mempool, or whose block was undone, counts on: it was signed, and mostly comes back in another
+        block; what came after it must not look larger meanwhile. One that was replaced never happened.
+        """
         movement = moved.movement
         key = Key(movement.transaction, movement.token) if one is None else one.key
-        stands = movement.stage in (Stage.PENDING, Stage.MINED)
+        stands = movement.stage is not Stage.REPLACED
         at = paid_at(movement.tip, first_seen=moved.first_seen)
         for wallet in payers:
             profile = self._profiles.get(wallet) or self._begin(wallet, at=at)

@@ -62,7 +62,8 @@ def test_bad_conditions_delay_no_alarm_by_more_than_a_block(name: str) -> None:
     for key, moments in alarms(good).items():
         assert len(late[key]) == len(moments), key
         for moment, then in zip(moments, late[key], strict=True):
-            assert moment - timedelta(seconds=1) <= then <= moment + a_block(scenario), key
+            # Of several nodes one may tell what waits before the only one did.
+            assert moment - a_block(scenario) <= then <= moment + a_block(scenario), key
     more = {alert for alert, _, _ in late.keys() - alarms(good).keys()}
     assert more <= {"PyrometerDisagreement"}  # the liar is told as well
     assert answers(bad) == answers(good)

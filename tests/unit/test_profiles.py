@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from connectors.base import Movement, Stage, Tip
 from daemon.detection.outflow import Key, Outflow, debits_of, outflow
-from daemon.detection.profile import CROWDED_BLOCKS, DAYS, MOST_FRESH, SETTLED_BLOCKS, OfAsset, Profile, Tally
+from daemon.detection.profile import (
+    CROWDED_BLOCKS,
+    DAYS,
+    MOST_FRESH,
+    MOST_PENDING,
+    SETTLED_BLOCKS,
+    OfAsset,
+    Profile,
+    Tally,
+)
 from daemon.detection.profiles import MOST_FORMER, Profiles, counterparty, paid_at
 from daemon.detection.usual_fees import SAMPLES, UsualFees, rate
 from daemon.model import Inventory, Moved, Step, Tier
@@ -104,7 +113,9 @@ class Act:
 
 ACTS = st.builds(
     Act,
-    kind=st.sampled_from(("pay", "pay", "pay", "wait", "mine", "undo", "evict", "refill", "again", "restart")),
+    kind=st.sampled_from(
+        ("pay", "pay", "pay", "wait", "mine", "undo", "evict", "replace", "refill", "again", "restart")
+    ),
     which=st.integers(0, 30),
     units=st.integers(1, 9),
     blocks=st.sampled_from((0, 0, 1, 1, 5, 150)),
@@ -130,7 +141,7 @@ class Life:
 
     def tell(self, one: Moved) -> None:
         name, tip_ = one.movement.transaction, one.movement.tip
-        if one.movement.stage in (Stage.PENDING, Stage.MINED):
+        if one.movement.stage is not Stage.REPLACED:
             found = outflow(one, inventory=INVENTORY)
             before = hot(self.profiles).before(Key(name, ETH), tip=tip_)
             fresh = hot(self.profiles).mined.keys() | hot(self.profiles).pending.keys()
@@ -174,6 +185,8 @@ class Life:
                 self.tell(stage(one, Stage.PENDING))
             case "evict" if one is not None:
                 self.tell(stage(one, Stage.EVICTED))
+            case "replace" if one is not None:
+                self.tell(stage(one, Stage.REPLACED))
             case "again":
                 for known in list(self.standing.values()):
                     tell(self.profiles, known)
@@ -241,8 +254,25 @@ def test_what_has_settled_stays_the_largest() -> None:
     profiles = watching()
     tell(profiles, payment("large", 50, here=block(1)))
     tell(profiles, payment("small", 5, here=block(200)))
-    tell(profiles, payment("large", 50, stage=Stage.EVICTED))
+    tell(profiles, payment("large", 50, stage=Stage.REPLACED))
     assert hot(profiles).tally.assets == {"ETH": OfAsset(2, 50)}
+
+
+def test_one_whose_block_is_undone_counts_on_and_once_when_it_comes_back() -> None:
+    profiles = watching()
+    tell(profiles, payment("t", 50, here=block(1)))
+    tell(profiles, payment("t", 50, stage=Stage.EVICTED))
+    assert hot(profiles).tally.assets == {"ETH": OfAsset(1, 50)}
+    tell(profiles, payment("t", 50, here=block(3)))
+    assert (hot(profiles).tally.spends, hot(profiles).tally.payments) == (1, 1)
+
+
+def test_what_never_comes_into_a_block_is_bounded() -> None:
+    profiles = watching()
+    for number in range(MOST_PENDING + 5):
+        tell(profiles, payment(f"t{number}", 5))
+    assert len(hot(profiles).pending) == MOST_PENDING
+    assert hot(profiles).tally.payments == MOST_PENDING + 5
 
 
 def test_a_token_and_its_fee_are_one_spend_and_one_payment() -> None:
