@@ -26,25 +26,28 @@ class Token(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """What is read on one chain: every account is asked for every token.
-
-    `gap_limits` holds, for accounts that are ranged descriptors, how many unused scripts in a row end the search.
-    """
-
-    chain: str
-    accounts: tuple[Address, ...]
-    tokens: tuple[Token, ...]
-    gap_limits: Mapping[Address, int] = field(default_factory=dict, hash=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Tip:
     """The block a reading belongs to. `time` is the block's own clock, in UTC."""
 
     height: int
     hash: str
     time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is read on one chain: every account is asked for every token.
+
+    `gap_limits` holds, for accounts that are ranged descriptors, how many unused scripts in a row end the search.
+    `since` are the newest blocks whose movements were told before, the newest last: a connector that can goes on after
+    them, and may tell again what it is not sure of.
+    """
+
+    chain: str
+    accounts: tuple[Address, ...]
+    tokens: tuple[Token, ...]
+    gap_limits: Mapping[Address, int] = field(default_factory=dict, hash=False)
+    since: tuple[Tip, ...] = field(default=(), compare=False)
 
 
 class Held(NamedTuple):
@@ -95,6 +98,7 @@ class Stage(StrEnum):
     MINED = "mined"  # in a block of the branch that is read
     REPLACED = "replaced"  # another transaction spends the same coins
     EVICTED = "evicted"  # not in the mempool any more, in no block, and nothing is known that replaces it
+    UNKNOWN = "unknown"  # it waited, nobody watched for a while, and nobody tells of it since; no connector says so
 
 
 class Party(NamedTuple):
@@ -221,6 +225,13 @@ class Connector(Protocol):
 
     def updates(self, watch: Watch) -> AsyncIterator[Update]:
         """Forever: first a complete update, then only what changed, one item a poll. Never raises ConnectorError."""
+        ...
+
+    async def hash_at(self, height: int) -> str | None:
+        """The hash of the block at that height in the branch that is read, None where no node has one so high.
+
+        As many nodes must say so as must agree on a head; raises ConnectorError when too few do.
+        """
         ...
 
     async def probe(self, watch: Watch) -> tuple[tuple[str, str | None], ...]:

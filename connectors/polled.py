@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Generic, Protocol
 
 from connectors.base import ProviderStats, Update, Watch
 from connectors.config import ReadingConfig
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, Reason, Unavailable
 from connectors.follow import Follower, ReadAt, Reader
 from connectors.heads import Heads, W
 from connectors.transport import Timing
@@ -74,6 +75,7 @@ class PolledConnector(Generic[W]):
         self.reader = config.reader
         self._nodes = nodes
         self._examine = examine
+        self._agree = config.agree
         self._accompany = accompany
         self._poll = config.poll.total_seconds()
         self._timing = timing
@@ -98,6 +100,24 @@ class PolledConnector(Generic[W]):
                 yield await companion.tell(await follower.next())
                 await self._timing.sleep(min(self._poll, LEAST_PAUSE))
                 await self._timing.sleep_or(companion.news, seconds=due - self._timing.clock())
+
+    async def hash_at(self, height: int) -> str | None:
+        """Of nodes that are asked one after the other until enough agree; see Connector."""
+        said: Counter[str] = Counter()
+        error: ConnectorError | None = None
+        for node in self._nodes:
+            try:
+                header = await node.header_at(height)
+            except ConnectorError as failure:
+                error = failure
+                continue
+            if header is not None:
+                said[header.hash] += 1
+                if said[header.hash] >= self._agree:
+                    return header.hash
+        if said or error is not None:
+            raise error or Unavailable(f"{self.chain}: too few nodes agree on block {height}", reason=Reason.NO_QUORUM)
+        return None
 
     async def probe(self, watch: Watch) -> tuple[tuple[str, str | None], ...]:
         """Asks each node for its head and for what is read there; see Connector."""

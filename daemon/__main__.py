@@ -125,6 +125,7 @@ def _replay(arguments: argparse.Namespace) -> int:
         policies=own_policies(arguments.policy) if arguments.policy else None,
         speed=arguments.speed,
         alertmanagers=arguments.alertmanager,
+        mqtt=arguments.mqtt,
     )
     if arguments.all:
         return OK if uvloop.run(replay_all(wanted=wanted, console=out, as_json=arguments.json)) else UNMET
@@ -194,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     once.add_argument("--json", action="store_true", help="print the report as one JSON object")
     once.add_argument("--accounts", action="store_true", help="with --json: every account's units too")
     check = verbs.add_parser("check", parents=[_configured(_check)], help="validate a configuration")
-    check.add_argument("--live", action="store_true", help="also ask every node, the store and every Alertmanager")
+    check.add_argument("--live", action="store_true", help="also ask every node, source and receiver, and the store")
     report = verbs.add_parser("report", parents=[_configured(_report)], help="the daily report of a stored day")
     report.add_argument("--date", type=_date, required=True, metavar="D", help="the day, such as 2026-11-23")
     report.add_argument("--format", choices=FORMATS, default="md", help="md, json (what is hashed), csv or html")
@@ -225,6 +226,7 @@ def _add_replay(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     replay.add_argument(
         "--alertmanager", action="append", default=[], metavar="URL", help="ring there too, as a drill; may be repeated"
     )
+    replay.add_argument("--mqtt", metavar="URL", help="publish there too: mqtt://host:port[/prefix]")
     replay.add_argument("--json", action="store_true", help="print what came of it as one JSON object")
     replay.set_defaults(command=_replay)
 

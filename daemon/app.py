@@ -1,7 +1,6 @@
 """The composition root: builds everything from a configuration, keeps it going, and takes it down in reverse."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -17,13 +16,10 @@ from daemon import notices, version
 from daemon.api.auth import Gatekeeper
 from daemon.api.routes import Sources, application
 from daemon.chains import ChainWorker
-from daemon.emit.alert import Origin
-from daemon.emit.alertmanager import AlertmanagerSink, Endpoint
-from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
+from daemon.emit.metrics import Counts, Metrics, Reload
 from daemon.errors import ConfigError, Fatal, StoreError
-from daemon.feeds.book import FeedBook
+from daemon.feeds.book import FeedBook, Heard
 from daemon.feeds.plan import SourceKey
-from daemon.feeds.values import Answer, Fault
 from daemon.feeds.worker import FeedWorkers
 from daemon.keepers import Keepers
 from daemon.ledger import Ledger, Readings
@@ -32,6 +28,7 @@ from daemon.outbox import Outbox
 from daemon.pipeline import Pipeline, Sink
 from daemon.reload import Loaded, load_whole, refuse_what_takes_a_restart, unchanged_chains
 from daemon.settings import redacted
+from daemon.sinks import Sinks
 from daemon.store import Stores
 from daemon.store.repository import open_store
 from daemon.supervisor import Backoff, keep
@@ -40,14 +37,11 @@ log = structlog.get_logger(__name__)
 
 Now = Callable[[], datetime]
 
-RUNBOOKS = "docs/alerts"
-"""Where the runbooks stand, relative to the project."""
 CYCLE_LIMIT = timedelta(seconds=10)
 """A pass of the pipe takes milliseconds; without one for so long the picture counts as dead."""
 JUDGE_AGAIN_SECONDS = 1.0
 """The longest wait before a pass that failed is tried again: one that fails now and then must not look like death."""
 STORE_SECONDS = 1.0
-DRAIN_SECONDS = 5.0
 KEPT = timedelta(days=400)
 """How long resolved findings stay in the store: a year's reports can still be made."""
 
@@ -88,18 +82,17 @@ class App:
         self._fresh: dict[str, datetime] = {}
         self._last_cycle = asyncio.get_running_loop().time()
         self._outbox = Outbox(stores.findings, sinks=[endpoint.name for endpoint in loaded.endpoints], clock=now)
-        self.alertmanagers = tuple(self._alertmanager(endpoint, session=session) for endpoint in loaded.endpoints)
-        self.metrics = Metrics(
-            now=now, monotonic=asyncio.get_running_loop().time, stale_after=CYCLE_LIMIT, counts=self._counts()
-        )
+        monotonic = asyncio.get_running_loop().time
+        self._sinks = Sinks(loaded, outbox=self._outbox, session=session, clock=now, monotonic=monotonic)
+        self.metrics = Metrics(now=now, monotonic=monotonic, stale_after=CYCLE_LIMIT, counts=self._counts())
         self._pipeline = Pipeline(
             setup=loaded.setup,
             ledger=Ledger(loaded.setup.inventory),
             feeds=FeedBook(loaded.setup.feeds),
             findings=(),
             recorder=self._outbox,
-            receivers=tuple(sink.name for sink in self.alertmanagers),
-            sinks=(self.metrics, self, *self.alertmanagers),
+            receivers=self._sinks.receivers,
+            sinks=(self.metrics, self, *self._sinks.every),
             averages=loaded.averages(),
         )
         self._keepers = Keepers(stores, self._pipeline, in_force=lambda: self._loaded, clock=now)
@@ -133,10 +126,8 @@ class App:
             self._keep("judge", self._judge, backoff=Backoff(most=JUDGE_AGAIN_SECONDS))
             self._keep("reload", self._reload_on_signal)
             self._keep("prune", self._prune)
-            for name, step in self._keepers.steps.items():
+            for name, step in (*self._keepers.steps.items(), *self._sinks.steps.items()):
                 self._keep(name, step)
-            for sink in self.alertmanagers:
-                self._keep(f"sink {sink.name}", sink.deliver)
             self._follow(self._loaded.setup.inventory.watches)
             self._asking.start(self._loaded.asked, around=self._loaded.around(now=self._now, timing=self._timing))
             if ready is not None:
@@ -196,7 +187,7 @@ class App:
     async def _restore(self) -> None:
         """The findings of an earlier run. While the store can't tell, we judge without them; later they are adopted."""
         await self._pipeline.adopt(await self._outbox.restore(), now=self._now())
-        for sink in (await self._store.tallies()).keys() - {sink.name for sink in self.alertmanagers}:
+        for sink in (await self._store.tallies()).keys() - set(self._sinks.receivers):
             log.info("a receiver is not configured any more, what it was owed is dropped", sink=sink)
             await self._store.drop_sink(sink)
 
@@ -231,9 +222,9 @@ class App:
         self._caught_up.clear()
         self._wake.set()
 
-    def _hear(self, source: SourceKey, said: Answer | Fault) -> None:
-        """From a source's worker: into the book, and the pipe is woken."""
-        self._pipeline.feeds.take(source, said, now=self._now())
+    def _hear(self, source: SourceKey, said: Heard) -> None:
+        """From a source's worker: into the books, and the pipe is woken."""
+        self._pipeline.hear(source, said, now=self._now())
         self._caught_up.clear()
         self._wake.set()
 
@@ -252,6 +243,7 @@ class App:
                 take=self._take,
                 now=self._now,
                 timing=self._timing,
+                known=lambda chain=chain: self._pipeline.ledger.branches.known(chain),  # type: ignore[misc]
             )
             self._workers[chain] = worker
             self._keep(f"chain {chain}", worker.follow)
@@ -280,22 +272,6 @@ class App:
         task.cancel()
         await asyncio.wait([task])
 
-    def _alertmanager(self, endpoint: Endpoint, *, session: aiohttp.ClientSession) -> AlertmanagerSink:
-        settings = self._loaded.settings.alertmanager
-        assert settings is not None
-        return AlertmanagerSink(
-            endpoint,
-            outbox=self._outbox,
-            session=session,
-            origin=Origin(
-                entity=self._loaded.settings.entity, external_url=settings.external_url or "", runbook_url=RUNBOOKS
-            ),
-            clock=self._now,
-            sleep=asyncio.sleep,
-            random=random.random,
-            resend=settings.resend,
-        )
-
     @asynccontextmanager
     async def _served(self) -> AsyncIterator[None]:
         """The HTTP server."""
@@ -318,17 +294,9 @@ class App:
 
         A pass that was cut off has left its findings with the outbox, which offers them to the store a last time.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
-                ways = (self._drain_one(sink) for sink in self.alertmanagers)
-                for error in filter(None, await asyncio.gather(*ways, return_exceptions=True)):
-                    log.error("not drained", error=f"{type(error).__name__}: {error}")
+        await self._sinks.drain()
         await self._outbox.flush()
         await self._keepers.flush()
-
-    async def _drain_one(self, sink: AlertmanagerSink) -> None:
-        while self._outbox.pending(sink.name):
-            await sink.deliver()
 
     # What the API and the metrics ask.
 
@@ -337,14 +305,10 @@ class App:
             providers=lambda: {chain: worker.stats() for chain, worker in self._workers.items()},
             reorgs=lambda: {chain: book.reorgs for chain, book in self._pipeline.ledger.books.items()},
             drifted=lambda: {chain: book.drifted for chain, book in self._pipeline.ledger.books.items()},
-            delivery=self._delivery,
+            delivery=self._sinks.delivery,
             reload=lambda: self._reloaded,
             store_problem=lambda: self._outbox.problem,
         )
-
-    def _delivery(self) -> Delivery:
-        sent = {(sink.name, result): count for sink in self.alertmanagers for result, count in sink.counts.items()}
-        return Delivery(sent, {sink.name: self._outbox.pending(sink.name) for sink in self.alertmanagers})
 
     def _sources(self) -> Sources:
         return Sources(
@@ -360,7 +324,7 @@ class App:
             movements=self._movements,
             resolved=self._store.resolved_since,
             history=self._keepers.answer,
-            receivers=lambda: {sink.name: sink.problem for sink in self.alertmanagers},
+            receivers=lambda: self._sinks.problems,
             policies=self._policies,
             config=lambda: {"sha256": self._loaded.sha256, **redacted(self._loaded.settings)},
             reload=self.reload,

@@ -8,9 +8,12 @@ from datetime import datetime
 import aiohttp
 
 from connectors import CONNECTORS
+from daemon.detection.approval import Approved
 from daemon.emit.alertmanager import Endpoint
+from daemon.emit.mqtt import trouble_with
 from daemon.errors import StoreError
 from daemon.feeds import values as feeds
+from daemon.feeds.book import Heard
 from daemon.feeds.plan import SourceKey
 from daemon.feeds.worker import ask_all
 from daemon.reload import Loaded
@@ -29,7 +32,7 @@ class Answer:
 
 async def ask_everything(loaded: Loaded, *, now: Callable[[], datetime]) -> AsyncIterator[Answer]:
     """Nodes by the very call that readings use, sources by what they are asked for, the store by its schema, each
-    Alertmanager by its status."""
+    Alertmanager by its status, the broker by the rights that publishing takes."""
     for chain in loaded.setup.inventory.watches:
         for answer in await _nodes(loaded, chain=chain, now=now):
             yield answer
@@ -40,6 +43,8 @@ async def ask_everything(loaded: Loaded, *, now: Callable[[], datetime]) -> Asyn
         asked = (_alertmanager(endpoint, session=session) for endpoint in loaded.endpoints)
         for answer in await asyncio.gather(*asked):
             yield answer
+    if loaded.broker is not None and loaded.settings.mqtt is not None:
+        yield Answer("mqtt", await trouble_with(loaded.broker, prefix=loaded.settings.mqtt.prefix))
 
 
 async def _nodes(loaded: Loaded, *, chain: str, now: Callable[[], datetime]) -> Iterable[Answer]:
@@ -49,10 +54,12 @@ async def _nodes(loaded: Loaded, *, chain: str, now: Callable[[], datetime]) -> 
     return [Answer(f"chain {chain}, node {provider}", trouble) for provider, trouble in answers]
 
 
-def _source(source: SourceKey, said: feeds.Answer | feeds.Fault) -> Answer:
+def _source(source: SourceKey, said: Heard) -> Answer:
     what = f"feed {source[0]}/{source[1]}"
     if isinstance(said, feeds.Fault):
         return Answer(what, f"{said.reason}: {said.detail}")
+    if isinstance(said, Approved):
+        return Answer(what, None)
     return Answer(what, "; ".join(f"{name}: {why}" for name, why in said.withheld.items()) or None)
 
 

@@ -185,10 +185,10 @@ def read(path: Path, *, digests: frozenset[str] = frozenset()) -> Document:
     return Document(path, value, reading.places, digests=digests)
 
 
-def first_bytes(path: Path) -> bytes:
-    """A file's bytes, up to one more than MOST_BYTES; OSError."""
+def first_bytes(path: Path, *, most: int = MOST_BYTES) -> bytes:
+    """A file's bytes, up to one more than `most`; OSError."""
     with path.open("rb") as file:
-        return file.read(MOST_BYTES + 1)
+        return file.read(most + 1)
 
 
 def reason(error: OSError) -> str:

@@ -3,6 +3,7 @@
 DaemonError
 ├── ConfigError(where, message)   the configuration: one line, what, where, what was expected
 ├── FeedError(reason, detail)     a source outside the chains did not answer, or not well (daemon.feeds.source)
+├── BrokerError                   an MQTT broker is away or refuses us (daemon.broker)
 ├── StoreError                    the database did not take it: it is kept in memory and tried again
 ├── SinkError                     a receiver did not take it: the outbox tries again
 └── Fatal                         nothing left to do but end, exit code 1

@@ -171,6 +171,7 @@ def _wallets(
             config.custodian,
             tuple(accounts[name]),
             expected_of(config.expected, settings=settings, wallet=name, canonical=canonical[config.chain]),
+            config.quiet_since,
         )
         for name, config in settings.wallets.items()
     }

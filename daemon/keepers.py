@@ -1,4 +1,4 @@
-"""What outlives a restart beside findings: scheduled verdicts, daily prices, what is announced, and the history."""
+"""What outlives a restart beside findings: what detection knows, scheduled verdicts, prices, announcements, history."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from daemon.daily_prices import PriceKeeper
 from daemon.history.past import Past
 from daemon.pipeline import Pipeline
 from daemon.reload import Loaded
+from daemon.remembering import MemoryKeeper
 from daemon.store import Entry, Stores
 
 
@@ -33,6 +34,7 @@ class Keepers:
             now=clock,
             standing=lambda: (pipeline.setup, pipeline.ledger, in_force()),
         )
+        self._memory = pipeline.writing = MemoryKeeper(stores.memories, pipeline, clock=clock)
         self._checks = CheckKeeper(stores.checks, pipeline, clock=clock)
         self._prices = PriceKeeper(stores.price_days, averages=lambda: pipeline.averages, clock=clock)
         self.audit = stores.audit
@@ -48,6 +50,7 @@ class Keepers:
     def steps(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """The workers, by name, each a step for the supervisor."""
         return {
+            "memory": self._memory.step,
             "checks": self._checks.step,
             "prices": self._prices.step,
             "history": self.past.work,
@@ -56,6 +59,7 @@ class Keepers:
 
     async def restore(self) -> None:
         """What an earlier run has left; StoreError. The workers try again what fails here."""
+        await self._memory.restore()
         await self._checks.restore()
         await self._prices.restore()
         await self.announcer.restore()
@@ -70,12 +74,14 @@ class Keepers:
 
     async def prune(self, *, before: datetime) -> None:
         """Forgets what is older; StoreError. The history prunes itself, as its settings say."""
+        await self._memory.prune()
         await self._checks.drop(before=before)
         await self._prices.drop(before=before)
         await self.announcer.drop(before=before)
 
     async def flush(self) -> None:
         """Before the end: offers the store what it has not taken yet."""
+        await self._memory.flush()
         await self._checks.flush()
         await self._prices.flush()
         await self.past.flush()

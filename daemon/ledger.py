@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from connectors.base import Address, Disagreement, Drift, Failure, Tip, Token, Update
 from connectors.errors import Reason
-from daemon.controls import Controls, WalletControl
+from daemon.branches import Branches
+from daemon.control import WalletControl
+from daemon.controls import Controls
 from daemon.model import Drifted, Inventory, Moved, SweepState, Tier
 from daemon.movements import Movements
 
@@ -141,6 +143,7 @@ class Ledger:
         self.books = {chain: Book() for chain in inventory.watches}
         self.movements = Movements(cold=self._is_cold)
         self.controls = Controls(inventory)
+        self.branches = Branches()
         for chain, watch in inventory.watches.items():
             book = self.books[chain]
             for token in watch.tokens:
@@ -171,7 +174,8 @@ class Ledger:
             book.words[unread.reason] = unread.detail
         for held in update.held:
             self._hold(book, (held.account, held.token), held.units)
-        self._fork(book, update.tip, depth=update.reorg_depth)
+        self._fork(book, update)
+        self.branches.take(update)
         book.tip, book.seen, book.failed = update.tip, update.seen, None
         book.disagreements = update.disagreements
         book.reorgs += update.reorg_depth > 0
@@ -227,6 +231,7 @@ class Ledger:
         every chain that both watch: a transaction is what it is, whichever node we ask and whatever we watch today.
         """
         self.movements = older.movements.on(self.books, cold=self._is_cold)
+        self.branches = older.branches
         self.controls.carry_over(older.controls, chains=self.books.keys() & older.books.keys())
         for chain in self.books.keys() & older.books.keys():
             self.books[chain].forks = older.books[chain].forks.copy()
@@ -250,14 +255,17 @@ class Ledger:
         if lost_at is not None and wallet in self._lost_at:
             self._lost_at[wallet] = min(self._lost_at[wallet], lost_at)
 
-    def _fork(self, book: Book, tip: Tip, *, depth: int) -> None:
-        """Enters that blocks were undone: as many as the connector says; one at least where only the tip shows it."""
-        if book.tip is None:
+    def _fork(self, book: Book, update: Update) -> None:
+        """Enters that blocks were undone: as many as the update says, of those of an earlier run where we have read
+        none yet; one at least where only the tip shows it."""
+        tip, depth = update.tip, update.reorg_depth
+        known = book.tip or (update.previous if depth else None)
+        if known is None or tip is None:
             return
-        other = tip.hash != book.tip.hash and tip.height <= book.tip.height
+        other = tip.hash != known.hash and tip.height <= known.height
         if depth or other:
             number = book.forks[-1].number + 1 if book.forks else 1
-            book.forks.append(Fork(number, book.tip.height - depth if depth else tip.height - 1))
+            book.forks.append(Fork(number, known.height - depth if depth else tip.height - 1))
 
     def _forget_unmentioned(self, book: Book, update: Update) -> None:
         """A complete update replaces everything: what it does not mention was not read."""

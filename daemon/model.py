@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.base import Address, Disagreement, Drift, Movement, Stage, Tip, Token, Watch
 from connectors.errors import Reason
+from daemon.gate.state import GateState
 from daemon.interval import Interval
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ Expected = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """A named group of accounts on one chain, as declared. `expected` is who is to control each of them."""
+    """A named group of accounts on one chain, as declared. `expected` is who is to control each of them; it has not
+    spent anything since `quiet_since`, as far as that is declared."""
 
     name: str
     chain: str
@@ -69,6 +71,7 @@ class Wallet:
     custodian: str | None
     accounts: tuple[Address, ...]
     expected: Expected = ()
+    quiet_since: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +221,8 @@ class LastKnown:
 class WalletState:
     """A wallet now: what it can vouch for in `holdings`, what it can't in `doubtful` (bounds) and `last`.
 
-    `tier` is the one that it is judged by.
+    `tier` is the one that it is judged by; `observed` the one that its behaviour and its control speak for, None where
+    nothing does, with what that rests on, in words.
     """
 
     wallet: Wallet
@@ -227,6 +231,8 @@ class WalletState:
     doubtful: Mapping[str, Holding]
     last: Mapping[str, LastKnown]
     unread: int
+    observed: Tier | None = None
+    tier_evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +371,8 @@ class Report:
     """Everything known and judged at one moment; what every sink receives and the API serves.
 
     `findings` holds the pending and firing ones. `problems` are the reasons not to trust the picture (readiness).
-    `movements` are the few that matter most, pending ones first.
+    `movements` are the few that matter most, pending ones first. `gates` say by wallet whether its signers may go on;
+    none where nobody keeps gates, as in a single look.
     """
 
     entity: str
@@ -381,6 +388,7 @@ class Report:
     disagreements: tuple[Disagreement, ...]
     problems: tuple[str, ...]
     movements: tuple[Transfer, ...] = ()
+    gates: Mapping[str, GateState] = field(default_factory=dict)
 
 
 class Event(StrEnum):

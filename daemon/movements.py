@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from typing import NamedTuple
 
 from connectors.base import Address, Movement, Party, Stage, Token, Update
+from daemon.journal import decode, encode, row_key
 from daemon.model import Counterparty, Direction, Inventory, Leg, Moved, Step, Tier, Transfer
 
 MOST = 1000
@@ -29,11 +30,24 @@ MOST_STEPS = 20
 SHOWN = 8
 """Movements in a report; the page is to be read at one glance."""
 
+SETTLE = timedelta(minutes=10)
+"""After a restart, how long a chain must be followed until a movement that waited before, and of which nobody tells, is
+of unknown fate: by then every connector has listed what waits, and a node that was started with us knows it again."""
+
+UNHEARD = SETTLE / 2
+"""A chain that was not read for so long was not followed."""
+
+MOST_PAID = 100_000
+"""Payments of ours that are kept for detection beyond those on the shelves, some 150 MB in the store and, for a moment,
+in memory when we start. They are of the last days, `KEPT` at most."""
+
 PENDING_SHOWN = 5
 COLD_SHOWN = 2
 """Settled payments out of cold wallets that stay in sight, however many deposits came after them."""
 
 Key = tuple[str, Token]
+
+Restore = Callable[[Sequence[Moved]], None]
 
 
 class Shelf(NamedTuple):
@@ -52,10 +66,58 @@ def _nobody(chain: str, account: Address) -> bool:  # noqa: ARG001
     return False
 
 
+class Journal:
+    """Rows of movements that have changed, under one kind; see Remembers. From the first time it is asked on.
+
+    Bounded: one row a movement, and MOST_PAID of them between two calls.
+    """
+
+    def __init__(self, kind: str, *, all_there_is: Callable[[], Iterable[Moved]], restore: Restore) -> None:
+        self.kind = kind
+        self._all = all_there_is
+        self._restore = restore
+        self._asked = False
+        self._rows: dict[Key, Moved | None] = {}
+
+    def note(self, key: Key, moved: Moved | None) -> None:
+        """It is to be kept as it stands now; None: to be forgotten."""
+        if self._asked:
+            self._rows.pop(key, None)
+            self._rows[key] = moved
+            if len(self._rows) > MOST_PAID:
+                del self._rows[next(iter(self._rows))]
+
+    def changed(self) -> dict[str, str | None]:
+        """See Remembers."""
+        if not self._asked:
+            self._asked = True
+            self._rows = {(moved.movement.transaction, moved.movement.token): moved for moved in self._all()}
+        rows, self._rows = self._rows, {}
+        return {row_key(*key): None if moved is None else encode(moved) for key, moved in rows.items()}
+
+    def restore(self, rows: Mapping[str, str]) -> None:
+        """See Remembers; rows that can't be read cost none of the others."""
+        found, damaged = list[Moved](), 0
+        for text in rows.values():
+            try:
+                found.append(decode(text))
+            except ValueError:
+                damaged += 1
+        self._restore(found)
+        if damaged:
+            raise ValueError(f"{damaged} of {len(rows)} movements can't be read, the others can")
+
+    def going_on(self, older: Journal) -> None:
+        """After a reload: what is not told yet is still to be told."""
+        self._asked, self._rows = older._asked, dict(older._rows)
+
+
 class Movements:
     """The newest stage of every transaction, per chain and token. Mutable, and pure of effects.
 
-    `cold` says of a chain's account whether it is a cold wallet's, when a movement is entered.
+    `cold` says of a chain's account whether it is a cold wallet's, when a movement is entered. What an earlier run has
+    left stays `open` until it is told again: what waited then, and nobody tells of, comes to an unknown fate; what was
+    mined in a block that is undone waits again.
     """
 
     def __init__(self, *, cold: Callable[[str, Address], bool] = _nobody) -> None:
@@ -63,6 +125,13 @@ class Movements:
         self._chains: dict[str, dict[Shelf, dict[Key, Moved]]] = {}
         self._number = 0
         self._news: list[Moved] = []
+        self.journal = Journal("movement", all_there_is=self._in_order, restore=self._go_on)
+        self.paid = Journal("paid", all_there_is=tuple, restore=self._remind)
+        """Payments that are on no shelf any more, because there are too many since; for detection alone."""
+        self._open: dict[str, set[Key]] = {}
+        self._followed: dict[str, tuple[datetime, datetime]] = {}
+        """Of chains with something open: since when we read it without a break, and when we did last."""
+        self._earlier: list[Moved] = []
 
     def take(self, update: Update) -> tuple[Moved, ...]:
         """Enters what an update tells; gives what came to another stage, or into another block, by it.
@@ -70,9 +139,12 @@ class Movements:
         What is told again as it is known changes neither its time nor its history, so that a connector may begin anew.
         """
         shelves = self._chains.setdefault(update.chain, {})
-        steps = [self._enter(shelves, movement, at=update.seen) for movement in update.movements]
+        steps: list[Moved | None] = []
+        if self._open.get(update.chain):
+            steps += self._settle(shelves, update)
+        steps += [self._enter(shelves, movement, at=update.seen) for movement in update.movements]
         for name, shelf in shelves.items():
-            _prune(shelf, before=update.seen - (PENDING_KEPT if name.pending else KEPT))
+            self._prune(name, shelf, before=update.seen - (PENDING_KEPT if name.pending else KEPT))
         return tuple(moved for moved in steps if moved is not None)
 
     def recent(
@@ -90,6 +162,11 @@ class Movements:
         )
         return heapq.merge(*wanted, key=lambda one: one.number, reverse=True)
 
+    def earlier(self) -> list[Moved]:
+        """Payments of an earlier run that stand on no shelf, in order; once, because they are many."""
+        earlier, self._earlier = self._earlier, []
+        return earlier
+
     def drained(self) -> list[Moved]:
         """What was entered, or has become better known, since the last call, in order."""
         news, self._news = self._news, []
@@ -105,9 +182,19 @@ class Movements:
             for chain, shelves in self._chains.items()
             if chain in chains
         }
+        kept._open = {chain: set(keys) for chain, keys in self._open.items() if chain in chains}
+        kept._followed, kept._earlier = dict(self._followed), list(self._earlier)
+        kept.journal.going_on(self.journal)
+        kept.paid.going_on(self.paid)
         return kept
 
     def _enter(self, shelves: dict[Shelf, dict[Key, Moved]], movement: Movement, *, at: datetime) -> Moved | None:
+        key = (movement.transaction, movement.token)
+        if self._open:
+            self._open.get(movement.token.chain, set()).discard(key)
+        return self._come_to(shelves, movement, at=at)
+
+    def _come_to(self, shelves: dict[Shelf, dict[Key, Moved]], movement: Movement, *, at: datetime) -> Moved | None:
         key = (movement.transaction, movement.token)
         place = next((shelf for shelf in shelves.values() if key in shelf), {})
         known = place.get(key)
@@ -115,6 +202,7 @@ class Movements:
             if known.movement != movement:  # its fee may have become known
                 place[key] = replace(known, movement=movement)
                 self._news.append(place[key])
+                self.journal.note(key, place[key])
             return None
         place.pop(key, None)
         self._number += 1
@@ -123,6 +211,7 @@ class Movements:
         moved = Moved(self._number, movement, first_seen, (*history, step)[-MOST_STEPS:])
         shelves.setdefault(self._shelf(movement), {})[key] = moved
         self._news.append(moved)
+        self.journal.note(key, moved)
         return moved
 
     def _shelf(self, movement: Movement) -> Shelf:
@@ -130,18 +219,85 @@ class Movements:
         cold = any(self._cold(movement.token.chain, account) for account in payers)
         return Shelf(movement.stage is Stage.PENDING, bool(payers), cold)
 
+    def _prune(self, name: Shelf, shelf: dict[Key, Moved], *, before: datetime) -> None:
+        """What is too old or too many, from the oldest on."""
+        excess = len(shelf) - MOST
+        old = takewhile(lambda one: one[0] < excess or shelf[one[1]].since < before, enumerate(shelf))
+        for _, key in list(old):
+            moved = shelf.pop(key)
+            if self._open:
+                self._open.get(moved.movement.token.chain, set()).discard(key)
+            if name.paid and moved.since >= before:
+                self.paid.note(key, moved)
+            self.journal.note(key, None)
+
+    # ── what an earlier run has left ────────────────────────────────────────────────────────────────────────────────
+
+    def _in_order(self) -> list[Moved]:
+        return list(self.recent())[::-1]
+
+    def _go_on(self, earlier: Sequence[Moved]) -> None:
+        """What was on the shelves comes before what was told in this run, which counts where both know of it."""
+        before = {(moved.movement.transaction, moved.movement.token): moved for moved in earlier}
+        in_order = ((one, (one.movement.transaction, one.movement.token)) for one in self._in_order())
+        own = [_joined(before.pop(key, None), one) for one, key in in_order]
+        last = max((moved.number for moved in earlier), default=0)
+        for chain, token in {(token.chain, token) for _, token in before}:
+            self._open.setdefault(chain, set()).update(key for key in before if key[1] == token)
+        everything = sorted(before.values(), key=lambda moved: moved.number)
+        everything += [replace(moved, number=last + number) for number, moved in enumerate(own, 1)]
+        self._number, self._chains = last + len(own), {}
+        for moved in everything:
+            shelves = self._chains.setdefault(moved.movement.token.chain, {})
+            shelf = shelves.setdefault(self._shelf(moved.movement), {})
+            shelf[moved.movement.transaction, moved.movement.token] = moved
+
+    def _remind(self, earlier: Sequence[Moved]) -> None:
+        self._earlier = sorted(earlier, key=lambda moved: moved.number)
+
+    def _settle(self, shelves: dict[Shelf, dict[Key, Moved]], update: Update) -> Iterator[Moved | None]:
+        """What becomes of movements of an earlier run that are not told again."""
+        chain, at = update.chain, update.seen
+        since, last = self._followed.get(chain, (at, at))
+        since = at if at - last > UNHEARD or at < since else since
+        self._followed[chain] = since, at
+        told = {(movement.transaction, movement.token) for movement in update.movements}
+        open_ = self._open[chain] - told if told else self._open[chain]
+        if update.reorg_depth and update.previous is not None:
+            undone = _mined_above(update.previous.height - update.reorg_depth, shelves=shelves, among=open_)
+            for movement in undone:
+                yield self._come_to(shelves, replace(movement, stage=Stage.PENDING, tip=None), at=at)
+        for movement in _waiting_since(at - SETTLE, shelves=shelves, among=open_) if at - since >= SETTLE else ():
+            yield self._come_to(shelves, replace(movement, stage=Stage.UNKNOWN), at=at)
+
+
+def _mined_above(height: int, *, shelves: Mapping[Shelf, Mapping[Key, Moved]], among: Container[Key]) -> list[Movement]:
+    settled = (pair for name, shelf in shelves.items() if not name.pending for pair in shelf.items())
+    movements = (moved.movement for key, moved in settled if key in among)
+    return [movement for movement in movements if movement.tip is not None and movement.tip.height > height]
+
+
+def _waiting_since(
+    moment: datetime, *, shelves: Mapping[Shelf, Mapping[Key, Moved]], among: Container[Key]
+) -> list[Movement]:
+    """Costs what waits, not what is known."""
+    waiting = (pair for name, shelf in shelves.items() if name.pending for pair in shelf.items())
+    return [moved.movement for key, moved in waiting if moved.since <= moment and key in among]
+
+
+def _joined(earlier: Moved | None, own: Moved) -> Moved:
+    """What both runs have told of one movement."""
+    if earlier is None:
+        return own
+    first, *later = own.history
+    goes_on = (earlier.history[-1].stage, earlier.history[-1].tip) == (first.stage, first.tip)
+    history = (*earlier.history, *(later if goes_on else own.history))
+    return replace(own, first_seen=earlier.first_seen, history=history[-MOST_STEPS:])
+
 
 def _stands(known: Moved, movement: Movement) -> bool:
     last = known.history[-1]
     return (last.stage, last.tip) == (movement.stage, movement.tip)
-
-
-def _prune(shelf: dict[Key, Moved], *, before: datetime) -> None:
-    """What is too old or too many, from the oldest on."""
-    excess = len(shelf) - MOST
-    old = takewhile(lambda one: one[0] < excess or shelf[one[1]].since < before, enumerate(shelf))
-    for _, key in list(old):
-        del shelf[key]
 
 
 def named(moved: Moved, *, inventory: Inventory, tiers: Mapping[str, Tier]) -> Transfer:

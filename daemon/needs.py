@@ -14,6 +14,9 @@ from daemon.policy.reserve import ReserveRule
 Need = tuple[Keys, str]
 """The key of the rule, and what is missing for it."""
 
+MATCHING = frozenset(("unmatched_outflow",))
+"""The kinds of rules that match payments with approvals."""
+
 
 def unmet(
     rule: RuleConfig,

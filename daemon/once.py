@@ -43,9 +43,9 @@ async def look(loaded: Loaded, *, now: Callable[[], datetime]) -> Look:
     for update in updates:
         ledger.apply(update)
     feeds = FeedBook(loaded.setup.feeds)
-    for source, answer in said:
-        feeds.take(source, answer, now=now())
     pipeline = Pipeline(loaded.setup, ledger, feeds, (), Unrecorded(), (), (), loaded.averages())
+    for source, answer in said:
+        pipeline.hear(source, answer, now=now())
     report = await pipeline.cycle(now())
     return Look(report, {wallet: ledger.readings(wallet).units for wallet in loaded.setup.inventory.wallets})
 

@@ -10,14 +10,17 @@ from itertools import chain as concatenated
 from typing import Protocol
 
 from daemon.announcements import Announced
-from daemon.classify import classify
+from daemon.classify import Classification, Classifier, classify
 from daemon.coverage import Covers
+from daemon.detection.approval import Approvals, Approved, Unmatched
 from daemon.detection.case import Cases
 from daemon.detection.detection import Around, Detection
+from daemon.detection.detector import Remembers
+from daemon.detection.profiles import Profiles
 from daemon.exposure import Ages, Exposures, Valuation, chain_state
 from daemon.feeds.averages import Averages
-from daemon.feeds.book import FeedBook
-from daemon.feeds.plan import Plan
+from daemon.feeds.book import FeedBook, Heard
+from daemon.feeds.plan import Plan, SourceKey
 from daemon.feeds.values import Feeds
 from daemon.findings import Advance, adopt, advance
 from daemon.groups import Groups
@@ -50,6 +53,24 @@ class Recorder(Protocol):
     async def record(self, findings: Sequence[Finding], notifications: Sequence[Notification]) -> None: ...
 
 
+class Writing(Protocol):
+    """Makes durable what findings rest on. Never raises StoreError: what the store does not take is kept."""
+
+    @property
+    def problem(self) -> str | None: ...
+
+    async def write(self) -> None: ...
+
+
+class _Nothing:
+    """Where nothing outlives a restart."""
+
+    problem = None
+
+    async def write(self) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What one configuration means; a reload swaps it whole.
@@ -68,13 +89,15 @@ class Setup:
     began: datetime
     telling: frozenset[str] = frozenset()
     controlling: frozenset[str] = frozenset()
+    classification: Classification = field(default_factory=Classification)
 
 
 @dataclass(slots=True)
 class Pipeline:
     """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events.
 
-    `averages` are counted where a rule values by them; `announced` knows which payments were planned.
+    `averages` are counted where a rule values by them; `approvals` hears which withdrawals were approved, `announced`
+    knows which payments were planned.
     """
 
     setup: Setup
@@ -85,26 +108,48 @@ class Pipeline:
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
     averages: Averages | None = None
+    approvals: Approvals = field(default_factory=Unmatched)
     announced: Announced = field(default_factory=Announced)
+    profiles: Profiles = field(default_factory=Profiles)
+    """How wallets have paid so far; goes on through a reload."""
+    writing: Writing = field(default_factory=_Nothing)
+    remembers: bool = True
+    """Whether what an earlier run has left is known, or there is nowhere to look."""
     standing: Standing = field(default_factory=dict, init=False)
     """The verdicts of rules with a schedule that stand until their next time."""
     _detection: Detection | None = field(default=None, init=False, repr=False)
     _detected_for: Setup | None = field(default=None, init=False, repr=False)
+    _detection_knows: bool = field(default=False, init=False, repr=False)
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
     _groups: Groups = field(default_factory=Groups, init=False, repr=False)
     _exposures: Exposures = field(default_factory=Exposures, init=False, repr=False)
     _covers: Covers = field(default_factory=Covers, init=False, repr=False)
+    _classifier: Classifier = field(default_factory=Classifier, init=False, repr=False)
     _states: WalletStates = field(default_factory=WalletStates, init=False, repr=False)
     _memory: Memory = field(default_factory=Memory, init=False, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
+    def hear(self, source: SourceKey, said: Heard, *, now: datetime) -> None:
+        """What a source has just said: the book of the feeds ages it, and approvals go to who matches them."""
+        self.feeds.take(source, said, now=now)
+        if isinstance(said, Approved):
+            self.approvals.take(said, now=now)
+
     async def cycle(self, now: datetime) -> Report:
-        """One pass: a judgement, made durable, then handed to every sink, also behind one that breaks its promise."""
+        """One pass: a judgement, made durable, then handed to every sink, also behind one that breaks its promise.
+
+        What findings rest on is written before them: were it the other way round, a crash between the two would leave a
+        finding of a payment that nobody knows, and it would be over before its time. As it is the payment is known, and
+        the finding begins with the next pass, before which nobody was told of it.
+        """
         async with self._turn:
             step, report, standing = self._judge(now)
             changed = step.changed(self.findings)
             if changed or step.events:
-                await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
+                try:
+                    await self.writing.write()
+                finally:  # also when it is cut off: nobody's page is lost by that
+                    await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
             self.findings, self.standing = step.open, standing
         with ExitStack() as offers:  # calls all of them, then raises what one of them raised
             for sink in reversed(self.sinks):
@@ -127,21 +172,51 @@ class Pipeline:
         averaged = self.averages.trailing(self.setup.inventory.assets, now=now)
         return replace(feeds, trailing=averaged.prices, untrailed=averaged.missing)
 
+    def remembering(self) -> tuple[Remembers, ...]:
+        """All that outlives a restart, as it is now; what goes from one to another is entered there first."""
+        movements, detection = self.ledger.movements, self._detecting()
+        ledger = (movements.paid, movements.journal, self.ledger.branches, self.ledger.controls)
+        return (*ledger, self._windows, self.announced, *detection.remembering())
+
+    def recall(self, rows: Mapping[str, Mapping[str, str]]) -> list[str]:
+        """What an earlier run has left, by kind; whoever learned something meanwhile joins it. Says what can't be read.
+
+        Detectors begin anew: they are told all payments again.
+        """
+        self._detection, self.remembers = None, True
+        wrong: list[str] = []
+        for one in self.remembering():
+            try:
+                one.restore(dict(rows.get(one.kind, {})))
+            except (ValueError, TypeError, LookupError) as error:
+                wrong.append(f"{one.kind}: {error}")
+        return wrong
+
+    def _detecting(self) -> Detection:
+        if self._detection is None:
+            self._detection = self._made()
+            self._detected_for, self._detection_knows = self.setup, False
+        return self._detection
+
+    def _made(self) -> Detection:
+        around = Around(self.setup.inventory, self.profiles)
+        return Detection(around, policies=self.setup.policies, explains=self.announced)
+
     def _cases(self, now: datetime) -> Mapping[str, Cases]:
         """What payments stand against wallets; detectors are made anew where the configuration has changed."""
-        setup, movements = self.setup, self.ledger.movements
-        if self._detection is not None and self._detected_for is setup:
-            self._detection.take(movements.drained())
-            return self._detection.look(now)
-        made = Detection(Around(setup.inventory), policies=setup.policies, explains=self.announced)
-        movements.drained()  # is among the recent ones
-        recent = list(movements.recent())[::-1]
-        if self._detection is None:
-            made.take(recent)
-        else:
-            made.taking_over(self._detection, recent=recent)
-        self._detection, self._detected_for = made, setup
-        return made.look(now)
+        setup, movements, detection = self.setup, self.ledger.movements, self._detecting()
+        if self._detected_for is not setup:
+            detection = self._made().taking_over(detection, recent=list(movements.recent())[::-1])
+            self._detection, self._detected_for = detection, setup
+            movements.drained()  # is among the recent ones
+        if not self._detection_knows:
+            self._detection_knows = True
+            movements.drained()
+            detection.take([*movements.earlier(), *list(movements.recent())[::-1]])
+        telling = [name for name, wallet in setup.inventory.wallets.items() if wallet.chain in setup.telling]
+        self.profiles.watch(telling, now=now)
+        detection.take(movements.drained())
+        return detection.look(now)
 
     def _judge(self, now: datetime) -> tuple[Advance, Report, Standing]:
         setup, ledger = self.setup, self.ledger
@@ -150,11 +225,12 @@ class Pipeline:
             name: chain_state(name, book=book, ages=setup.ages[name], began=setup.began, now=now)
             for name, book in ledger.books.items()
         }
-        tiers = classify(setup.inventory.wallets)
         cases = self._cases(now)
+        observed = self._classifier.look(setup, profiles=self.profiles, controls=ledger.controls, now=now)
+        tiers = classify(setup.inventory.wallets, observed=observed, judge_by=setup.classification.judge_by)
         feeds = self._look(now)
         valuation = Valuation(setup.inventory, feeds.prices, chains, setup.growth, feeds.unpriced)
-        wallets = self._states.of(totals, tiers=tiers, valuation=valuation)
+        wallets = self._states.of(totals, tiers=tiers, valuation=valuation, observed=observed)
         groups = self._groups.of(totals, tiers=tiers, inventory=setup.inventory)
         exposure = self._exposures.of(groups, valuation=valuation, custody=feeds.custody)
         coverage = self._covers.of(exposure, liabilities=feeds.liabilities, owed=self.feeds.owed)
@@ -187,6 +263,7 @@ class Pipeline:
             },
             cases=cases,
             explained=self.announced.explained,
+            remembers=self.remembers,
             memory=self._memory.under(setup, *tiers.values()),
             at=now,
         )
@@ -204,7 +281,7 @@ class Pipeline:
             feeds=feeds,
             coverage=replace(coverage, reserve=reserves(setup.policies, picture)),
             disagreements=disagreements,
-            problems=tuple(problems(chains, feeds=feeds, store=self.recorder.problem)),
+            problems=tuple(problems(chains, feeds=feeds, store=self.recorder.problem or self.writing.problem)),
             movements=shortlist(ledger.movements, inventory=setup.inventory, tiers=tiers),
         )
         return step, report, standing

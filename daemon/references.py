@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from connectors import CONNECTORS
+from connectors.config import format_duration
 from daemon.document import Keys
+from daemon.emit.config import NAME as MQTT
 from daemon.feeds.references import feed_problems, priced
 from daemon.missing import Missing, Named, Problem
 from daemon.model import Tier
@@ -30,6 +32,7 @@ def problems(settings: Settings) -> list[Problem]:
         *_asset_problems(settings),
         *_wallet_problems(settings),
         *feed_problems(settings),
+        *_mqtt_problems(settings),
         *(
             problem
             for place, policy in enumerate(settings.policies)
@@ -73,6 +76,17 @@ def uncovered(settings: Settings) -> Iterator[str]:
     for name, chain in settings.chains.items():
         if name in cold and not CONNECTORS[chain.kind].movements:
             yield f"chains.{name}: movements of {chain.kind} chains are not told, cold_moved can't see its cold wallets"
+
+
+def _mqtt_problems(settings: Settings) -> Iterator[Problem]:
+    if settings.mqtt is None:
+        return
+    if settings.mqtt.expiry < 2 * settings.tick:
+        yield ("mqtt", "expiry"), f"expected at least twice the tick of {format_duration(settings.tick)}"
+    receivers = settings.alertmanager.endpoints if settings.alertmanager else ()
+    for place, receiver in enumerate(receivers):
+        if receiver.name == MQTT:
+            yield ("alertmanager", "endpoints", place, "name"), "the broker is called mqtt; call it otherwise"
 
 
 def _asset_problems(settings: Settings) -> Iterator[Problem]:

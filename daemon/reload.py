@@ -11,7 +11,9 @@ from connectors import CONNECTORS
 from connectors.transport import REAL, Timing
 from daemon import inventory
 from daemon.announcing import Ground
+from daemon.broker import Broker
 from daemon.emit.alertmanager import Endpoint
+from daemon.emit.config import CertificateError
 from daemon.errors import ConfigError
 from daemon.exposure import Ages
 from daemon.feeds.asking import Asked, asked
@@ -33,6 +35,7 @@ class Loaded:
     asked: tuple[Asked, ...]
     sha256: str
     daily_prices: Mapping[Key, Decimal] = field(default_factory=dict)
+    broker: Broker | None = None
 
     def averages(self, *, before: Averages | None = None) -> Averages | None:
         """What its rules need of earlier prices, if anything; goes on with what was counted `before`."""
@@ -63,7 +66,7 @@ class Loaded:
         )
 
 
-FIXED = ("entity", "store", "alertmanager", "api", "history", "report", "log")
+FIXED = ("entity", "store", "alertmanager", "mqtt", "api", "history", "report", "log")
 """What is taken up once: a change of these takes a restart, and a reload that would need one is refused.
 
 `entity` is a part of what Alertmanager knows an alert by.
@@ -88,6 +91,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         currency=settings.currency,
         chains=settings.chains,
         written=written,
+        homes={name: frozenset(token.chain for token in tokens) for name, tokens in watched.assets.items()},
     )
     setup = Setup(
         entity=settings.entity,
@@ -102,6 +106,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         began=now,
         telling=frozenset(name for name, (kind, _) in kinds.items() if kind.movements),
         controlling=frozenset(name for name, (kind, chain) in kinds.items() if kind.tells_control(chain)),
+        classification=settings.classification,
     )
     brought = settings.feeds.daily_prices
     return Loaded(
@@ -111,7 +116,20 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         sources,
         hashlib.sha256(path.read_bytes()).hexdigest(),
         {} if brought is None else read_days(path.parent / brought, assets=settings.assets),
+        _broker(settings, folder=path.parent),
     )
+
+
+def _broker(settings: Settings, *, folder: Path) -> Broker | None:
+    """Where `mqtt` leads. ConfigError when a file of its TLS can't be used."""
+    mqtt = settings.mqtt
+    if mqtt is None:
+        return None
+    try:
+        tls = None if mqtt.tls is None else mqtt.tls.context(folder)
+    except CertificateError as error:
+        raise ConfigError(settings.where(("mqtt", "tls", error.key)), error.message) from error
+    return mqtt.broker(tls)
 
 
 def refuse_what_takes_a_restart(running: Settings, wanted: Settings) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,9 +25,12 @@ from pydantic.json_schema import GenerateJsonSchema
 from connectors import AnyChainConfig
 from connectors.config import AN_INSTANT, Duration, Receiver, Strict, format_duration, is_http_url, told_apart
 from daemon import references
+from daemon.broker import is_loopback
+from daemon.classify import Classification
 from daemon.database import DRIVER_MISSING, DatabaseUrl, importable, lacks_driver
 from daemon.diagnosis import explain, first_of
 from daemon.document import Document, Keys, key_path, read
+from daemon.emit.config import MqttConfig
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.references import feed_warnings
 from daemon.feeds.sql import SqlSource
@@ -44,7 +46,7 @@ DEFAULT_STORE = "sqlite+aiosqlite:///pyrometer.db"
 DIGESTS = frozenset(("nemesis",))
 """Keys whose values are hashes of blocks, which look like private keys."""
 
-MASKED_BY_ITSELF = ("url", "store")
+MASKED_BY_ITSELF = ("url", "store", "password")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.-]+):(?P<port>\d{1,5})")
 
@@ -123,6 +125,9 @@ class WalletConfig(Strict):
     descriptor: str | None = Field(None, description="instead, on Bitcoin's family: an output descriptor")
     descriptors: tuple[str, ...] = Field((), description="instead: several output descriptors")
     xpub: str | None = Field(None, description="instead: an extended public key, short for the descriptor of its kind")
+    quiet_since: date | None = Field(
+        None, description="it has not spent anything since this day (UTC): what the rule `dormant` counts from at first"
+    )
     expected: ExpectedControl | None = Field(None, description="who is to control each of its accounts; default: any")
     gap_limit: int = Field(
         GAP_LIMIT,
@@ -210,11 +215,8 @@ class ApiConfig(Strict):
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach it; a host name other than localhost may resolve to anything."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        """Whether only this machine can reach it."""
+        return is_loopback(self.host)
 
 
 class LogConfig(Strict):
@@ -251,7 +253,9 @@ class Settings(Strict):
     wallets: Mapping[Name, WalletConfig] = Field(min_length=1, description="what is watched")
     feeds: FeedsConfig = Field(FeedsConfig(), description="prices")
     policies: tuple[Policy, ...] = Field((), description="names of presets, and rules; the built-in ones always hold")
+    classification: Classification = Field(Classification(), description="which tier wallets behave like")
     alertmanager: AlertmanagerConfig | None = Field(None, description="where alerts go; default: nowhere")
+    mqtt: MqttConfig | None = Field(None, description="where states, findings and gates go; default: nowhere")
     api: ApiConfig = Field(ApiConfig(), description="the HTTP server")
     tick: Duration = Field(
         timedelta(seconds=1),
@@ -318,6 +322,7 @@ class Settings(Strict):
             *feed_warnings(self),
             *(f"chains.{chain}: no wallet is on it, it is not read" for chain in self.chains if chain not in watched),
             *references.uncovered(self),
+            *((self.mqtt.in_the_clear,) if self.mqtt and self.mqtt.in_the_clear else ()),
             *(() if self.alertmanager else ("alertmanager: is not configured, nobody is told of findings",)),
         )
 

@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from connectors.base import Tip, Token
+from daemon.classify import NOTHING as UNOBSERVED
+from daemon.classify import Observed
 from daemon.exposure import Valuation
 from daemon.feeds.values import Stated
 from daemon.interval import NOTHING, Interval, amount
@@ -43,8 +45,16 @@ class WalletStates:
         self._prices: Mapping[str, Interval] = {}
         self._kept: dict[str, _Kept] = {}
 
-    def of(self, totals: Totals, *, tiers: Mapping[str, Tier], valuation: Valuation) -> dict[str, WalletState]:
-        """The state of every wallet of the inventory."""
+    def of(
+        self,
+        totals: Totals,
+        *,
+        tiers: Mapping[str, Tier],
+        valuation: Valuation,
+        observed: Mapping[str, Observed] | None = None,
+    ) -> dict[str, WalletState]:
+        """The state of every wallet of the inventory; `observed` is what speaks for another tier."""
+        seen = observed or {}
         self._lay_out(totals, valuation=valuation)
         parts = list(totals.wallets.values())
         prices = self._priced(valuation)
@@ -56,12 +66,14 @@ class WalletStates:
                 kept.own, kept.unread = own, any(part.unread for part in own)
             chain = valuation.chains[wallet.chain]
             when = (chain.tip, totals.lost_at) if chain.reason or kept.unread else None
-            rests_on = (tiers[name], own, prices, chain.reason, when)
+            speaks = seen.get(name, UNOBSERVED)
+            rests_on = (tiers[name], own, prices, chain.reason, when, speaks)
             if kept.state is None or kept.rests_on != rests_on:
                 tokens = [self._order[place][1] for place in self._places[name]]
                 kept.state = _state(
                     wallet,
                     tier=tiers[name],
+                    observed=speaks,
                     parts=list(zip(tokens, own, strict=True)),
                     lost_at=totals.lost_at,
                     valuation=valuation,
@@ -96,6 +108,7 @@ def _state(
     wallet: Wallet,
     *,
     tier: Tier,
+    observed: Observed,
     parts: Parts,
     lost_at: Mapping[WalletKey, datetime],
     valuation: Valuation,
@@ -117,7 +130,7 @@ def _state(
         read_last = _last_known(wallet, tokens=tokens, lost_at=lost_at, tip=chain.tip)
         if read_last is not None:
             last[asset] = read_last
-    return WalletState(wallet, tier, sure, doubtful, last, unread)
+    return WalletState(wallet, tier, sure, doubtful, last, unread, observed.tier, observed.evidence)
 
 
 def _holding(

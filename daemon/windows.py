@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import NamedTuple
 
 from daemon.announcement import Place
 from daemon.departures import Departure, Departures
 from daemon.groups import Group
-from daemon.interval import EXACT, ZERO
 from daemon.ledger import Book, Total, Totals
-from daemon.levels import Level, Levels, Of, Subject
+from daemon.levels import Levels, Of, Subject
 from daemon.model import ChainState, Inventory, Owner, Tier, Wallet
+from daemon.track import Highest, Track
+from daemon.window_rows import (
+    Kept,
+    Summed,
+    decode,
+    decode_summed,
+    encode,
+    encode_summed,
+    read_key,
+    still_holds,
+    summed,
+    window_key,
+)
 
-FRESH = 64
-"""Readings that a reorganisation can take back, of each window: as many changes lie in as many blocks, or more."""
+MOST_READINGS = 20_000
+"""Of windows that are written down at a time: it takes some ten milliseconds."""
 
-GRAIN = 1000
-"""What is older than those is told apart to a thousandth of the window, so that one window keeps at most 1,065 readings
-(below half a megabyte), however long it is and however often its holdings change."""
+LAST, SUMMED = "last", "summed"
+"""Rows that are no windows."""
 
 NO_FORKS: Mapping[str, int] = {}
 NO_DEPARTURES = Departures()
 NOTHING_LEFT: Mapping[Place, tuple[Departure, ...]] = {}
 
-START = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -40,180 +48,24 @@ class Window(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Highest:
-    """The most that was held within a window, in whole coins; `until` when it was so for the last time, None while it
-    is.
+class _Earlier:
+    """What an earlier run has left, and when it looked last."""
 
-    `began` is when the first reading was made: what was before is not known. As `announcements` tell, `announced`
-    coins are not missing of it: no more than has left as announced since, and less where a later reading misses more.
-    """
-
-    coins: Decimal
-    until: datetime | None
-    began: datetime
-    announced: Decimal = ZERO
-    announcements: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class _Reading:
-    """So many coins, read first at these heights, last at those of `last`, and held `until`."""
-
-    coins: Decimal
-    heights: Mapping[str, int]
-    until: datetime
-    last: Mapping[str, int]
-
-
-class Track:
-    """One window. The newest readings stand in order; of older ones those that may still become the highest."""
-
-    def __init__(self, length: timedelta) -> None:
-        self._length = length
-        self._fresh: deque[_Reading] = deque()
-        self._settled: deque[_Reading] = deque()  # ever fewer coins, held ever longer
-        self._horizon = START
-        self._began: datetime | None = None
-        self._whole: Decimal | None = None
-        self._left = NO_DEPARTURES
-
-    @property
-    def size(self) -> int:
-        """How many readings it keeps."""
-        return len(self._fresh) + len(self._settled)
-
-    def look(
-        self,
-        level: Level,
-        *,
-        heights: Mapping[str, int],
-        forks: Mapping[str, int],
-        now: datetime,
-        before: Mapping[str, int] = NO_FORKS,
-    ) -> None:
-        """Takes what is held now, at blocks of these heights; the blocks above `forks` that we knew were undone.
-
-        `before` are the heights of the last pass, at which what was looked at last was still held.
-        """
-        newest = self._newest()
-        if newest is not None:
-            newest.last = {**newest.last, **before}
-        if forks:
-            self._undo(forks)
-        newest = self._stay(now)
-        if level.heard:
-            coins = self._held(level)
-            if newest is None or newest.coins != coins:
-                self._fresh.append(_Reading(coins, heights, now, heights))
-            self._began = self._began or now
-        while len(self._fresh) > FRESH:
-            self._settle(self._fresh.popleft())
-        self._expire(now)
-
-    def stay(self, now: datetime) -> None:
-        """As a look at what was looked at last; also as all such looks that there may have been until `now`."""
-        self._stay(now)
-        self._expire(now)
-
-    def leave(self, left: Departures) -> None:
-        """Takes all that has left as announced."""
-        self._left = left
-
-    def highest(self) -> Highest | None:
-        """None before the first reading."""
-        best, newest = self._best(), self._newest()
-        if self._began is None or best is None:
-            return None
-        found = Highest(best.coins, best.until, self._began)
-        if best is newest or not self._left.after(best.last):
-            return found
-        # A later reading, after which less has left as announced, may miss more than the highest does.
-        kept = (one for one in (*self._settled, *self._fresh) if one.until >= self._horizon)
-        most = max(
-            one.coins if one is newest else EXACT.subtract(one.coins, self._left.after(one.last)) for one in kept
-        )
-        names = self._left.announcements(best.last)
-        return replace(found, announced=EXACT.subtract(best.coins, most), announcements=names)
-
-    @property
-    def is_highest(self) -> bool:
-        """Whether the highest is what is held now."""
-        return self._best() is self._newest()
-
-    def _best(self) -> _Reading | None:
-        best = self._newest()
-        if best is None:
-            return None
-        for one in reversed(self._fresh):
-            if one.coins > best.coins and one.until >= self._horizon:
-                best = one
-        if self._settled and self._settled[0].coins > best.coins:
-            best = self._settled[0]
-        return best
-
-    def _stay(self, now: datetime) -> _Reading | None:
-        newest = self._newest()
-        if newest is not None:
-            if now < newest.until:
-                self._set_back(now)
-            newest.until = now  # whatever happened since the last reading, this one shows it
-        return newest
-
-    def _expire(self, now: datetime) -> None:
-        self._horizon = now - self._length
-        while self._settled and self._settled[0].until < self._horizon:
-            self._settled.popleft()
-
-    def _held(self, level: Level) -> Decimal:
-        """What is certainly held, and what can't be read now as it was read last.
-
-        The latter counts no further than to what was last known as a whole: when coins went from an account that can't
-        be read to one that can, they would count twice.
-        """
-        if level.whole:
-            self._whole = level.known
-        if self._whole is None:
-            return level.known
-        return max(level.known, min(self._whole, EXACT.add(level.known, level.lost)))
-
-    def _newest(self) -> _Reading | None:
-        return self._fresh[-1] if self._fresh else self._settled[-1] if self._settled else None
-
-    def _undo(self, forks: Mapping[str, int]) -> None:
-        """A reading stands again in the place of those after it that are undone, however long it is ago."""
-        stand = (one for one in self._fresh if all(one.heights.get(chain, 0) <= at for chain, at in forks.items()))
-        self._fresh = deque(stand)
-        for one in (*self._settled, *self._fresh):
-            one.last = {chain: min(height, forks.get(chain, height)) for chain, height in one.last.items()}
-
-    def _set_back(self, now: datetime) -> None:
-        """The clock was set back: nothing can have been held until later than now."""
-        for one in (*self._settled, *self._fresh):
-            one.until = min(one.until, now)
-        self._began = self._began and min(self._began, now)
-
-    def _settle(self, reading: _Reading) -> None:
-        while self._settled and self._settled[-1].coins <= reading.coins:
-            self._settled.pop()
-        if self._settled and self._alike(self._settled[-1], reading):
-            self._settled[-1].until, self._settled[-1].last = reading.until, reading.last
-        else:
-            self._settled.append(reading)
-
-    def _alike(self, one: _Reading, other: _Reading) -> bool:
-        """Whether they need not be told apart: so near in time, and nothing that was announced has left in between."""
-        near = self._grain(one.until) == self._grain(other.until)
-        return near and not self._left.between(one.last, other.last)
-
-    def _grain(self, moment: datetime) -> int:
-        return (moment - START) // (self._length / GRAIN)
+    windows: Mapping[Window, Kept]
+    summed: Summed
+    watched: datetime
 
 
 class Windows:
     """The windows of all subjects. Mutable, in memory, and pure of effects; fed once in every pass of the pipe.
 
     A track is looked at when its subject has changed, or its highest is too long ago; else it would only stay.
+
+    Remembered are the tracks that have changed (see Track for how many readings one has: some 50 kB at most), when they
+    were looked at last, and whose accounts they sum over: one that has lost accounts by a restart begins anew.
     """
+
+    kind = "window"
 
     def __init__(self) -> None:
         self._tracks: dict[Window, Track] = {}
@@ -231,6 +83,9 @@ class Windows:
         self._heights: Mapping[str, int] = {}
         self._departed: Mapping[Place, tuple[Departure, ...]] = NOTHING_LEFT
         self._left: Mapping[Subject, Departures] = {}
+        self._news: dict[Window, None] = {}
+        self._regrouped = False
+        self._earlier: _Earlier | None = None
 
     def look(
         self,
@@ -259,6 +114,9 @@ class Windows:
         )
         if len(changed) == len(levels):
             self._lay_out(levels, wanted=wanted)
+        if self._earlier is not None:
+            self._go_on(self._earlier, now=now)
+            changed, self._earlier = levels.keys(), None
         if self._last is not None and now < self._last:
             changed = levels.keys()
         reached = {subject: _undone(subject, inventory=inventory, forks=forks) for subject in (levels if forks else ())}
@@ -269,6 +127,7 @@ class Windows:
                 track.stay(self._last or now)
                 undone = reached.get(subject, NO_FORKS)
                 track.look(levels[subject], heights=heights, forks=undone, now=now, before=self._heights)
+                self._news[window] = None
                 self._tell(window, now=now)
         for window in [window for subject in anew for window in self._windows.get(subject, ())]:
             self._tracks[window].leave(self._left.get(window.subject, NO_DEPARTURES))
@@ -297,13 +156,56 @@ class Windows:
         self._left = {subject: Departures(left) for subject, left in found.items()}
         return before.keys() | found.keys()
 
+    # ── over a restart ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def changed(self) -> dict[str, str | None]:
+        """See Remembers. Of many changes some at a time, those that wait longest first."""
+        if self._last is None or self._inventory is None:
+            return {}
+        rows: dict[str, str | None] = {LAST: self._last.isoformat()}
+        if self._regrouped:
+            rows[SUMMED], self._regrouped = encode_summed(summed(self._inventory, self._tiers)), False
+        readings = 0
+        while self._news and readings < MOST_READINGS:
+            window = next(iter(self._news))
+            del self._news[window]
+            track = self._tracks.get(window)
+            rows[window_key(*window)] = None if track is None else encode(track.kept())
+            readings += 0 if track is None else track.size
+        return rows
+
+    def restore(self, rows: Mapping[str, str]) -> None:
+        """See Remembers. What was read in this run comes after it."""
+        if LAST not in rows or SUMMED not in rows:
+            return
+        keys = [key for key in rows if key not in (LAST, SUMMED)]
+        self._earlier = _Earlier(
+            {Window(*read_key(key)): decode(rows[key]) for key in keys},
+            summed=decode_summed(rows[SUMMED]),
+            watched=datetime.fromisoformat(rows[LAST]),
+        )
+
+    def _go_on(self, earlier: _Earlier, *, now: datetime) -> None:
+        assert self._inventory is not None
+        here = summed(self._inventory, self._tiers)
+        stays: dict[Subject, bool] = {}
+        for window, kept in earlier.windows.items():
+            track, subject = self._tracks.get(window), window.subject
+            if subject not in stays:
+                stays[subject] = still_holds(subject, earlier.summed, inventory=self._inventory, now=here)
+            if track is not None and stays[subject]:
+                track.follow(kept, watched=earlier.watched, now=now)
+            self._news[window] = None  # also what is not wanted any more: its row is to be forgotten
+
     def _lay_out(self, levels: Collection[Subject], *, wanted: Collection[tuple[Of, timedelta]]) -> None:
         """A track for each window; those that are known go on."""
         self._windows = {
             subject: [Window(subject, length) for of, length in wanted if of is subject.of] for subject in levels
         }
         windows = [window for found in self._windows.values() for window in found]
-        self._tracks = {window: self._tracks.get(window) or Track(window.length) for window in windows}
+        before = self._tracks
+        self._tracks = {window: before.get(window) or Track(window.length) for window in windows}
+        self._news |= dict.fromkeys(window for window in before if window not in self._tracks)
         self._highest = {window: one for window, one in self._highest.items() if window in self._tracks}
         self._ends = {window: end for window, end in self._ends.items() if window in self._tracks}
 
@@ -334,10 +236,12 @@ class Windows:
                 yield chain, min(fork.height for fork in new)
 
     def _compare(self, inventory: Inventory, *, tiers: Mapping[str, Tier]) -> None:
-        """After a reload: what lost accounts by it begins anew, because it did not lose coins."""
+        """After a reload, or when a wallet is judged by another tier: what lost accounts by it begins anew, because it
+        did not lose coins."""
         before, tiers_before = self._inventory, self._tiers
+        self._regrouped |= before is not inventory or tiers_before != tiers
         self._inventory, self._tiers = inventory, tiers
-        if before is None or before is inventory:
+        if before is None or (before is inventory and tiers_before == tiers):
             return
         smaller = {
             Subject(of, asset, {Of.ASSET: "", Of.TIER: tiers_before[name], Of.WALLET: name}[of])

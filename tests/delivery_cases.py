@@ -22,7 +22,7 @@ from daemon.model import (
     Verdict,
 )
 from daemon.outbox import addressed
-from daemon.store import AnnouncementRow, AuditRecord, CheckRow, Entry, Outcome, PriceDay, Tally
+from daemon.store import AnnouncementRow, AuditRecord, CheckRow, Entry, MemoryRow, Outcome, PriceDay, Tally
 from daemon.store.audit import GENESIS, canonical, digest
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -274,6 +274,46 @@ class MemoryChecks:
         self._fail()
         gone = [key for key, row in self.rows.items() if row.due < before]
         self.rows = {key: row for key, row in self.rows.items() if key not in gone}
+        return len(gone)
+
+    def _fail(self) -> None:
+        if self.fails:
+            raise StoreError("store memory: told to fail")
+
+
+@dataclass
+class MemoryMemories:
+    """`daemon.store.Memories` in dicts; while `fails` it does nothing, and `writes` counts the transactions."""
+
+    kinds: dict[str, dict[str, MemoryRow]] = field(default_factory=dict)
+    fails: bool = False
+    writes: int = 0
+
+    async def keep(self, changes: Mapping[str, Mapping[str, MemoryRow | None]]) -> None:
+        self._fail()
+        self.writes += 1
+        for kind, rows in changes.items():
+            kept = self.kinds.setdefault(kind, {})
+            for key, row in rows.items():
+                kept.pop(key, None)
+                if row is not None:
+                    kept[key] = row
+
+    async def load(
+        self, kind: str, *, since: datetime | None = None, skip: int = 0, limit: int = 1000
+    ) -> tuple[tuple[str, MemoryRow], ...]:
+        self._fail()
+        found = [pair for pair in sorted(self.kinds.get(kind, {}).items()) if since is None or pair[1].at >= since]
+        found.sort(key=lambda pair: pair[1].at, reverse=True)
+        return tuple(found[skip : skip + limit])
+
+    async def drop(self, kind: str, *, before: datetime | None = None, beyond: int | None = None) -> int:
+        rows = await self.load(kind, limit=10**9)
+        gone = {key for key, row in rows if before is not None and row.at < before}
+        left = [pair for pair in rows if pair[0] not in gone]
+        if beyond is not None and len(left) > beyond:
+            gone |= {key for key, row in left if row.at <= left[beyond][1].at}
+        self.kinds[kind] = {key: row for key, row in rows if key not in gone}
         return len(gone)
 
     def _fail(self) -> None:

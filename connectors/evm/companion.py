@@ -55,6 +55,7 @@ class EvmCompanion:
         self.news = sources.pool.news
         self.doubt = False
         self._chain = watch.chain
+        self._since = watch.since
         self._reckoning = reckoning
         self._blocks = sources.blocks
         self._pool = sources.pool
@@ -94,6 +95,8 @@ class EvmCompanion:
     # ── blocks ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _of_blocks(self, tip: Tip) -> list[Movement]:
+        if self._branch.newest is None:
+            self._go_on(tip)
         newest, self._fresh = self._branch.newest, ()
         if newest is None:
             self._begin(tip)
@@ -106,6 +109,13 @@ class EvmCompanion:
             self._fresh = settled.way.blocks
             told = await self._entered(settled, tip=tip)
         return [*told, *self._rests(tip)]
+
+    def _go_on(self, tip: Tip) -> None:
+        """After the blocks that were told before us, but those that the nodes do not have (yet)."""
+        for one in self._since:
+            if one.height <= tip.height:
+                self._branch.append(ToldBlock(one))
+        self._since = ()
 
     def _begin(self, tip: Tip) -> None:
         """From here on, as if nothing had been told before."""

@@ -85,6 +85,10 @@ class DeepConnector:
             async for update in updates:
                 yield back.pass_on(update)
 
+    async def hash_at(self, height: int) -> str | None:
+        """As the other connector; see Connector."""
+        return await self._newest.hash_at(height)
+
     async def probe(self, watch: Watch) -> tuple[tuple[str, str | None], ...]:
         """As the other connector; see Connector."""
         return await self._newest.probe(watch)

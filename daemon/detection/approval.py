@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 
 from daemon.feeds.plan import SourceKey
 
@@ -30,13 +31,30 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """What a source of approvals said when it was `asked` (a pushed one: when it spoke).
+    """What a source of approvals said when it was `asked` (a pushed one: when it spoke), each id once.
 
-    `complete`: these are all that it has; one that it named before and does not name now was taken back or is too old.
-    Otherwise they are to be added to what it named before.
+    It has named every approval of the time until `asked`, as of when it speaks. `complete`: these are all that it has;
+    one that it named before and does not name now was taken back or is too old. It is the very tuple of the answer
+    before when nothing has changed, and made of the very objects of that where rows have not. Otherwise they are to be
+    added to what it named before; of an id that it named before the newer word holds.
     """
 
     source: SourceKey
     approvals: tuple[Approval, ...]
     complete: bool
     asked: datetime
+
+
+class Approvals(Protocol):
+    """Who hears of approvals."""
+
+    def take(self, said: Approved, *, now: datetime) -> None:
+        """Every good answer of a source, also one that changes nothing: until when it has spoken is a part of it."""
+        ...
+
+
+class Unmatched:
+    """Where no rule asks for approvals, nobody keeps them."""
+
+    def take(self, said: Approved, *, now: datetime) -> None:
+        pass

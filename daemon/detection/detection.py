@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from daemon.detection import dormant, unusual
 from daemon.detection.case import Cases
-from daemon.detection.detector import Detector
-from daemon.detection.outflow import Key, Outflow, outflow
+from daemon.detection.detector import Detector, Remembers
+from daemon.detection.outflow import Key, Outflow, debits_of, outflow
+from daemon.detection.profiles import Profiles
 from daemon.model import Inventory, Moved
+from daemon.policy.dormant import Dormant
 from daemon.policy.rule import Rule
+from daemon.policy.unusual import Unusual
 
 MOST_REMEMBERED = 50_000
 """Outflows that are told again when announcements change; some 50 MB."""
@@ -51,12 +55,31 @@ class Around:
     """What detectors are made with: values and books that outlive them."""
 
     inventory: Inventory
+    profiles: Profiles = field(default_factory=Profiles, compare=False)
+    """Told every movement, behind the detectors, which so see what was before it."""
 
 
-DETECTORS: dict[type[Rule], Callable[[Any, Around], Detector]] = {}
+DETECTORS: dict[type[Rule], Callable[[Any, Around], Detector]] = {
+    Unusual: lambda rule, around: unusual.detector(rule, profiles=around.profiles),
+    Dormant: lambda rule, around: dormant.detector(rule, profiles=around.profiles, wallets=around.inventory.wallets),
+}
 """Kind of rule → what makes its detector."""
 
 Policies = Sequence[tuple[str, Rule]]
+
+
+@dataclass(frozen=True, slots=True)
+class _OfPolicy:
+    """A detector's rows: several rules of one kind do not share them."""
+
+    kind: str
+    detector: Remembers
+
+    def changed(self) -> dict[str, str | None]:
+        return self.detector.changed()
+
+    def restore(self, rows: dict[str, str]) -> None:
+        self.detector.restore(rows)
 
 
 class Detection:
@@ -74,6 +97,12 @@ class Detection:
     def size(self) -> int:
         """Outflows that it could tell again."""
         return len(self._told)
+
+    def remembering(self) -> Iterator[Remembers]:
+        """The detectors that outlive a restart, each under a kind of its policy's."""
+        for policy, detector in self._detectors.items():
+            if isinstance(detector, Remembers):
+                yield _OfPolicy(f"{detector.kind}/{policy}", detector)
 
     def take(self, moved: Iterable[Moved]) -> None:
         """Movements that came to another stage, in the order in which we were told."""
@@ -99,27 +128,44 @@ class Detection:
         else:
             new = set(self._rules)
         self._told = dict(older._told)
+        recent = list(recent)
         known = {key: one for key, one in older._told.items() if one.wallet in self._around.inventory.wallets}
         known |= {one.key: one for one in (outflow(moved, inventory=self._around.inventory) for moved in recent) if one}
         for one in sorted(known.values(), key=lambda found: found.first_seen):
             covered = self._covered(one)
             for policy in new if covered.stands else ():
                 self._detectors[policy].take(covered)
+        for moved in recent:
+            self._count(moved, outflow(moved, inventory=self._around.inventory))
         return self
 
     def _enter(self, moved: Moved) -> None:
         one = outflow(moved, inventory=self._around.inventory)
         if one is None:
+            key = Key(moved.movement.transaction, moved.movement.token)
+            if key in self._told:  # it turns out to leave nothing, now that its fee is known
+                self._withdraw(key)
+            self._count(moved, None)
             return
         if not one.stands:
-            self._told.pop(one.key, None)
-            self._explains.withdraw(one.key)
-            for detector in self._detectors.values():
-                detector.withdraw(one.key)
+            self._withdraw(one.key)
+            self._count(moved, one)
             return
         one = self._covered(one)
         for detector in self._detectors.values():
             detector.take(one)
+        self._count(moved, one)
+
+    def _count(self, moved: Moved, one: Outflow | None) -> None:
+        payers = debits_of(moved.movement, inventory=self._around.inventory) if one is None else one.payers
+        if payers:
+            self._around.profiles.take(moved, one, payers=payers)
+
+    def _withdraw(self, key: Key) -> None:
+        self._told.pop(key, None)
+        self._explains.withdraw(key)
+        for detector in self._detectors.values():
+            detector.withdraw(key)
 
     def _covered(self, one: Outflow) -> Outflow:
         covered = self._explains.take(one) if one.stands else 0

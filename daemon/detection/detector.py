@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from daemon.detection.case import Cases
 from daemon.detection.outflow import Key, Outflow
@@ -31,17 +31,22 @@ class Detector(Protocol):
         ...
 
 
+@runtime_checkable
 class Remembers(Protocol):
     """What must outlive a restart: rows of text under keys of its own, kept in the store under `kind`."""
 
-    kind: str
+    @property
+    def kind(self) -> str: ...
 
     def changed(self) -> dict[str, str | None]:
         """The rows that changed since the last call: key → JSON, None where it is to be forgotten."""
         ...
 
     def restore(self, rows: dict[str, str]) -> None:
-        """What an earlier run has left, before anything else is told. ValueError when it can't be read."""
+        """What an earlier run has left, before anything else is told. ValueError when it can't be read.
+
+        Movements of that run are told again after it, so what they did to these rows is not to be counted twice.
+        """
         ...
 
 

@@ -23,7 +23,9 @@ class Outflow:
 
     `wallet` pays most of it, `payers` are all that pay. `units` leave without the fee, to `destinations` outside the
     inventory, the largest first, and to `unlisted` that the chain's reader does not list; 0 where only a fee is paid.
-    `units` are `covered` as far as announcements explain them. `fee` and `change` are a movement's.
+    `units` are `covered` as far as announcements explain them. `fee` and `size` are a movement's; `change` is all that
+    comes back to us, be it to another account than the one that pays. What a restart has lost sight of (stage unknown)
+    counts as mined, without a `tip`: it may be, and then nobody will tell.
     """
 
     key: Key
@@ -41,6 +43,7 @@ class Outflow:
     since: datetime
     replaced_by: str | None = None
     covered: int = 0
+    size: int = 0
 
     @property
     def chain(self) -> str:
@@ -64,7 +67,7 @@ def outflow(moved: Moved, *, inventory: Inventory) -> Outflow | None:
     """
     movement = moved.movement
     asset = inventory.asset_of.get(movement.token)
-    debits = _debits(movement, inventory=inventory)
+    debits = debits_of(movement, inventory=inventory)
     if asset is None or not debits:
         return None
     chain = movement.token.chain
@@ -87,16 +90,17 @@ def outflow(moved: Moved, *, inventory: Inventory) -> Outflow | None:
         destinations=outside,
         unlisted=units - listed,
         fee=movement.fee,
-        change=movement.change,
-        stage=movement.stage,
+        change=movement.change + sum(units for _, units in movement.changes if units > 0),
+        stage=Stage.MINED if movement.stage is Stage.UNKNOWN else movement.stage,
         tip=movement.tip,
         first_seen=moved.first_seen,
         since=moved.since,
         replaced_by=movement.replaced_by,
+        size=movement.size,
     )
 
 
-def _debits(movement: Movement, *, inventory: Inventory) -> dict[str, int]:
+def debits_of(movement: Movement, *, inventory: Inventory) -> dict[str, int]:
     """What each wallet pays in the balance of its accounts."""
     chain = movement.token.chain
     sums: dict[str, int] = {}

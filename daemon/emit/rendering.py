@@ -1,11 +1,12 @@
 """The report as JSON: what `once --json` prints, the API serves and the page draws."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from connectors.base import Control, Tip
-from daemon.controls import ControlChange, WalletControl, by_name, changed_facts
+from daemon.control import ControlChange, WalletControl, by_name, changed_facts
 from daemon.coverage import Cover, Coverage, Reserve
 from daemon.feeds.values import FeedKind, Feeds, SourceState
 from daemon.interval import EXACT, Interval, amount, plain
@@ -19,7 +20,9 @@ from daemon.model import (
     LastKnown,
     Leg,
     Move,
+    Owner,
     Report,
+    Tier,
     Transfer,
     Verdict,
     WalletState,
@@ -38,7 +41,7 @@ def report(found: Report, *, now: datetime) -> JSON:
     return {
         "entity": found.entity,
         "at": moment(found.at),
-        "age_seconds": _age(found.at, now),
+        "age_seconds": age(found.at, now),
         "currency": found.currency,
         "verdict": worst(found.verdicts).value,
         "chains": chains(found, now=now),
@@ -64,8 +67,8 @@ def chain(state: ChainState, *, now: datetime) -> JSON:
         "height": tip.height if tip else None,
         "hash": tip.hash if tip else None,
         "time": moment(tip.time) if tip else None,
-        "tip_age_seconds": _age(tip.time, now) if tip else None,
-        "age_seconds": _age(state.seen, now) if state.seen else None,
+        "tip_age_seconds": age(tip.time, now) if tip else None,
+        "age_seconds": age(state.seen, now) if state.seen else None,
         "unread": sum(state.unread.values()),
         "unread_reasons": {reason.value: count for reason, count in state.unread.items()},
         "reader": state.reader,
@@ -85,7 +88,9 @@ def wallet(state: WalletState, *, report: Report) -> JSON:
     return {
         "chain": state.wallet.chain,
         "tier": state.wallet.tier.value,
-        "observed_tier": state.tier.value,
+        "observed_tier": state.observed.value if state.observed else None,
+        "tier_evidence": list(state.tier_evidence),
+        "judged_tier": state.tier.value,
         "owner": state.wallet.owner.value,
         "custodian": state.wallet.custodian,
         "accounts": len(state.wallet.accounts),
@@ -136,17 +141,23 @@ def exposure(found: Exposure) -> JSON:
         "value": money_interval(found.value),
         "hot_share": {scope: interval(share) for scope, share in found.hot_share.items()},
         "causes": {scope: list(causes) for scope, causes in found.causes.items() if causes},
-        "holdings": [
-            {
-                "asset": asset,
-                "tier": tier.value,
-                "owner": owner.value,
-                "amount": interval(held.amount),
-                "value": money_interval(held.value),
-            }
-            for (asset, tier, owner), held in found.holdings.items()
-        ],
+        "holdings": groups(found.holdings),
     }
+
+
+def groups(holdings: Mapping[tuple[str, Tier, Owner], Holding]) -> list[JSON]:
+    """What is held of each asset in each tier, by owner; `units` where all of it is read."""
+    return [
+        {
+            "asset": asset,
+            "tier": tier.value,
+            "owner": owner.value,
+            "units": None if held.units is None else str(held.units),
+            "amount": interval(held.amount),
+            "value": money_interval(held.value),
+        }
+        for (asset, tier, owner), held in holdings.items()
+    ]
 
 
 def coverage(found: Coverage) -> JSON:
@@ -155,13 +166,14 @@ def coverage(found: Coverage) -> JSON:
     `guarantee` and `backing` by asset, in whole coins; `reserve` by policy, in the entity's currency.
     """
     return {
-        "guarantee": {asset: _cover(one) for asset, one in found.guarantee.items()},
-        "backing": {asset: _cover(one) for asset, one in found.backing.items()},
+        "guarantee": {asset: cover(one) for asset, one in found.guarantee.items()},
+        "backing": {asset: cover(one) for asset, one in found.backing.items()},
         "reserve": {policy: _reserve(one) for policy, one in found.reserve.items()},
     }
 
 
-def _cover(one: Cover) -> JSON:
+def cover(one: Cover) -> JSON:
+    """What stands behind one asset."""
     return {
         **_ratio(one.ratio),
         "part": interval(one.part),
@@ -201,7 +213,7 @@ def feeds(found: Feeds, *, now: datetime) -> JSON:
 def _source(state: SourceState, *, now: datetime) -> JSON:
     return {
         "source": state.name,
-        "age_seconds": None if state.at is None else _age(state.at, now),
+        "age_seconds": None if state.at is None else age(state.at, now),
         "reason": None if state.reason is None else state.reason.value,
         "detail": state.detail,
         "since": None if state.since is None else moment(state.since),
@@ -376,5 +388,6 @@ def _quantity(units: int, *, decimals: int) -> JSON:
     return {"units": str(units), "amount": plain(amount(units, decimals=decimals), places=80)}
 
 
-def _age(at: datetime, now: datetime) -> float:
+def age(at: datetime, now: datetime) -> float:
+    """Seconds."""
     return round((now - at).total_seconds(), 3)

@@ -7,6 +7,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from connectors import AnyChainConfig
+from daemon.feeds.approvals import Approving
+from daemon.feeds.approving import Approvable
 from daemon.feeds.chainlink import ChainlinkPrices
 from daemon.feeds.checking import Expected
 from daemon.feeds.config import FeedsConfig, Source
@@ -18,10 +20,12 @@ from daemon.feeds.quoted import QuoteSource
 from daemon.feeds.source import SUM, SourceConfig
 from daemon.feeds.values import FeedKind
 
+NO_APPROVALS = Approvable({})
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A source outside the configuration, and what it is held to.
+    """A source outside the configuration, and what it is held to: numbers to `expected`, approvals to `approvable`.
 
     `currency` is the entity's; `chain` is the chain that it is read from, if it is.
     """
@@ -31,6 +35,7 @@ class Asked:
     expected: Expected
     currency: str
     chain: AnyChainConfig | None = None
+    approvable: Approvable = NO_APPROVALS
 
     @property
     def key(self) -> SourceKey:
@@ -39,7 +44,7 @@ class Asked:
     @property
     def identity(self) -> object:
         """While this stays the same, what the source has said stays good, wherever in the file it stands."""
-        return self.key, self.config, self.expected, self.currency, self.chain
+        return self.key, self.config, self.expected, self.currency, self.chain, self.approvable
 
 
 def asked(
@@ -49,10 +54,12 @@ def asked(
     currency: str,
     chains: Mapping[str, AnyChainConfig],
     written: AbstractSet[str] = frozenset(),
+    homes: Mapping[str, frozenset[str]] | None = None,
 ) -> tuple[Asked, ...]:
     """Every source that somebody has to ask.
 
-    `decimals` are those of each configured asset's finest token, `written` the currencies of amounts in rules.
+    `decimals` are those of each configured asset's finest token, `homes` the chains that it is on; `written` the
+    currencies of amounts in rules.
     """
     foreign = frozenset({*currencies(config, entitys=currency), *written} - {currency})
     return tuple(
@@ -62,6 +69,7 @@ def asked(
             _expected(source, decimals=decimals, foreign=foreign),
             currency,
             chains.get(source.config.chain) if isinstance(source.config, ChainlinkPrices) else None,
+            _approvable(source.config, decimals=decimals, homes=homes or {}),
         )
         for source in config.sources
         if not isinstance(source.config, FixedPrices)
@@ -87,3 +95,9 @@ def _expected(source: Source, *, decimals: Mapping[str, int], foreign: frozenset
         required = frozenset(config.assets) if isinstance(config, Attestation) else named
         return Expected(named, required, frozenset(config.ignore), decimals)
     return Expected(frozenset((SUM,)), frozenset((SUM,)))
+
+
+def _approvable(config: object, *, decimals: Mapping[str, int], homes: Mapping[str, frozenset[str]]) -> Approvable:
+    if not isinstance(config, Approving):
+        return NO_APPROVALS
+    return Approvable(decimals, homes, config.chains, frozenset(config.ignore))

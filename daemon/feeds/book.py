@@ -6,11 +6,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import chain
 
+from daemon.detection.approval import Approved
 from daemon.feeds import tally
 from daemon.feeds.ageing import INSTANT
 from daemon.feeds.plan import Plan, SourceKey
 from daemon.feeds.record import Record
+from daemon.feeds.source import SUM
 from daemon.feeds.values import Answer, Fault, Feeds
+from daemon.interval import ZERO
+
+Heard = Answer | Approved | Fault
+"""What comes of a question to a source: numbers, approvals, or why there are none."""
 
 
 class FeedBook:
@@ -38,12 +44,14 @@ class FeedBook:
                 self._records[key] = record
         self._holds = None
 
-    def take(self, source: SourceKey, said: Answer | Fault, *, now: datetime) -> None:
-        """What a source has just said. KeyError when the plan has no such source."""
+    def take(self, source: SourceKey, said: Heard, *, now: datetime) -> None:
+        """What a source has just said; of approvals only that it spoke. KeyError when the plan has no such source."""
         self._begin(now)
         record = self._records[source]
         if isinstance(said, Fault):
             record.fail(said, now=now)
+        elif isinstance(said, Approved):
+            record.answer(Answer({SUM: ZERO}, said.asked), quoting=self.plan.quoting)
         else:
             record.answer(said, quoting=self.plan.quoting)
             self._confirm(record, now=now)

@@ -45,7 +45,7 @@ class Expected:
     each_by_itself: bool = False
 
 
-class _Bad(Exception):
+class Flaw(Exception):
     """Why a number or a time is none, in words."""
 
 
@@ -55,13 +55,13 @@ def checked(raw: Raw, *, expected: Expected, now: datetime) -> Answer:
     FeedError with BAD_ANSWER: of amounts for any flaw; of prices only when it holds no price that was asked for.
     """
     try:
-        at = _moment(raw.at, now=now)
+        at = as_of(raw.at, now=now)
         rows = _wanted(raw.rows, expected=expected)
         if expected.each_by_itself:
             return _prices(rows, at=at, now=now)
         answer = _whole(rows, expected=expected, at=at, now=now)
         return replace(answer, merkle_root=_root(raw.merkle_root))
-    except _Bad as flaw:
+    except Flaw as flaw:
         raise FeedError(FeedReason.BAD_ANSWER, str(flaw)) from None
 
 
@@ -70,14 +70,14 @@ def _wanted(rows: Iterable[Row], *, expected: Expected) -> list[tuple[str, Row]]
     wanted = []
     for row in rows:
         if not isinstance(row.name, str):
-            raise _Bad(f"expected a text as the name of an asset, found {_shape(row.name)}")
+            raise Flaw(f"expected a text as the name of an asset, found {shape(row.name)}")
         if row.name in expected.known:
             if row.number is not None or not expected.each_by_itself:  # a price of null is none
                 wanted.append((row.name, row))
         elif row.name not in expected.ignored and not expected.each_by_itself:
-            raise _Bad(f"{shown(row.name)} is none of what it is to speak of; `ignore` lists names to be dropped")
+            raise Flaw(f"{shown(row.name)} is none of what it is to speak of; `ignore` lists names to be dropped")
     if not wanted:
-        raise _Bad("it says nothing of what was asked for")
+        raise Flaw("it says nothing of what was asked for")
     return wanted
 
 
@@ -85,16 +85,16 @@ def _whole(rows: Iterable[tuple[str, Row]], *, expected: Expected, at: datetime,
     values: dict[str, Decimal] = {}
     for name, row in rows:
         if name in values:
-            raise _Bad(f"{name} stands twice")
+            raise Flaw(f"{name} stands twice")
         try:
             values[name] = _coins(row, decimals=expected.decimals.get(name, 0))
-            at = min(at, _moment(row.at, now=now))
-        except _Bad as flaw:
-            raise _Bad(f"{name}: {flaw}") from None
+            at = min(at, as_of(row.at, now=now))
+        except Flaw as flaw:
+            raise Flaw(f"{name}: {flaw}") from None
     missing = sorted(expected.required - values.keys())
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise _Bad(f"says nothing of {missing[0]}{more}")
+        raise Flaw(f"says nothing of {missing[0]}{more}")
     return Answer(values, at)
 
 
@@ -108,9 +108,9 @@ def _prices(rows: Iterable[tuple[str, Row]], *, at: datetime, now: datetime) -> 
             continue
         try:
             price = _price(row.number)
-            times[name] = at if row.at is None else _moment(row.at, now=now)
+            times[name] = at if row.at is None else as_of(row.at, now=now)
             values[name] = price
-        except _Bad as flaw:
+        except Flaw as flaw:
             withheld[name] = str(flaw)
     for name in withheld.keys() & values.keys():
         del values[name], times[name]
@@ -119,60 +119,60 @@ def _prices(rows: Iterable[tuple[str, Row]], *, at: datetime, now: datetime) -> 
 
 
 def _price(number: object) -> Decimal:
-    price = _exact(number)
+    price = exact(number)
     if not price:
-        raise _Bad("0 is no price")
+        raise Flaw("0 is no price")
     return price
 
 
 def _root(text: str | None) -> str | None:
     if text is not None and not 0 < len(text) <= LONGEST_ROOT:
-        raise _Bad("the Merkle root is empty or too long")
+        raise Flaw("the Merkle root is empty or too long")
     return text
 
 
 def _coins(row: Row, *, decimals: int) -> Decimal:
     """Whole coins, or money, exactly."""
-    number = _exact(row.number, units=row.measure is Measure.UNITS)
+    number = exact(row.number, units=row.measure is Measure.UNITS)
     return number.scaleb(-decimals, EXACT) if row.measure is Measure.UNITS else number
 
 
-def _exact(number: object, *, units: bool = False) -> Decimal:
-    """A number that is not negative, without any change in its value."""
+def exact(number: object, *, units: bool = False) -> Decimal:
+    """A number that is not negative, without any change in its value. Flaw."""
     value = _number(number)
     if not value.is_finite():
-        raise _Bad("not a finite number")
+        raise Flaw("not a finite number")
     if value < ZERO:
-        raise _Bad(f"{_shape(number)} is negative")
+        raise Flaw(f"{shape(number)} is negative")
     if not value:
         return ZERO
     if not units:
         if value.adjusted() >= MOST_DIGITS or _exponent(value) < -MOST_DIGITS:
-            raise _Bad(f"a number of more than {MOST_DIGITS} digits before or after the point")
+            raise Flaw(f"a number of more than {MOST_DIGITS} digits before or after the point")
         return value
     if value.adjusted() > LONGEST or value != value.to_integral_value(context=EXACT) or value >= MOST_UNITS:
-        raise _Bad(f"expected a whole number of smallest units below 10^78, found {_shape(number)}")
+        raise Flaw(f"expected a whole number of smallest units below 10^78, found {shape(number)}")
     return Decimal(int(value))
 
 
 def _number(number: object) -> Decimal:
     match number:
         case bool() | None:
-            raise _Bad(f"expected a number, found {_shape(number)}")
+            raise Flaw(f"expected a number, found {shape(number)}")
         case Decimal():
             return number
         case int():
             if abs(number) >= MOST_UNITS:
-                raise _Bad("a whole number of more than 78 digits")
+                raise Flaw("a whole number of more than 78 digits")
             return Decimal(number)
         case float():
-            raise _Bad("a binary fraction, which is not exact; have it sent as a text, in SQL cast to NUMERIC or text")
+            raise Flaw("a binary fraction, which is not exact; have it sent as a text, in SQL cast to NUMERIC or text")
         case str() if len(number) <= LONGEST and NUMBER.fullmatch(number):
             return Decimal(number)
         case Unstated(why=why):
-            raise _Bad(why)
+            raise Flaw(why)
         case _:
-            raise _Bad(f"expected a number, found {_shape(number)}")
+            raise Flaw(f"expected a number, found {shape(number)}")
 
 
 def _exponent(value: Decimal) -> int:
@@ -180,20 +180,20 @@ def _exponent(value: Decimal) -> int:
     return exponent if isinstance(exponent, int) else 0
 
 
-def _moment(at: datetime | None, *, now: datetime) -> datetime:
-    """As of when it is: never later than now, however the clocks differ."""
+def as_of(at: datetime | None, *, now: datetime) -> datetime:
+    """As of when it is: never later than now, however the clocks differ. Flaw."""
     if at is None:
         return now
     if at.utcoffset() is None:
-        raise _Bad("its time has no time zone")
+        raise Flaw("its time has no time zone")
     if at < EARLIEST:  # 0001-01-01 is what programs write that have no time; there is no room before it to reckon in
-        raise _Bad(f"its time is before {EARLIEST:%Y}, {at.isoformat(timespec='seconds')}")
+        raise Flaw(f"its time is before {EARLIEST:%Y}, {at.isoformat(timespec='seconds')}")
     if at > now + AHEAD:
-        raise _Bad(f"its time is in the future, {at.astimezone(now.tzinfo).isoformat(timespec='seconds')}")
+        raise Flaw(f"its time is in the future, {at.astimezone(now.tzinfo).isoformat(timespec='seconds')}")
     return min(at, now)
 
 
-def _shape(value: object) -> str:
+def shape(value: object) -> str:
     """The value if it is short, else its kind: a source must not be able to fill our logs."""
     match value:
         case None:

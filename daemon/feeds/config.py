@@ -11,13 +11,14 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from connectors.config import Strict
+from daemon.feeds.approvals import ApprovalFeed
 from daemon.feeds.custodians import CustodianFeed
 from daemon.feeds.liabilities import LiabilitiesFeed
 from daemon.feeds.prices import PriceFeed
 from daemon.feeds.reserves import FundFeed, ReservesConfig, Volume, VolumeFeed
 from daemon.feeds.values import FeedKind
 
-AnyFeed = PriceFeed | LiabilitiesFeed | CustodianFeed | FundFeed | VolumeFeed
+AnyFeed = PriceFeed | LiabilitiesFeed | CustodianFeed | FundFeed | VolumeFeed | ApprovalFeed
 """The settings of any source."""
 
 
@@ -47,7 +48,8 @@ class QuotesConfig(Strict):
 
 
 class FeedsConfig(Strict):
-    """Sources from outside the chains; those of one feed stand in order of trust."""
+    """Sources from outside the chains; those of one feed stand in order of trust, but for those of approvals, which add
+    up."""
 
     prices: tuple[PriceFeed, ...] = Field((), description="what the assets cost")
     rates: tuple[PriceFeed, ...] = Field(
@@ -63,6 +65,9 @@ class FeedsConfig(Strict):
     reserves: ReservesConfig = Field(ReservesConfig(), description="money set aside, and insurance")
     volume: Volume | None = Field(
         None, description="money traded in the year: a sum, or sources of it in order of trust"
+    )
+    approvals: tuple[ApprovalFeed, ...] = Field(
+        (), description="which withdrawals the exchange has approved; what any of the sources names is"
     )
 
     @model_validator(mode="after")
@@ -96,6 +101,7 @@ class FeedsConfig(Strict):
             yield from _named(FeedKind.FUND, self.reserves.fund, keys=("reserves", "fund"))
         if isinstance(self.volume, tuple):
             yield from _named(FeedKind.VOLUME, self.volume, keys=("volume",))
+        yield from _named(FeedKind.APPROVALS, self.approvals, keys=("approvals",))
 
 
 def _named(feed: FeedKind, configs: Sequence[AnyFeed], *, keys: tuple[str, ...]) -> Iterator[Source]:

@@ -5,26 +5,24 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 
-from aiomqtt import Client, Message, MqttError, ProtocolVersion
-from aiomqtt.exceptions import MqttConnectError
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
+from aiomqtt import Message
 from pydantic import AfterValidator, Field, PlainSerializer, SecretStr, field_validator
 
 from connectors import strictjson
 from connectors.config import masked
 from connectors.transport import Timing
+from daemon.broker import PORT, TLS_PORT, Broker, BrokerError, Connection, connected, left
 from daemon.feeds.rows import Columns, payload
 from daemon.feeds.source import FeedError, Raw, SourceConfig, bad
 from daemon.feeds.values import FeedReason
 
-PORTS = {"mqtt": 1883, "mqtts": 8883}
+PORTS = {"mqtt": PORT, "mqtts": TLS_PORT}
 LONGEST_TOPIC = 65_535
 
 
@@ -74,15 +72,11 @@ class MqttSource(SourceConfig):
         return value
 
 
-MOST_BYTES = 1024 * 1024
-KEEPALIVE = 15
-"""Seconds; a broker that says nothing for half as long again is gone."""
+MOST_WAITING = 1_000
+"""Messages of which every one counts, and that nobody has taken yet; of at most `broker.MOST_BYTES` each."""
 
-REFUSED = 128
-"""Reason codes from here on are refusals (MQTT 5.0, section 2.4)."""
-
-NOT_FOR_US = frozenset((132, 133, 134, 135, 138, 140))
-"""Refusals that asking again can't help: protocol, client identifier, user, access, ban, method (section 3.2.2.2)."""
+ABSENT = 600
+"""Seconds for which the broker is asked to keep them while we are away."""
 
 
 class _Newest(asyncio.Queue[Message]):
@@ -95,7 +89,7 @@ class _Newest(asyncio.Queue[Message]):
 
 
 class MqttReader:
-    """One topic. A lost connection is one FeedError; the next `read` connects again.
+    """One topic, of which the newest message holds.
 
     What is retained comes at once, so that nothing is missed that still holds; how old that is it must say itself, or
     each new connection would make it new.
@@ -103,106 +97,106 @@ class MqttReader:
 
     pushed = True
 
-    def __init__(self, config: MqttSource, *, columns: Columns, tls: ssl.SSLContext | None, timing: Timing) -> None:
-        self._config = config
+    def __init__(self, topic: Topic, *, columns: Columns) -> None:
+        self._topic = topic
         self._columns = columns
-        self._tls = tls
-        self._timing = timing
-        self._client: Client | None = None
 
     async def read(self) -> Raw:
+        message = await self._topic.next()
+        raw = payload(json_of(message), columns=self._columns)
+        if message.retain and raw.at is None:
+            raise undated()
+        return raw
+
+
+def undated() -> FeedError:
+    """Of a message that the broker has kept for nobody knows how long."""
+    return FeedError(FeedReason.STALE, "the message is retained and says not as of when it is, so put `at` into it")
+
+
+class Topic:
+    """The messages of one topic. A lost connection is one FeedError; the next question connects again.
+
+    With `every_one` no message takes the place of another: MOST_WAITING wait, and the broker keeps what comes while we
+    are away for ABSENT seconds, as far as it does. What is dropped all the same is told.
+    """
+
+    def __init__(self, config: MqttSource, *, broker: Broker, timing: Timing, every_one: bool) -> None:
+        self._config = config
+        self._broker = broker
+        self._timing = timing
+        self._every_one = every_one
+        self._identifier = f"pyrometer-{uuid4().hex}"
+        self._client: Connection | None = None
+        self._dropped = 0
+
+    async def next(self) -> Message:
+        """The next message. FeedError."""
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            words = f"{self._broker.name}: {dropped} messages came faster than they could be read, and are lost"
+            raise FeedError(FeedReason.UNAVAILABLE, words)
         if self._client is None:
             self._client = await self._connected()
         try:
-            message = await anext(self._client.messages)
-        except MqttError:
+            return await self._client.heard()
+        except BrokerError as error:
             await self.close()
-            raise self._unavailable("the connection broke") from None
-        raw = payload(_json(message.payload), columns=self._columns)
-        if message.retain and raw.at is None:
-            raise FeedError(
-                FeedReason.STALE, "the message is retained and says not as of when it is, so put `at` into it"
-            )
-        return raw
+            raise _told(error) from None
 
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            await _left(client)
+            await left(client)
 
-    async def _connected(self) -> Client:
+    async def _connected(self) -> Connection:
         client = self._new_client()
         with self._timing.away():
-            await self._entered(client)
             try:
-                codes = await client.subscribe(self._config.topic, qos=1)
-            except MqttError:
-                await _left(client)
-                raise self._unavailable("does not take the subscription") from None
+                await connected(client, self._broker)
+            except BrokerError as error:
+                raise _told(error) from None
+            try:
+                welcome = await client.hears(self._config.topic)
+            except BrokerError as error:
+                await left(client)
+                raise _told(error) from None
             except asyncio.CancelledError:
-                await _left(client)
+                await left(client)
                 raise
-        if any(_code(code) >= REFUSED for code in codes):
-            await _left(client)
-            raise FeedError(FeedReason.MISCONFIGURED, f"{self._host}: refuses the subscription")
+        if not welcome:
+            await left(client)
+            raise FeedError(FeedReason.MISCONFIGURED, f"{self._broker.name}: refuses the subscription")
         return client
 
-    async def _entered(self, client: Client) -> None:
-        """Connecting goes on in a thread that can't be cancelled: who is cancelled waits for its end, and leaves."""
-        entering = asyncio.ensure_future(client.__aenter__())
-        try:
-            await asyncio.shield(entering)
-        except asyncio.CancelledError:
-            await asyncio.wait((entering,))
-            if entering.exception() is None:
-                await _left(client)
-            raise
-        except MqttConnectError as error:
-            if _code(error.rc) in NOT_FOR_US:
-                raise FeedError(FeedReason.MISCONFIGURED, f"{self._host}: refuses us ({error.rc})") from None
-            raise self._unavailable(f"refuses the connection ({error.rc})") from None
-        except MqttError:
-            raise self._unavailable("can't be reached") from None
-
-    def _new_client(self) -> Client:
-        parts = urlsplit(self._config.url.get_secret_value())
-        limits = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        limits.MaximumPacketSize = MOST_BYTES
-        return Client(
-            str(parts.hostname),
-            parts.port or PORTS[parts.scheme],
-            username=None if parts.username is None else unquote(parts.username),
-            password=None if parts.password is None else unquote(parts.password),
-            protocol=ProtocolVersion.V5,
-            clean_start=True,
-            keepalive=KEEPALIVE,
-            timeout=self._config.timeout.total_seconds(),
-            properties=limits,
-            queue_type=_Newest,
-            max_queued_incoming_messages=1,
-            tls_context=self._tls,
+    def _new_client(self) -> Connection:
+        if not self._every_one:
+            return Connection(self._broker, queue=_Newest, queued=1)
+        return Connection(
+            self._broker, identifier=self._identifier, absent=ABSENT, queue=self._queue(), queued=MOST_WAITING
         )
 
-    @property
-    def _host(self) -> str:
-        parts = urlsplit(self._config.url.get_secret_value())
-        return f"{parts.hostname}:{parts.port or PORTS[parts.scheme]}"
+    def _queue(self) -> type[asyncio.Queue[Message]]:
+        """Where messages wait; what finds no room is counted."""
+        topic = self
 
-    def _unavailable(self, words: str) -> FeedError:
-        return FeedError(FeedReason.UNAVAILABLE, f"{self._host}: {words}")
+        class Waiting(asyncio.Queue[Message]):
+            def put_nowait(self, item: Message) -> None:
+                if self.full():
+                    topic._dropped += 1
+                else:
+                    super().put_nowait(item)
 
-
-def _code(code: int | ReasonCode | None) -> int:
-    return int(code.value) if isinstance(code, ReasonCode) else code or 0
-
-
-async def _left(client: Client) -> None:
-    """A connection that can't be ended well is broken, and so ended."""
-    with suppress(MqttError):
-        await client.__aexit__(None, None, None)
+        return Waiting
 
 
-def _json(body: object) -> object:
+def _told(error: BrokerError) -> FeedError:
+    return FeedError(FeedReason.MISCONFIGURED if error.refused else FeedReason.UNAVAILABLE, str(error))
+
+
+def json_of(message: Message) -> object:
+    """What it says. FeedError."""
+    body: object = message.payload
     try:
         return strictjson.loads(bytes(body) if isinstance(body, bytes | bytearray) else b"", decimals=True, unique=True)
     except ValueError:
@@ -214,16 +208,35 @@ async def opened_mqtt(
     config: MqttSource, *, folder: Path, columns: Columns, timing: Timing
 ) -> AsyncIterator[MqttReader]:
     """The reader of a topic; asks nothing yet. FeedError when the certificate can't be used."""
-    reader = MqttReader(config, columns=columns, tls=_tls(config, folder=folder), timing=timing)
+    async with opened_topic(config, folder=folder, timing=timing) as topic:
+        yield MqttReader(topic, columns=columns)
+
+
+@asynccontextmanager
+async def opened_topic(
+    config: MqttSource, *, folder: Path, timing: Timing, every_one: bool = False
+) -> AsyncIterator[Topic]:
+    """A topic; asks nothing yet. FeedError when the certificate can't be used."""
+    topic = Topic(config, broker=_broker(config, folder=folder), timing=timing, every_one=every_one)
     try:
-        yield reader
+        yield topic
     finally:
-        await reader.close()
+        await topic.close()
 
 
-def _tls(config: MqttSource, *, folder: Path) -> ssl.SSLContext | None:
-    if urlsplit(config.url.get_secret_value()).scheme != "mqtts":
-        return None
+def _broker(config: MqttSource, *, folder: Path) -> Broker:
+    parts = urlsplit(config.url.get_secret_value())
+    return Broker(
+        str(parts.hostname),
+        parts.port or PORTS[parts.scheme],
+        None if parts.username is None else unquote(parts.username),
+        None if parts.password is None else unquote(parts.password),
+        _tls(config, folder=folder) if parts.scheme == "mqtts" else None,
+        config.timeout.total_seconds(),
+    )
+
+
+def _tls(config: MqttSource, *, folder: Path) -> ssl.SSLContext:
     certificate = None if config.certificate is None else folder / config.certificate
     try:
         return ssl.create_default_context(cafile=certificate)

@@ -51,7 +51,7 @@ class Surroundings:
 
 @asynccontextmanager
 async def opened(source: Source, *, around: Surroundings) -> AsyncIterator[Reader]:
-    """The source, until the block ends. It asks nothing yet: one that is down shows when it is read.
+    """The source of numbers, until the block ends. It asks nothing yet: one that is down shows when it is read.
 
     FeedError with MISCONFIGURED for what can't be opened at all.
     """

@@ -17,6 +17,9 @@ from daemon.model import Tier
 SourceKey = tuple[FeedKind, str]
 """What is asked for, and who is asked."""
 
+CALLED = {FeedKind.PRICES: "price", FeedKind.RATES: "rate", FeedKind.LIABILITIES: "liabilities"}
+"""How verdicts call what a feed says of a name."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourcePlan:
@@ -54,18 +57,16 @@ class SourcePlan:
     def cause(self, name: str) -> str:
         """What verdicts and alerts call it that `name` is not known."""
         match self.feed:
-            case FeedKind.PRICES:
-                return f"price:{name}"
-            case FeedKind.RATES:
-                return f"rate:{name}"
-            case FeedKind.LIABILITIES:
-                return f"liabilities:{name}"
             case FeedKind.CUSTODIANS:
                 return f"custodian:{self.custodian}"
+            case FeedKind.APPROVALS:
+                return f"approvals:{self.name}"
             case FeedKind.FUND:
                 return "reserve:fund"
             case FeedKind.VOLUME:
                 return "volume"
+            case _:
+                return f"{CALLED[self.feed]}:{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +107,17 @@ class Plan:
             for plan in self.sources
         }
 
+    @cached_property
+    def approving(self) -> frozenset[SourceKey]:
+        """The sources of approvals. They are no alternatives: what any of them names is approved."""
+        return frozenset(plan.key for plan in self.sources if plan.feed is FeedKind.APPROVALS)
+
     def names(self, source: SourcePlan) -> frozenset[str]:
         """The names that this source may speak of."""
         match source.feed:
             case FeedKind.RATES:
                 return self.currencies
-            case FeedKind.FUND | FeedKind.VOLUME:
+            case FeedKind.FUND | FeedKind.VOLUME | FeedKind.APPROVALS:
                 return frozenset((SUM,))
             case _:
                 return source.assets or self.assets

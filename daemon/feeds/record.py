@@ -10,7 +10,7 @@ from decimal import Decimal
 from daemon.feeds.ageing import Said
 from daemon.feeds.plan import SourcePlan
 from daemon.feeds.quotes import FIRST, Quoting
-from daemon.feeds.values import Answer, Fault, FeedReason, SourceState
+from daemon.feeds.values import Answer, Fault, FeedKind, FeedReason, SourceState
 from daemon.interval import Interval, plain
 
 TIME = "%Y-%m-%d %H:%M:%S"
@@ -65,10 +65,14 @@ class Record:
             self.said[name] = said
 
     def fail(self, fault: Fault, *, now: datetime) -> None:
-        """Takes note that there was no answer, or a bad one, which withdraws what was said before but for prices."""
+        """Takes note that there was no answer, or a bad one, which withdraws what was said before.
+
+        Not so of prices, and of approvals: that a withdrawal was approved stays true when the next one is misspelt.
+        """
         self._fault = fault
         self._failing_since = self._failing_since or now
-        if fault.reason is FeedReason.BAD_ANSWER and not self.plan.by_name:
+        lasting = self.plan.by_name or self.plan.feed is FeedKind.APPROVALS
+        if fault.reason is FeedReason.BAD_ANSWER and not lasting:
             self.said = {}
             self.merkle_root = None
             self._at = None

@@ -30,6 +30,7 @@ def feed_problems(settings: Settings) -> Iterator[Problem]:
     yield from _rate_problems(settings)
     yield from _ledger_problems(settings)
     yield from _custodian_problems(settings)
+    yield from _approval_problems(settings)
     yield from _money_problems(settings)
 
 
@@ -159,6 +160,18 @@ def _custodian_problems(settings: Settings) -> Iterator[Problem]:
             yield (*at, "custodian"), f"another source calls it {shown(written)}, what it holds would count twice"
         if tiers.setdefault(config.custodian, config.tier) is not config.tier:
             yield (*at, "tier"), f"another source of this custodian says {tiers[config.custodian]}"
+
+
+def _approval_problems(settings: Settings) -> Iterator[Problem]:
+    """Names of chains mean chains that there are; nothing that there is can be ignored."""
+    for place, config in enumerate(settings.feeds.approvals):
+        at = ("feeds", "approvals", place)
+        for name, chain in config.chains.items():
+            if chain not in settings.chains:
+                yield from Missing(settings).chain(chain, keys=(*at, "chains", name))
+        for number, name in enumerate(config.ignore):
+            if name in settings.assets or name in settings.chains or name in config.chains:
+                yield (*at, "ignore", number), f"{shown(name)} is one of the assets or chains of the configuration"
 
 
 def _spoken(name: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -42,7 +45,12 @@ class SqlSource(SourceConfig):
     )
 
 
+SINCE = re.compile(r"(?<![:\w]):since\b")
+"""In a query: what is newer than this. `::since` would be a type."""
+
 MOST_ROWS = 10_000
+SLICE = 2_000
+"""Rows that are fetched at a time."""
 LONGEST_WORDS = 200
 
 # Classes of SQLSTATE (PostgreSQL, appendix A) and single ones → why there is no answer.
@@ -58,10 +66,17 @@ STATES = {
 
 @asynccontextmanager
 async def opened_sql(config: SqlSource, *, columns: Columns, timing: Timing) -> AsyncIterator[SqlReader]:
-    """The reader of a database. Each question has a connection of its own, so that a lost one costs one answer."""
+    """The reader of a database."""
+    async with opened_database(config, timing=timing) as database:
+        yield SqlReader(database, config.query, columns=columns)
+
+
+@asynccontextmanager
+async def opened_database(config: SqlSource, *, timing: Timing) -> AsyncIterator[Database]:
+    """Each question has a connection of its own, so that a lost one costs one answer."""
     engine = create_async_engine(_read_only(make_url(config.url.get_secret_value())), poolclass=NullPool)
     try:
-        yield SqlReader(engine, config, columns=columns, timing=timing)
+        yield Database(engine, seconds=config.timeout.total_seconds(), timing=timing)
     finally:
         await engine.dispose()
 
@@ -74,22 +89,44 @@ def _read_only(url: URL) -> URL:
 
 
 class SqlReader:
-    """Runs the query in a transaction that can't write, within the deadline: the server's time-out, and ours."""
+    """Asks for numbers."""
 
     pushed = False
 
-    def __init__(self, engine: AsyncEngine, config: SqlSource, *, columns: Columns, timing: Timing) -> None:
-        self._engine = engine
-        self._query = config.query
+    def __init__(self, database: Database, query: str, *, columns: Columns) -> None:
+        self._database = database
+        self._query = query
         self._columns = columns
-        self._seconds = config.timeout.total_seconds()
-        self._timing = timing
 
     async def read(self) -> Raw:
+        found = await self._database.ask(self._query, most=MOST_ROWS)
+        if len(found.rows) > MOST_ROWS:
+            raise bad(f"more than {MOST_ROWS:,} rows")
+        return table(found.columns, found.rows, measures=self._columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a query gives."""
+
+    columns: list[str]
+    rows: list[tuple[object, ...]]
+
+
+class Database:
+    """Runs a query in a transaction that can't write, within the deadline: the server's time-out, and ours."""
+
+    def __init__(self, engine: AsyncEngine, *, seconds: float, timing: Timing) -> None:
+        self._engine = engine
+        self._seconds = seconds
+        self._timing = timing
+
+    async def ask(self, query: str, *, most: int, since: datetime | None = None) -> Found:
+        """Up to one more row than `most`; `since` is bound to what the query calls `:since`. FeedError."""
         try:
             with self._timing.away():
                 async with asyncio.timeout(self._seconds * 1.2 + 0.2):  # the server's own goes first: it says more
-                    names, rows = await self._ask()
+                    return await self._ask(query, most=most, since=since)
         except TimeoutError:
             raise self._late() from None
         except DBAPIError as error:
@@ -100,14 +137,14 @@ class SqlReader:
             raise self._said(error) from None
         except OSError as error:
             raise FeedError(FeedReason.UNAVAILABLE, f"the database can't be reached: {reason(error)}") from None
-        if len(rows) > MOST_ROWS:
-            raise bad(f"more than {MOST_ROWS:,} rows")
-        return table(names, rows, measures=self._columns)
 
-    async def _ask(self) -> tuple[list[str], list[tuple[object, ...]]]:
+    async def _ask(self, query: str, *, most: int, since: datetime | None) -> Found:
         async with self._engine.connect() as connection:
             await self._bound(connection)
-            return await connection.run_sync(self._fetched)
+            if since is None:
+                return await connection.run_sync(_fetched, query, (), most)
+            text, value = _with_since(query, since, dialect=connection.dialect.name)
+            return await connection.run_sync(_fetched, text, (value,), most)
 
     async def _bound(self, connection: AsyncConnection) -> None:
         """Makes the database itself end a query that takes too long, and refuse one that writes."""
@@ -120,11 +157,6 @@ class SqlReader:
         assert isinstance(driver, aiosqlite.Connection)
         await driver.execute("PRAGMA query_only = ON")
         await driver.set_progress_handler(lambda: time.monotonic() > end, 10_000)
-
-    def _fetched(self, connection: Connection) -> tuple[list[str], list[tuple[object, ...]]]:
-        result = connection.exec_driver_sql(self._query, execution_options={"stream_results": True})
-        rows = result.fetchmany(MOST_ROWS + 1)
-        return list(result.keys()), [tuple(row) for row in rows]
 
     def _said(self, error: BaseException) -> FeedError:
         """The database's error as ours: of its words only those about the query itself, which is no secret."""
@@ -141,6 +173,30 @@ class SqlReader:
 
     def _late(self) -> FeedError:
         return FeedError(FeedReason.TIMEOUT, f"no answer within {self._seconds:g}s")
+
+
+def _fetched(connection: Connection, query: str, values: tuple[object, ...], most: int) -> Found:
+    """In slices, between which others have their turn."""
+    result = connection.exec_driver_sql(query, values, execution_options={"stream_results": True})
+    rows: list[tuple[object, ...]] = []
+    while len(rows) <= most and (some := result.fetchmany(min(SLICE, most + 1 - len(rows)))):
+        rows.extend(tuple(row) for row in some)
+    return Found(list(result.keys()), rows)
+
+
+def _with_since(query: str, since: datetime, *, dialect: str) -> tuple[str, object]:
+    """The query as the driver wants it, and the value: a time in PostgreSQL, in SQLite a text as of its own functions.
+
+    Such a text sorts before every other that names the same second as of ISO 8601, so that none of these is missed.
+    """
+    if dialect == "postgresql":
+        return SINCE.sub("CAST($1 AS timestamptz)", query), since
+    return SINCE.sub("?1", query), f"{since.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def asks_since(query: str) -> bool:
+    """Whether it can be asked for what is new."""
+    return SINCE.search(query) is not None
 
 
 def _of_sqlite(error: sqlite3.Error) -> FeedReason:

@@ -53,7 +53,9 @@ def feeds(plan: Plan, records: Sequence[Record], *, began: datetime, now: dateti
         merkle_root=next((record.merkle_root for record in owing if record.merkle_root and record.current(now)), None),
         unpriced={asset: f"rate:{currency}" for asset, currency in priced.lacking.items()},
     )
-    unknown = set(_unknown(plan, known, rates=currencies.prices))
+    approving = by_feed[FeedKind.APPROVALS]
+    unknown = {record.plan.cause(SUM) for record in approving if not record.current(now)}
+    unknown |= {*_unknown(plan, known, rates=currencies.prices)}
     return replace(known, sources=tuple(_state(record, plan, unknown=unknown, now=now) for record in records))
 
 

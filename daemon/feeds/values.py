@@ -13,7 +13,8 @@ from daemon.model import Tier
 
 
 class FeedKind(StrEnum):
-    """What is asked for: prices and rates in the entity's currency, whole coins owed or kept elsewhere, money."""
+    """What is asked for: prices and rates in the entity's currency, whole coins owed or kept elsewhere, money, and
+    withdrawals that were approved."""
 
     PRICES = "prices"
     RATES = "rates"
@@ -21,6 +22,7 @@ class FeedKind(StrEnum):
     CUSTODIANS = "custodians"
     FUND = "fund"
     VOLUME = "volume"
+    APPROVALS = "approvals"
 
 
 class FeedReason(StrEnum):

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
 import structlog
 
+from daemon.feeds.approvals import Approving
+from daemon.feeds.approved import ApprovalReader, opened_approvals
 from daemon.feeds.asking import Asked
+from daemon.feeds.book import Heard
 from daemon.feeds.checking import checked
 from daemon.feeds.opening import Surroundings, opened
 from daemon.feeds.plan import SourceKey
 from daemon.feeds.source import FeedError, Reader
-from daemon.feeds.values import Answer, Fault, FeedReason
+from daemon.feeds.values import Fault, FeedReason
 from daemon.supervisor import keep
 
 log = structlog.get_logger(__name__)
 
-Take = Callable[[SourceKey, Answer | Fault], None]
+Take = Callable[[SourceKey, Heard], None]
 
 GRACE = timedelta(seconds=2)
 """A source's own deadline comes first, and knows better why; this one is for what hangs beside it."""
@@ -42,7 +45,7 @@ class FeedWorker:
     async def follow(self) -> None:
         """A step for the supervisor: lasts until the source can't even be opened, or something unforeseen happens."""
         try:
-            async with opened(self.asked.source, around=self._around) as reader:
+            async with _opened(self.asked, around=self._around) as reader:
                 while True:
                     answered = await self._ask(reader)
                     if not (reader.pushed and answered):
@@ -51,16 +54,16 @@ class FeedWorker:
             self._say(_fault(error))
             await self._rest()
 
-    async def _ask(self, reader: Reader) -> bool:
+    async def _ask(self, reader: Reader | ApprovalReader) -> bool:
         patience = None if reader.pushed else self.asked.config.timeout + GRACE
         said = await heard(self.asked, reader, around=self._around, patience=patience)
         self._say(said)
-        return isinstance(said, Answer)
+        return not isinstance(said, Fault)
 
     async def _rest(self) -> None:
         await self._around.timing.sleep(self.asked.config.every.total_seconds())
 
-    def _say(self, said: Answer | Fault) -> None:
+    def _say(self, said: Heard) -> None:
         source = self.asked.source
         down = isinstance(said, Fault)
         if isinstance(said, Fault) and not self._down:
@@ -71,29 +74,37 @@ class FeedWorker:
         self._take(self.asked.key, said)
 
 
-async def heard(asked: Asked, reader: Reader, *, around: Surroundings, patience: timedelta | None) -> Answer | Fault:
+async def heard(
+    asked: Asked, reader: Reader | ApprovalReader, *, around: Surroundings, patience: timedelta | None
+) -> Heard:
     """What an open source says within `patience`; None waits for as long as it takes."""
     now = around.now()
     try:
         async with asyncio.timeout(None if patience is None else patience.total_seconds()):
-            raw = await reader.read()
-        return checked(raw, expected=asked.expected, now=around.now() if reader.pushed else now)
+            if isinstance(reader, ApprovalReader):
+                batch = await reader.read()
+            else:
+                raw = await reader.read()
+        now = around.now() if reader.pushed else now
+        if isinstance(reader, ApprovalReader):
+            return await reader.approved(batch, source=asked.key, expected=asked.approvable, now=now)
+        return checked(raw, expected=asked.expected, now=now)
     except FeedError as error:
         return _fault(error)
     except TimeoutError:
         return Fault(FeedReason.TIMEOUT, "no answer in time")
 
 
-async def ask_all(asked: Sequence[Asked], *, around: Surroundings) -> list[tuple[SourceKey, Answer | Fault]]:
+async def ask_all(asked: Sequence[Asked], *, around: Surroundings) -> list[tuple[SourceKey, Heard]]:
     """Every source once, all at the same time, each within its time-out."""
     said = await asyncio.gather(*(ask_once(one, around=around) for one in asked))
     return [(one.key, answer) for one, answer in zip(asked, said, strict=True)]
 
 
-async def ask_once(asked: Asked, *, around: Surroundings) -> Answer | Fault:
+async def ask_once(asked: Asked, *, around: Surroundings) -> Heard:
     """What a source says now."""
     try:
-        async with opened(asked.source, around=around) as reader:
+        async with _opened(asked, around=around) as reader:
             return await heard(asked, reader, around=around, patience=asked.config.timeout + GRACE)
     except FeedError as error:
         return _fault(error)
@@ -144,6 +155,12 @@ class FeedWorkers:
             if one.key not in self._running:
                 worker = self._running[one.key] = FeedWorker(one, take=self._take, around=around)
                 self._start(worker.name, worker.follow)
+
+
+def _opened(asked: Asked, *, around: Surroundings) -> AbstractAsyncContextManager[Reader | ApprovalReader]:
+    if isinstance(asked.config, Approving):
+        return opened_approvals(asked.config, folder=around.folder, now=around.now, timing=around.timing)
+    return opened(asked.source, around=around)
 
 
 def _fault(error: FeedError) -> Fault:

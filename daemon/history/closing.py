@@ -11,12 +11,13 @@ from typing import Any
 
 from connectors.base import Address, Tip, Token
 from connectors.errors import Reason
+from daemon.control import WalletControl, by_name
 from daemon.feeds.values import Feeds, SourceState, Stated
 from daemon.history.days import Days
 from daemon.history.figure import exact
 from daemon.interval import Interval
 from daemon.ledger import Key, Ledger, Total, WalletKey
-from daemon.model import ChainState, Report, Verdict, Wallet
+from daemon.model import ChainState, Judgement, Report, Verdict, Wallet
 from daemon.pipeline import Setup
 
 JSON = dict[str, Any]
@@ -33,6 +34,8 @@ class Stand:
     totals: Mapping[WalletKey, Total]
     units: Mapping[str, Mapping[Key, int]]
     unread: Mapping[str, Mapping[Key, Reason]]
+    controls: Mapping[str, WalletControl]
+    """Of the wallets on chains of which it is told who controls accounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,9 @@ def stand_of(ledger: Ledger, *, setup: Setup, config_sha256: str) -> Stand:
     """Costs a copy of the readings, some tens of milliseconds for a million accounts."""
     units = {name: dict(book.units) for name, book in ledger.books.items()}
     unread = {name: dict(book.unread) for name, book in ledger.books.items()}
-    return Stand(setup, config_sha256, ledger.totals().wallets, units, unread)
+    told = (name for name, wallet in setup.inventory.wallets.items() if wallet.chain in setup.controlling)
+    controls = {name: ledger.controls.of(name) for name in told}
+    return Stand(setup, config_sha256, ledger.totals().wallets, units, unread, controls)
 
 
 def same_picture(report: Report, ledger: Ledger, *, setup: Setup) -> bool:
@@ -91,6 +96,7 @@ def body_of(captured: Captured) -> str:
         },
         "rules": [{"policy": policy, **rule.model_dump(mode="json")} for policy, rule in setup.policies],
         "verdicts": [_verdict(item) for item in report.verdicts],
+        "unmatched_outflows": [_unmatched(item) for item in report.verdicts if _is_unmatched(item)],
         **_feeds(report.feeds, owed=report.coverage.backing),
     }
     return canonical(body)
@@ -151,7 +157,24 @@ def _wallet(wallet: Wallet, *, tier: str, stand: Stand) -> JSON:
         "accounts_sha256": _digest(wallet.accounts),
         "readings": [_reading(wallet.name, token, stand=stand) for token in tokens],
         "readings_sha256": _digest(_lines(wallet, tokens=tokens, stand=stand)),
+        "control": _control(stand.controls.get(wallet.name)),
     }
+
+
+def _control(known: WalletControl | None) -> JSON | None:
+    """None where nobody tells who controls accounts. Of plain accounts there is nothing to tell."""
+    if known is None:
+        return None
+    accounts = {
+        one.account: {
+            "facts": {}
+            if one.control is None
+            else {name: list(values) for name, values in by_name(one.control).items()},
+            "unread": one.unread or None,
+        }
+        for one in known.accounts
+    }
+    return {"awaited": known.awaited, "accounts": accounts}
 
 
 def _reading(wallet: str, token: Token, *, stand: Stand) -> JSON:
@@ -198,6 +221,15 @@ def _verdict(item: Verdict) -> JSON:
         "limit": None if item.limit is None else exact(item.limit),
         "causes": list(item.causes),
     }
+
+
+def _is_unmatched(item: Verdict) -> bool:
+    return item.alert == "PyrometerUnmatchedOutflow" and item.judgement is Judgement.BREACH
+
+
+def _unmatched(item: Verdict) -> JSON:
+    """What stands unmatched of a wallet at the end of the day: how many payments, and the newest of them."""
+    return {"policy": item.policy, "subject": item.subject, **item.evidence}
 
 
 def _feeds(feeds: Feeds, *, owed: Iterable[str]) -> JSON:

@@ -13,6 +13,7 @@ from daemon.policy import (
     cold_moved,
     control_changed,
     disagreement,
+    dormant,
     drain,
     drift,
     feed_stale,
@@ -20,6 +21,8 @@ from daemon.policy import (
     hot_share,
     price_deviation,
     reserve,
+    tier_mismatch,
+    unusual,
     wallet_band,
 )
 from daemon.policy.backing import Backing
@@ -28,6 +31,7 @@ from daemon.policy.blocks import with_blocks
 from daemon.policy.cold_moved import ColdMoved
 from daemon.policy.control_changed import ControlChanged
 from daemon.policy.disagreement import DisagreementRule
+from daemon.policy.dormant import Dormant
 from daemon.policy.drain import Drain
 from daemon.policy.drift import DriftRule
 from daemon.policy.feed_stale import FeedStale
@@ -37,6 +41,8 @@ from daemon.policy.price_deviation import PriceDeviation
 from daemon.policy.reserve import ReserveRule
 from daemon.policy.rule import Picture, Rule
 from daemon.policy.standing import Standing, settle
+from daemon.policy.tier_mismatch import TierMismatch
+from daemon.policy.unusual import Unusual
 from daemon.policy.wallet_band import WalletBand
 
 RuleConfig = Annotated[
@@ -48,6 +54,9 @@ RuleConfig = Annotated[
     | Drain
     | ColdMoved
     | ControlChanged
+    | Unusual
+    | Dormant
+    | TierMismatch
     | Blind
     | DisagreementRule
     | DriftRule
@@ -65,6 +74,9 @@ JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
     Drain: drain.judge,
     ColdMoved: cold_moved.judge,
     ControlChanged: control_changed.judge,
+    Unusual: unusual.judge,
+    Dormant: dormant.judge,
+    TierMismatch: tier_mismatch.judge,
     DisagreementRule: disagreement.judge,
     DriftRule: drift.judge,
     FeedStale: feed_stale.judge,

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from connectors.base import Stage
 from daemon.detection.case import NONE, Case
+from daemon.detection.outflow import Outflow
 from daemon.interval import amount, plain
 from daemon.model import Verdict, WalletState
 from daemon.policy.rule import Picture, Rule, judgement
@@ -42,7 +44,7 @@ def verdicts(
             severity=rule.severity,
             judgement=judgement(breach=bool(found), ok=not causes),
             summary=_says(found) if found else _silent(causes, nothing=nothing, name=name),
-            cleared=not found and not causes,
+            cleared=not found and not causes and picture.remembers,
             causes=() if found else causes,
             evidence=_evidence(found) if found else {},
             chains=(chain,) if found else (),
@@ -54,7 +56,7 @@ def verdicts(
 def _says(found: Sequence[Case]) -> str:
     """The newest in words."""
     one = found[0].outflow
-    where = f"in block {one.tip.height}" if one.tip else f"pending since {one.since:%H:%M:%S} UTC"
+    where = f"in block {one.tip.height}" if one.tip else f"{_stage(one)} since {one.since:%H:%M:%S} UTC"
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return f"{found[0].says}; transaction {one.key.transaction}, {where}{more}"
 
@@ -73,7 +75,7 @@ def transaction(case: Case) -> dict[str, Any]:
     one = case.outflow
     facts = {
         "transaction": one.key.transaction,
-        "stage": one.stage.value,
+        "stage": _stage(one),
         "asset": one.asset,
         "amount": coins(one.units, one=case),
         "destinations": {party.name: coins(party.units, one=case) for party in one.destinations[:MOST_DESTINATIONS]},
@@ -86,6 +88,11 @@ def transaction(case: Case) -> dict[str, Any]:
         **case.facts,
     }
     return {key: fact for key, fact in facts.items() if fact is not None}
+
+
+def _stage(one: Outflow) -> str:
+    """What counts as mined without a block is a payment that a restart has lost sight of."""
+    return Stage.UNKNOWN.value if one.stage is Stage.MINED and one.tip is None else one.stage.value
 
 
 def coins(units: int, *, one: Case) -> str:

@@ -38,7 +38,8 @@ def judge(rule: ColdMoved, picture: Picture, *, policy: str) -> Iterator[Verdict
     """One verdict per cold wallet, whoever owns what is in it, with all of its payments."""
     payments = _by_wallet(picture.cold_payments)
     for name, state in picture.wallets.items():
-        if state.tier is Tier.COLD and state.wallet.chain in picture.telling:
+        # By the declared tier: a vault that pays so often that it looks warm is not to be let off.
+        if state.wallet.tier is Tier.COLD and state.wallet.chain in picture.telling:
             known = payments.get(name, ())
             yield _verdict(rule, picture, policy=policy, state=state, known=known)
 
@@ -74,8 +75,8 @@ def _verdict(
     planned = picture.explained
     told = [one for one in known if _exceeds(one, planned) and _stands(one, rule=rule, picture=picture)]
     read = picture.chains[chain].reason is None
-    # Payments of an earlier run are not known any more once they are mined: that nothing is known is no proof then.
-    remembered = bool(known) or picture.at - picture.telling[chain] >= rule.keep
+    # What was mined while nobody watched is told by no one: that nothing is known is no proof then.
+    remembered = picture.remembers and (bool(known) or picture.at - picture.telling[chain] >= rule.keep)
     return Verdict(
         policy=policy,
         subject=name,
@@ -104,7 +105,7 @@ def _exceeds(transfer: Transfer, planned: Mapping[Key, Payment]) -> bool:
 
 def _stands(transfer: Transfer, *, rule: ColdMoved, picture: Picture) -> bool:
     stage = transfer.moved.movement.stage
-    if stage is Stage.MINED:
+    if stage in (Stage.MINED, Stage.UNKNOWN):  # of what a restart has lost sight of, nobody knows that it is not mined
         return picture.at - transfer.moved.since < rule.keep
     return stage is Stage.PENDING
 
@@ -113,7 +114,8 @@ def _says(told: Sequence[Transfer], *, name: str, planned: Mapping[Key, Payment]
     """The newest payment in words."""
     newest = told[0]
     movement = newest.moved.movement
-    where = f"in block {movement.tip.height}" if movement.tip else f"pending since {newest.moved.since:%H:%M:%S} UTC"
+    stage = f"{movement.stage} since {newest.moved.since:%H:%M:%S} UTC"
+    where = f"in block {movement.tip.height}" if movement.tip else stage
     more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
     payment = _planned(newest, planned)
     beyond = f", {_coins(newest, payment.exceeds)} more than was announced" if payment else ""
@@ -153,6 +155,7 @@ def _silent(
     end = {
         Stage.MINED: f"was mined more than {format_duration(rule.keep)} ago",
         Stage.REPLACED: f"was replaced by {movement.replaced_by or 'another transaction'} at {since:%H:%M:%S} UTC",
+        Stage.UNKNOWN: f"was lost sight of at {since:%H:%M:%S} UTC: since a restart nobody tells of it",
         Stage.EVICTED: f"left the mempool at {since:%H:%M:%S} UTC, and is in no block",
     }
     nothing = f"{name} pays nobody outside the inventory (any more)"

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from connectors.base import Address, Control
 from connectors.config import Duration
-from daemon.controls import ControlChange, Controlled, WalletControl, by_name, changed_facts
+from daemon.control import ControlChange, Controlled, WalletControl, by_name, changed_facts
 from daemon.model import Expected, Verdict, Wallet, WalletState
 from daemon.policy.rule import Picture, Rule, few, judgement
 
@@ -61,7 +61,7 @@ def _verdict(
         severity=rule.severity,
         judgement=judgement(breach=breach, ok=readable and not known.awaited),
         summary=_says(wallet, changes, others=others) if breach else _silent(wallet, known, unread=unread),
-        cleared=readable and not known.awaited and not breach,
+        cleared=readable and not known.awaited and not breach and picture.remembers,
         causes=() if breach or readable else (f"chain:{wallet.chain}",),
         evidence={"blocks": picture.blocks([wallet.chain]), **_evidence(changes, others=others)} if breach else {},
     )
@@ -98,7 +98,9 @@ def _says(
         more = f" (and {len(changes) - 1} more changes)" if len(changes) > 1 else ""
         words = few(_differences(newest), most=4)
         account = newest.after.account
-        return f"Control of {wallet.name} has changed: {words}; {account}, block {newest.tip.height}{transaction}{more}"
+        when = ", while nobody watched; found at" if newest.unwatched else ","
+        where = f"{account}{when} block {newest.tip.height}{transaction}{more}"
+        return f"Control of {wallet.name} has changed: {words}; {where}"
     account, found = next(iter(others.items()))
     name, (expected, is_) = next(iter(found.items()))
     more = f" (and {len(found) + len(others) - 2} more differences)" if len(found) + len(others) > 2 else ""
@@ -154,4 +156,5 @@ def _change(change: ControlChange) -> dict[str, object]:
         "height": change.tip.height,
         "hash": change.tip.hash,
         "seen": change.seen.isoformat(),
+        **({"while": "nobody watched"} if change.unwatched else {}),
     }

@@ -15,7 +15,8 @@ from daemon.interval import EXACT, NOTHING, ONE, ZERO, Interval, plain, total
 from daemon.levels import Of, Subject
 from daemon.model import Judgement, Owner, Tier, Verdict, WalletState
 from daemon.policy.rule import Picture, Rule, judgement, percent
-from daemon.windows import Highest, Window
+from daemon.track import Highest
+from daemon.windows import Window
 
 ALERT = "PyrometerDrain"
 
@@ -261,4 +262,6 @@ def _evidence(rule: Drain, *, held: Interval, highest: Highest | None) -> dict[s
             evidence["announced"] = plain(highest.announced, places=80)
             evidence["announcements"] = list(highest.announcements)
         evidence["watched_since"] = highest.began.isoformat()
+        if highest.watched is not None:
+            evidence["not_watched"] = {"from": highest.watched.isoformat(), "until": highest.began.isoformat()}
     return evidence

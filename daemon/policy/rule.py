@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from connectors.base import Disagreement, Token
 from connectors.config import Duration, Strict
 from daemon.announcements import Payment
-from daemon.controls import WalletControl
+from daemon.control import WalletControl
 from daemon.coverage import Coverage
 from daemon.detection.case import Cases
 from daemon.detection.outflow import Key
@@ -23,7 +23,8 @@ from daemon.policy.calendars import Calendar
 from daemon.policy.memory import Memory
 from daemon.policy.remedies import Remedy
 from daemon.policy.schedule import Schedule
-from daemon.windows import Highest, Window
+from daemon.track import Highest
+from daemon.windows import Window
 
 
 class Rule(Strict):
@@ -58,6 +59,7 @@ class Picture:
     `assets` the tokens of each asset; `controls` who controls the accounts of each wallet, where that is told.
     `cases` are what payments stand against wallets, by policy, of the rules that have a detector.
     `explained` are the payments that announcements explain, at least in part.
+    `remembers`: what an earlier run has left is known, or there is nowhere to look; without it nothing is over.
     `memory` spares what has been judged before, and says nothing of its own.
     """
 
@@ -77,6 +79,7 @@ class Picture:
     controls: Mapping[str, WalletControl] = field(default_factory=dict)
     cases: Mapping[str, Cases] = field(default_factory=dict)
     explained: Mapping[Key, Payment] = field(default_factory=dict)
+    remembers: bool = True
     memory: Memory = field(default_factory=Memory, repr=False, compare=False)
     at: datetime = field(kw_only=True)
 

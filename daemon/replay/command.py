@@ -32,20 +32,21 @@ BENIGN = "benign-year"
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """How to play. `policies` instead of the scenario's; `speed` in simulated seconds a second, None: as fast as can
-    be; `alertmanagers` are URLs of those that are to ring in earnest."""
+    be; `alertmanagers` are URLs of those that are to ring in earnest, `mqtt` that of a broker to publish to."""
 
     trial: Trial
     policies: Sequence[object] | None = None
     speed: float | None = None
     alertmanagers: Sequence[str] = ()
+    mqtt: str | None = None
 
 
 async def play(scenario: Scenario, *, wanted: Wanted, audience: Audience | None = None) -> Outcome:
     """One replay to its end."""
     async with AsyncExitStack() as stack:
         bells = SILENT
-        if wanted.alertmanagers:
-            bells = await stack.enter_async_context(rung(wanted.alertmanagers, scenario=scenario))
+        if wanted.alertmanagers or wanted.mqtt:
+            bells = await stack.enter_async_context(rung(wanted.alertmanagers, mqtt=wanted.mqtt, scenario=scenario))
         playing = opened(scenario, trial=wanted.trial, policies=wanted.policies, audience=audience, bells=bells)
         player = await stack.enter_async_context(playing)
         await player.play(pace=paced(scenario.starts, speed=wanted.speed) if wanted.speed else at_once)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from connectors.config import format_duration, parse_duration
+from daemon.errors import ConfigError
+from daemon.needs import MATCHING
+from daemon.policy import RuleConfig
+from daemon.policy.overrides import PresetUse
+from daemon.policy.presets import folders, resolve
 from daemon.reload import Loaded, load_whole
 from daemon.replay.expectation import READING
 from daemon.replay.scenario import ChainSetup, Scenario
@@ -19,16 +26,31 @@ SLOW, RARE = timedelta(minutes=1), timedelta(minutes=10)
 """Between these a chain is asked twice a block, so that what waits for the next one is seen; else once: where blocks
 come quickly nothing waits for long, and where they are rare it is asked often enough."""
 
+POLICIES: TypeAdapter[tuple[str | PresetUse | RuleConfig, ...]] = TypeAdapter(tuple[str | PresetUse | RuleConfig, ...])
+
 LOOKS = 3
 """How often the books are asked within READING where a change of them stands in no block: one of them may fail."""
 
 
 def configured(
-    stage: Stage, *, trial: Trial, folder: Path, now: datetime, policies: Sequence[object] | None = None
+    stage: Stage,
+    *,
+    trial: Trial,
+    folder: Path,
+    now: datetime,
+    policies: Sequence[object] | None = None,
+    approvals: bool = False,
 ) -> Loaded:
-    """The configuration, written into the folder and loaded as every other; `policies` instead of the scenario's."""
+    """The configuration, written into the folder and loaded as every other; `policies` instead of the scenario's.
+
+    What was approved is asked for where a rule needs it, and with `approvals` in any case.
+    """
     path = folder / "pyrometer.yaml"
-    path.write_text(yaml.safe_dump(_values(stage, trial=trial, folder=folder, policies=policies), sort_keys=False))
+    values = _values(stage, trial=trial, folder=folder, policies=policies)
+    feeds = {"prices": _prices(stage.scenario), "liabilities": _liabilities(stage)}
+    if approvals or judged_by(values["policies"], kinds=MATCHING, config=path):
+        feeds["approvals"] = _approvals(stage)
+    path.write_text(yaml.safe_dump({**values, "feeds": feeds}, sort_keys=False))
     return load_whole(path, env={}, now=now)
 
 
@@ -45,7 +67,6 @@ def _values(stage: Stage, *, trial: Trial, folder: Path, policies: Sequence[obje
         },
         "assets": {name: {"tokens": _tokens(stage, name)} for name in scenario.assets},
         "wallets": _wallets(stage),
-        "feeds": {"prices": _prices(scenario), "liabilities": _liabilities(stage)},
         "policies": list(chosen if policies is None else policies),
         "api": {"listen": "127.0.0.1:0"},
     }
@@ -62,13 +83,42 @@ def _pace(setup: ChainSetup) -> dict[str, object]:
     }
 
 
+def judged_by(policies: object, *, kinds: AbstractSet[str], config: Path) -> bool:
+    """Whether a rule of one of these kinds is among them. What is wrong with rules is said when they are loaded."""
+    try:
+        rules = resolve(POLICIES.validate_python(policies), folders=folders(config))
+    except (ConfigError, ValidationError):
+        return False
+    return any(rule.kind in kinds for _, rule in rules)
+
+
+def _every(scenario: Scenario) -> timedelta:
+    """As often as the chain that is asked most."""
+    polls = ({**_pace(setup), **setup.settings}["poll"] for setup in scenario.chains.values())
+    return min(parse_duration(poll) for poll in polls)
+
+
+def _approvals(stage: Stage) -> list[dict[str, object]]:
+    """What the back office has approved; asked with the chains, so that what a payment needs is read beside it."""
+    every = _every(stage.scenario)
+    approvals: dict[str, object] = {
+        "kind": "http",
+        "name": "back-office",
+        "url": stage.back_office.approvals,
+        "values": "approvals",
+        "at": "at",
+        "every": format_duration(every),
+        "max_age": format_duration(max(timedelta(minutes=2), 3 * every)),
+    }
+    return [approvals]
+
+
 def _liabilities(stage: Stage) -> list[dict[str, object]]:
     """The books, asked as often as the chain that is asked most, or so that a change in them is read in time."""
     scenario = stage.scenario
     if not scenario.liabilities:
         return []
-    polls = ({**_pace(setup), **setup.settings}["poll"] for setup in scenario.chains.values())
-    every = min(parse_duration(poll) for poll in polls)
+    every = _every(scenario)
     if any(step.liabilities for step in scenario.timeline):
         every = min(every, READING / LOOKS)
     books: dict[str, object] = {

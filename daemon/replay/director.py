@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from daemon.replay.pace import Pace, at_once
-from daemon.replay.script import Happening
+from daemon.replay.script import Happening, Payment
 from daemon.replay.simulation import Simulation
 from daemon.replay.stage import Stage
 from daemon.replay.timetable import Timetable
@@ -17,6 +17,10 @@ from daemon.replay.trial import Trial
 
 Settled = Callable[[], Awaitable[None]]
 """Awaited whenever nobody works any more, before time goes on: whoever heard something judges it now."""
+
+
+APPROVED_BEFORE = timedelta(minutes=1)
+"""How long before its payment a withdrawal is approved: whoever reads the books has time to read the approval first."""
 
 
 class Act(NamedTuple):
@@ -58,8 +62,20 @@ class Director:
         return _merged(streams)
 
     def _told(self) -> Iterator[Act]:
+        """What the scenario tells; withdrawals are approved a while before they are paid."""
+        coming: list[Act] = []
         for number, happening in enumerate(happenings(self.stage.scenario)):
-            yield Act(happening.at, 0, number, lambda happening=happening: self._perform(happening))  # type: ignore[misc]
+            for act in self._acts_of(happening, number=number):
+                heapq.heappush(coming, act)
+            while coming and coming[0].at <= happening.at - APPROVED_BEFORE:
+                yield heapq.heappop(coming)
+        yield from (heapq.heappop(coming) for _ in range(len(coming)))
+
+    def _acts_of(self, happening: Happening, *, number: int) -> Iterator[Act]:
+        if isinstance(happening, Payment) and self.stage.withdrawals.needs_approval(happening):
+            at = max(happening.at - APPROVED_BEFORE, self.stage.scenario.starts)
+            yield Act(at, 0, 2 * number, lambda: self.stage.withdrawals.approve(happening, at=at))
+        yield Act(happening.at, 0, 2 * number + 1, lambda: self._perform(happening))
 
     def _perform(self, happening: Happening) -> None:
         self.stage.perform(happening)

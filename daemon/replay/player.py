@@ -13,10 +13,10 @@ from pathlib import Path
 
 from connectors.base import Update
 from daemon.chains import ChainWorker
+from daemon.detection.approval import Approvals
 from daemon.feeds.asking import Asked
-from daemon.feeds.book import FeedBook
+from daemon.feeds.book import FeedBook, Heard
 from daemon.feeds.plan import SourceKey
-from daemon.feeds.values import Answer, Fault
 from daemon.feeds.worker import FeedWorker
 from daemon.ledger import Ledger
 from daemon.once import Unrecorded
@@ -54,7 +54,14 @@ class Player:
     """One replay. Made by `opened`; `play` runs it to its end."""
 
     def __init__(
-        self, director: Director, loaded: Loaded, *, simulation: Simulation, audience: Audience, bells: Bells
+        self,
+        director: Director,
+        loaded: Loaded,
+        *,
+        simulation: Simulation,
+        audience: Audience,
+        bells: Bells,
+        approvals: Approvals | None = None,
     ) -> None:
         self._director = director
         self._loaded = loaded
@@ -69,6 +76,8 @@ class Player:
             receivers=bells.receivers,
             sinks=(self._alarms, *bells.sinks),
         )
+        if approvals is not None:
+            self._pipeline.approvals = approvals
         self._news = False
 
     async def play(self, *, pace: Pace = at_once) -> None:
@@ -90,8 +99,8 @@ class Player:
             self._news = False
             await self._pipeline.cycle(self._simulation.now())
 
-    def _hear(self, source: SourceKey, said: Answer | Fault) -> None:
-        self._pipeline.feeds.take(source, said, now=self._simulation.now())
+    def _hear(self, source: SourceKey, said: Heard) -> None:
+        self._pipeline.hear(source, said, now=self._simulation.now())
         self._news = True
 
     @asynccontextmanager
@@ -141,12 +150,20 @@ async def opened(
     policies: Sequence[object] | None = None,
     audience: Audience | None = None,
     bells: Bells = SILENT,
+    approvals: Approvals | None = None,
 ) -> AsyncIterator[Player]:
-    """A Player whose chains serve. ConfigError when `policies` are not good."""
+    """A Player whose chains serve; `approvals` hears what was approved. ConfigError when `policies` are not good."""
     simulation = Simulation(scenario.starts)
     listening = audience or Nobody()
     with tempfile.TemporaryDirectory(prefix="pyrometer-replay-") as folder:
         async with Stage(scenario, simulation=simulation, trial=trial) as stage:
-            loaded = configured(stage, trial=trial, folder=Path(folder), now=scenario.starts, policies=policies)
+            loaded = configured(
+                stage,
+                trial=trial,
+                folder=Path(folder),
+                now=scenario.starts,
+                policies=policies,
+                approvals=approvals is not None,
+            )
             director = Director(stage, timetable=Timetable(scenario), trial=trial, tell=listening.happened)
-            yield Player(director, loaded, simulation=simulation, audience=listening, bells=bells)
+            yield Player(director, loaded, simulation=simulation, audience=listening, bells=bells, approvals=approvals)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
 from types import TracebackType
@@ -19,9 +19,10 @@ from daemon.replay.outcome import Loot
 from daemon.replay.played import Controllable, Opening, PlayedChain, PlayedToken
 from daemon.replay.played import Purse as PlayedPurse
 from daemon.replay.scenario import Scenario
-from daemon.replay.script import ControlChanged, Happening, Payment
+from daemon.replay.script import Approved, ControlChanged, Happening, Payment
 from daemon.replay.simulation import Simulation
 from daemon.replay.trial import Trial
+from daemon.replay.withdrawals import BLOCKS_KEPT, LEAST_KEPT, Withdrawals
 
 PLAYED: Mapping[str, tuple[str, str]] = {
     "bitcoin": ("daemon.replay.bitcoin.played", "PlayedBitcoin"),
@@ -46,20 +47,21 @@ class Plays(Protocol):
 
 
 class Stage:
-    """As an async context manager: chains serve while it is open, and the books where the scenario has some."""
+    """As an async context manager: chains and books serve while it is open."""
 
     def __init__(self, scenario: Scenario, *, simulation: Simulation, trial: Trial) -> None:
         self.scenario = scenario
         self._trial = trial
         self.cast = Cast(scenario)
         self.books = Books(scenario)
-        self.back_office = self._back_office(simulation)
         self._robbed = frozenset(robbed(scenario, cast=self.cast))
         self._before: dict[str, Decimal] = {}
         self._gone: dict[str, Decimal] = {}
         self._plays = {chain: _plays(setup.kind) for chain, setup in scenario.chains.items()}
         openings = {chain: self._opening(chain, simulation=simulation, trial=trial) for chain in scenario.chains}
         self.chains = {chain: self._plays[chain](opening) for chain, opening in openings.items()}
+        self.withdrawals = Withdrawals(self.cast, address=self.address, kept=_kept(scenario))
+        self.back_office = self._back_office(simulation)
         self._held = self._holdings_of_the_robbed()
         self._stack = AsyncExitStack()
 
@@ -67,8 +69,7 @@ class Stage:
         for chain in self.chains.values():
             await self._stack.enter_async_context(chain)
             self._trial.apply(chain.faults)
-        if self.scenario.liabilities:
-            await self._stack.enter_async_context(self.back_office)
+        await self._stack.enter_async_context(self.back_office)
         return self
 
     async def __aexit__(
@@ -97,6 +98,8 @@ class Stage:
     def perform(self, happening: Happening) -> None:
         """Puts it on its chain, where it leaves a trace there, and into the books."""
         self.books.take(happening)
+        if isinstance(happening, Approved):
+            self.withdrawals.approve(happening, at=happening.at)
         if isinstance(happening, Payment):
             self._pay(happening)
         if isinstance(happening, ControlChanged):
@@ -145,7 +148,7 @@ class Stage:
         faults = Faults()
         self._trial.burden(faults)
         door = Door(faults, simulation=simulation, seed=CHANCE_OF_BOOKS)
-        return BackOffice(self.books, door=door, now=simulation.now)
+        return BackOffice(self.books, self.withdrawals, door=door, now=simulation.now)
 
     def _opening(self, chain: str, *, simulation: Simulation, trial: Trial) -> Opening:
         purses: dict[PlayedPurse, int] = {
@@ -175,6 +178,11 @@ class Stage:
     def _tokens(self, chain: str) -> Sequence[PlayedToken]:
         tokens = ((coin, self.contract(coin)) for coin in self.cast.coins.values() if coin.chain == chain)
         return [PlayedToken(contract, coin.asset, coin.decimals) for coin, contract in tokens if contract is not None]
+
+
+def _kept(scenario: Scenario) -> timedelta:
+    """How long approvals are told."""
+    return max(LEAST_KEPT, *(BLOCKS_KEPT * setup.block_time for setup in scenario.chains.values()))
 
 
 def _plays(kind: str) -> Plays:

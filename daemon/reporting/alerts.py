@@ -24,7 +24,12 @@ DOUBTS = named("Disagreement", "Drift", "Blind", "FeedStale", "PriceDeviation")
 
 def breaks(evidence: Evidence) -> list[JSON]:
     """Section 5, the oldest first."""
-    return [_finding(one, evidence) for one in evidence.findings if one.verdict.alert in BREAKS]
+    return of(BREAKS, evidence)
+
+
+def of(names: frozenset[str], evidence: Evidence) -> list[JSON]:
+    """The findings of these alerts, the oldest first."""
+    return [_finding(one, evidence) for one in evidence.findings if one.verdict.alert in names]
 
 
 def breaches(evidence: Evidence) -> list[JSON]:

@@ -14,7 +14,7 @@ from daemon.history.figure import Judged, Key, exact
 from daemon.history.snapshot import rounded
 from daemon.interval import EXACT, NOTHING, ZERO, Interval, total
 from daemon.model import Exposure, Owner, Tier
-from daemon.reporting import alerts, changes
+from daemon.reporting import alerts, changes, outflows
 from daemon.reporting.closed import Closed, interval
 from daemon.reporting.evidence import Evidence, Span
 from daemon.store import ClosingRow
@@ -40,7 +40,7 @@ def report_of(evidence: Evidence, *, entity: str, currency: str, previous: str |
         "breaches": alerts.breaches(evidence),
         "alerts": alerts.told(evidence),
         "wallet_changes": changes.of(evidence),
-        "unmatched_outflows": {"known": False, "note": "This version does not match outflows with approved payouts."},
+        "unmatched_outflows": outflows.of(evidence),
         "liabilities_root": _root(worth),
         "sign_off": {"prepared_by": None, "reviewed_by": None, "date": None},
     }

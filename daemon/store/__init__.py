@@ -250,6 +250,33 @@ class Audit(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryRow:
+    """A text that is remembered, and when it was written down."""
+
+    at: datetime
+    body: str
+
+
+class Memories(Protocol):
+    """What must outlive a restart beside findings, by kind and key. Every method raises StoreError."""
+
+    async def keep(self, changes: Mapping[str, Mapping[str, MemoryRow | None]]) -> None:
+        """By kind and key: rows take the place of earlier ones, None forgets one; all kinds in one transaction."""
+        ...
+
+    async def load(
+        self, kind: str, *, since: datetime | None = None, skip: int = 0, limit: int = 1000
+    ) -> tuple[tuple[str, MemoryRow], ...]:
+        """At most `limit` rows of a kind after the first `skip`, the newest first, with their keys."""
+        ...
+
+    async def drop(self, kind: str, *, before: datetime | None = None, beyond: int | None = None) -> int:
+        """Forgets rows older than that, and those beyond so many newest ones (with any of the same moment as the first
+        of them); gives how many went."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class AnnouncementRow:
     """A planned transfer as it stands; `body` is its text."""
 
@@ -279,7 +306,7 @@ class Announcements(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Every part of what a daemon stores; without an archive it keeps no history."""
+    """Every part of what a daemon stores; without an archive it keeps no history, without memories it begins anew."""
 
     findings: Store
     checks: Checks
@@ -287,3 +314,4 @@ class Stores:
     audit: Audit
     announcements: Announcements
     archive: Archive | None = None
+    memories: Memories | None = None

@@ -19,6 +19,7 @@ from daemon.store.audit import SqlAudit
 from daemon.store.checks import SqlChecks
 from daemon.store.codec import decode, encode, storable
 from daemon.store.engine import busy_seconds, database_errors, make_engine, reason
+from daemon.store.memories import SqlMemories
 from daemon.store.price_days import SqlPriceDays
 from daemon.store.tables import FINDINGS, NOTIFICATIONS
 
@@ -56,12 +57,21 @@ class SqlStore:
         self.price_days = SqlPriceDays(self._do)
         self.checks = SqlChecks(self._do)
         self.audit = SqlAudit(self._do)
+        self.memories = SqlMemories(self._do)
         self.announcements = SqlAnnouncements(self._do)
 
     @property
     def stores(self) -> Stores:
         """This database as all the ports to it."""
-        return Stores(self, self.checks, self.price_days, self.audit, self.announcements, self.archive)
+        return Stores(
+            self,
+            self.checks,
+            self.price_days,
+            self.audit,
+            self.announcements,
+            archive=self.archive,
+            memories=self.memories,
+        )
 
     async def record(
         self,

@@ -15,8 +15,9 @@ import pytest
 from aiomqtt import Client, ProtocolVersion
 
 from connectors.transport import REAL
+from daemon.broker import MOST_BYTES
 from daemon.feeds.liabilities import MqttLiabilities
-from daemon.feeds.mqtt import MOST_BYTES, MqttReader, opened_mqtt
+from daemon.feeds.mqtt import MqttReader, opened_mqtt
 from daemon.feeds.rows import AMOUNTS
 from daemon.feeds.source import FeedError, Measure, Raw, Row
 from daemon.feeds.values import FeedReason

@@ -20,6 +20,7 @@ from tests.kept import CONFIG, FIRST, SECOND, kept, reporter
 from tests.store_audit_cases import AuditCases
 from tests.store_cases import StoreCases
 from tests.store_history_cases import MANY_MARKS, HistoryCases
+from tests.store_memory_cases import MemoryCases
 from tests.store_sql_cases import SchemaCases, SqlCases, patient
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
@@ -67,6 +68,10 @@ def first_schema() -> list[str]:
 
 class TestOnPostgresql(StoreCases, SqlCases):
     """What StoreCases and SqlCases say."""
+
+
+class TestMemoriesOnPostgresql(MemoryCases):
+    """What MemoryCases says."""
 
 
 class TestAuditOnPostgresql(AuditCases):

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from connectors.base import UNREAD, Control, Update
-from daemon.controls import MOST_CHANGES, Controls, changed_facts
+from daemon.control import changed_facts
+from daemon.controls import MOST_CHANGES, Controls
 from daemon.ledger import Ledger
 from daemon.model import Tier
 from tests.build import address, complete, inventory, tip, wallet

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from connectors.transport import REAL, Timing
 from daemon.app import utc_now
 from daemon.feeds.asking import Asked, asked
+from daemon.feeds.book import Heard as Said
 from daemon.feeds.checking import Expected
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.opening import Surroundings
@@ -46,13 +47,13 @@ class Heard:
     """What workers have brought."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[SourceKey, Answer | Fault]] = []
+        self.said: list[tuple[SourceKey, Said]] = []
 
-    def take(self, source: SourceKey, said: Answer | Fault) -> None:
+    def take(self, source: SourceKey, said: Said) -> None:
         self.said.append((source, said))
 
     @property
-    def newest(self) -> Answer | Fault | None:
+    def newest(self) -> Said | None:
         return self.said[-1][1] if self.said else None
 
     async def value(self, value: str) -> None:

@@ -22,7 +22,8 @@ from daemon.policy import judge
 from daemon.policy.blind import Blind
 from daemon.policy.drain import Drain, _gone, windows_of
 from daemon.policy.rule import Rule
-from daemon.windows import Highest, Window
+from daemon.track import Highest
+from daemon.windows import Window
 from tests.build import (
     AGES,
     ETH,

@@ -21,6 +21,7 @@ from connectors.evm.config import EvmConfig
 from connectors.nem.config import NemConfig
 from connectors.symbol.config import SymbolConfig
 from daemon import settings as models
+from daemon.classify import Classification
 from daemon.document import Document, Keys, read
 from daemon.errors import ConfigError
 from daemon.feeds import reserves
@@ -83,6 +84,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "assets.<name>.tokens[].": models.TokenConfig,
     "wallets.<name>.": models.WalletConfig,
     "wallets.<name>.expected.": models.ExpectedControl,
+    "classification.": Classification,
     "feeds.": FeedsConfig,
     "feeds.quotes.": QuotesConfig,
     "feeds.reserves.": reserves.ReservesConfig,

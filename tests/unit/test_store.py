@@ -13,6 +13,7 @@ from tests.delivery_cases import MemoryStore, firing
 from tests.store_audit_cases import AuditCases
 from tests.store_cases import StoreCases
 from tests.store_databases import SqliteDatabase
+from tests.store_memory_cases import MemoryCases
 from tests.store_sql_cases import SqlCases, patient
 
 
@@ -37,6 +38,10 @@ class TestInMemory(StoreCases):
 
 class TestOnSqlite(StoreCases, SqlCases):
     """What StoreCases and SqlCases say."""
+
+
+class TestMemoriesOnSqlite(MemoryCases):
+    """What MemoryCases says."""
 
 
 class TestAuditOnSqlite(AuditCases):

@@ -16,7 +16,8 @@ from daemon.groups import Groups
 from daemon.ledger import Ledger
 from daemon.levels import Level, Of, Subject
 from daemon.model import ChainState, Inventory, Owner, Tier
-from daemon.windows import FRESH, GRAIN, Highest, Track, Window, Windows
+from daemon.track import FRESH, GRAIN, Highest, Track
+from daemon.windows import Window, Windows
 from tests.build import ETH, ETHER, address, at, complete, failed, inventory, tip, valuation, wallet
 
 TEN = timedelta(minutes=10)

@@ -15,13 +15,18 @@ from daemon.replay.books import Books
 from daemon.replay.faults import Door, Faults
 from daemon.replay.script import LiabilitiesChanged
 from daemon.replay.simulation import Simulation
-from tests.unit.replay.test_books import SCENARIO
+from daemon.replay.withdrawals import Withdrawals
+from tests.unit.replay.test_books import CAST, SCENARIO, payment
 
 START = SCENARIO.starts
 
 
 def office(books: Books, *, faults: Faults, simulation: Simulation) -> BackOffice:
-    return BackOffice(books, door=Door(faults, simulation=simulation, seed=1), now=simulation.now)
+    return BackOffice(books, withdrawals(), door=Door(faults, simulation=simulation, seed=1), now=simulation.now)
+
+
+def withdrawals() -> Withdrawals:
+    return Withdrawals(CAST, address=lambda account: f"at-{account.name}", kept=timedelta(hours=1))
 
 
 async def asked(url: str, *, method: str = "GET") -> tuple[int, bytes]:
@@ -72,3 +77,27 @@ async def test_one_that_is_slow_answers_after_its_latency() -> None:
 async def test_it_answers_nothing_else(path: str, method: str, status: int) -> None:
     async with office(Books(SCENARIO), faults=Faults(), simulation=Simulation(START)) as served:
         assert (await asked(f"{served.url}{path}", method=method))[0] == status
+
+
+async def test_it_tells_every_open_approval_exactly() -> None:
+    simulation, open_ones = Simulation(START), withdrawals()
+    open_ones.approve(payment("hot/1", "customers/2", units=1), at=START)
+    served = BackOffice(
+        Books(SCENARIO), open_ones, door=Door(Faults(), simulation=simulation, seed=1), now=simulation.now
+    )
+    async with served:
+        status, body = await asked(served.approvals)
+    assert status == 200
+    assert json.loads(body) == {
+        "at": "2026-01-05T00:00:00.000000Z",
+        "approvals": [
+            {
+                "id": "w1",
+                "asset": "ETH",
+                "amount": "0.000000000000000001",
+                "destination": "at-customers/2",
+                "chain": "ethereum",
+                "at": "2026-01-05T00:00:00.000000Z",
+            }
+        ],
+    }
