@@ -25,7 +25,8 @@ from daemon.keepers import Keepers
 from daemon.ledger import Ledger, Readings
 from daemon.model import Moved, Report
 from daemon.outbox import Outbox
-from daemon.pipeline import Pipeline, Sink
+from daemon.pipeline import Pipeline
+from daemon.ports import Sink
 from daemon.reload import Loaded, load_whole, refuse_what_takes_a_restart, unchanged_chains
 from daemon.settings import redacted
 from daemon.sinks import Sinks
@@ -225,6 +226,7 @@ class App:
     def _hear(self, source: SourceKey, said: Heard) -> None:
         """From a source's worker: into the books, and the pipe is woken."""
         self._pipeline.hear(source, said, now=self._now())
+        notices.unmatchable(self._pipeline.detecting.approvals.problems())
         self._caught_up.clear()
         self._wake.set()
 
@@ -331,6 +333,7 @@ class App:
             announcer=self._keepers.announcer,
             audit=self._keepers.audit.append,
             registry=self.metrics.registry,
+            gates=self._keepers.gates,
         )
 
     def accounts(self, wallet: str) -> Readings | None:

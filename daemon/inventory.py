@@ -1,24 +1,16 @@
 """What we watch: the wallets' accounts from the configuration and its address files, and the tokens asked of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from connectors.base import Address, Token, Watch
 from connectors.errors import BadAddress
 from daemon.controlling import expected_of
-from daemon.document import TAKES_NONE, Keys, key_path, reason
+from daemon.document import Keys
 from daemon.errors import ConfigError
-from daemon.keyless import SHORTEST, key_material
+from daemon.listing import Canonical, Listing
 from daemon.model import Inventory, Wallet
 from daemon.settings import Settings
-
-Canonical = Callable[[str], Address]
-"""An account in its chain's canonical form; raises BadAddress."""
-
-LONGEST_LINE = 1000
-BOM = b"\xef\xbb\xbf"
 
 
 def build(
@@ -38,8 +30,8 @@ def build(
     """
     assets = _assets(settings, contract_on=contract)
     lists = {
-        name: _Listing(name, settings, base, canonical[wallet.chain], descriptor.get(wallet.chain))
-        for name, wallet in settings.wallets.items()
+        name: _listing(name, settings=settings, base=base, canonical=canonical, descriptor=descriptor)
+        for name in settings.wallets
     }
     wallet_of: dict[tuple[str, Address], str] = {}
     holders: dict[tuple[tuple[str, str], Address], str] = {}
@@ -61,99 +53,24 @@ def build(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """A wallet's accounts in the order they stand in, inline or in a file, each with its place: index or line."""
-
-    wallet: str
-    settings: Settings
-    base: Path
-    canonical: Canonical
-    descriptor: Canonical | None
-
-    @property
-    def file(self) -> Path | None:
-        return self.settings.wallets[self.wallet].addresses_file
-
-    def addresses(self) -> Iterator[tuple[int, Address]]:
-        return self._inline() if self.file is None else self._in_file(self.file)
-
-    def place(self, place: int) -> str:
-        """For people: `wallets.eth-hot-1.addresses[0]` with its file and line, or `wallets/a.txt:17`."""
-        return self.settings.where(self.keys(place)) if self.file is None else f"{self.file}:{place}"
-
-    def keys(self, place: int) -> Keys:
-        """Where in the configuration an inline account stands."""
-        key, _ = self.settings.wallets[self.wallet].inline
-        return ("wallets", self.wallet, key, place) if key.endswith("s") else ("wallets", self.wallet, key)
-
-    def _inline(self) -> Iterator[tuple[int, Address]]:
-        key, texts = self.settings.wallets[self.wallet].inline
-        read = self.canonical if key == "addresses" else self.descriptor
-        for place, text in enumerate(texts):
-            if read is None:
-                chain = self.settings.wallets[self.wallet].chain
-                raise ConfigError(self.place(place), f"chain {chain} has no descriptors; expected addresses")
-            try:
-                yield place, read(text)
-            except BadAddress as error:
-                raise ConfigError(self.place(place), str(error)) from None
-
-    def _in_file(self, file: Path) -> Iterator[tuple[int, Address]]:
-        empty = True
-        for number, raw in enumerate(self._lines(file), start=1):
-            text = self._text(raw, number=number)
-            body, _, label = text.partition("#")
-            body = body.strip()
-            if len(label) >= SHORTEST and (secret := key_material(label)) is not None:
-                raise ConfigError(self.place(number), f"the comment looks like {secret}; {TAKES_NONE}")
-            if not body:
-                continue
-            try:
-                yield number, self.canonical(body)
-            except BadAddress as error:
-                raise self._bad_line(text, number=number, why=str(error)) from None
-            empty = False
-        if empty:
-            raise self._file_error("the file holds no address")
-
-    def _lines(self, file: Path) -> Iterator[bytes]:
-        try:
-            with (self.base / file).open("rb") as stream:
-                lines = iter(partial(stream.readline, LONGEST_LINE + 1), b"")
-                yield next(lines, b"").removeprefix(BOM)
-                yield from lines
-        except OSError as error:
-            raise self._file_error(f"the file can't be read: {reason(error)}") from error
-
-    def _text(self, raw: bytes, *, number: int) -> str:
-        if len(raw) > LONGEST_LINE:
-            raise ConfigError(self.place(number), f"the line is longer than {LONGEST_LINE} bytes")
-        try:
-            return raw.decode()
-        except UnicodeDecodeError:
-            raise ConfigError(self.place(number), "is not UTF-8") from None
-
-    def _bad_line(self, text: str, *, number: int, why: str) -> ConfigError:
-        body = text.partition("#")[0].rstrip()
-        words = body.split(maxsplit=1)
-        at = len(body) - len(words[1] if len(words) > 1 else words[0])
-        secret = key_material(text)
-        if secret is not None:
-            return ConfigError(self.place(number), f"looks like {secret}; {TAKES_NONE}")
-        if len(words) > 1:
-            why = "expected one address a line, and a # before a label"
-        return ConfigError(f"{self.place(number)}:{at + 1}", why)
-
-    def _file_error(self, message: str) -> ConfigError:
-        return ConfigError(self.settings.where(("wallets", self.wallet, "addresses_file")), message)
+def _listing(
+    name: str,
+    *,
+    settings: Settings,
+    base: Path,
+    canonical: Mapping[str, Canonical],
+    descriptor: Mapping[str, Canonical | None],
+) -> Listing:
+    config = settings.wallets[name]
+    key, texts = config.inline
+    read = canonical[config.chain] if key == "addresses" else descriptor.get(config.chain)
+    return Listing(("wallets", name), config.chain, key, texts, config.addresses_file, read, settings.where, base)
 
 
-def _double(address: Address, *, place: int, listing: _Listing, earlier: _Listing) -> ConfigError:
+def _double(address: Address, *, place: int, listing: Listing, earlier: Listing) -> ConfigError:
     """The first place is looked up again only now, so that a million addresses need not carry theirs."""
-    before = next(at for at, other in earlier.addresses() if other == address)
-    first = key_path(earlier.keys(before)) if earlier.file is None else earlier.place(before)
-    return ConfigError(listing.place(place), f"{address} already stands in wallet {earlier.wallet} ({first})")
+    _, wallet = earlier.at
+    return ConfigError(listing.place(place), f"{address} already stands in wallet {wallet} ({earlier.told(address)})")
 
 
 def _wallets(

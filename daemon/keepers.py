@@ -1,4 +1,4 @@
-"""What outlives a restart beside findings: what detection knows, scheduled verdicts, prices, announcements, history."""
+"""What outlives a restart beside findings: gates, detection, scheduled verdicts, prices, announcements, the history."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from daemon.announcing import Announcer
 from daemon.checks import CheckKeeper
 from daemon.daily_prices import PriceKeeper
+from daemon.gate.keeper import GateKeeper
 from daemon.history.past import Past
 from daemon.pipeline import Pipeline
 from daemon.reload import Loaded
@@ -35,12 +36,13 @@ class Keepers:
             standing=lambda: (pipeline.setup, pipeline.ledger, in_force()),
         )
         self._memory = pipeline.writing = MemoryKeeper(stores.memories, pipeline, clock=clock)
+        pipeline.gates = self.gates = GateKeeper(stores.gates, clock=clock)
         self._checks = CheckKeeper(stores.checks, pipeline, clock=clock)
         self._prices = PriceKeeper(stores.price_days, averages=lambda: pipeline.averages, clock=clock)
         self.audit = stores.audit
         self.announcer = Announcer(
             stores.announcements,
-            pipeline.announced,
+            pipeline.detecting.announced,
             ground=lambda: in_force().ground,
             clock=clock,
             new_id=lambda: secrets.token_hex(8),
@@ -55,10 +57,12 @@ class Keepers:
             "prices": self._prices.step,
             "history": self.past.work,
             "announcements": self.announcer.step,
+            "gates": self.gates.step,
         }
 
     async def restore(self) -> None:
         """What an earlier run has left; StoreError. The workers try again what fails here."""
+        await self.gates.restore()
         await self._memory.restore()
         await self._checks.restore()
         await self._prices.restore()
@@ -81,6 +85,7 @@ class Keepers:
 
     async def flush(self) -> None:
         """Before the end: offers the store what it has not taken yet."""
+        await self.gates.save()
         await self._memory.flush()
         await self._checks.flush()
         await self._prices.flush()

@@ -192,6 +192,10 @@ class Ledger:
     def totals(self) -> Totals:
         return Totals(dict(self._wallets), dict(self._lost_at))
 
+    def held(self, wallet: str, token: Token) -> Total:
+        """The running total of a wallet's accounts; of no pairs where it is not asked for this token."""
+        return self._wallets.get((wallet, token), Total())
+
     def sweeps(self) -> dict[str, SweepState]:
         """The last sweep of each chain where one has ended."""
         return {chain: self._named(book.sweep) for chain, book in self.books.items() if book.sweep is not None}

@@ -10,6 +10,7 @@ from daemon.policy.backing import Backing
 from daemon.policy.customers import ValuedAt
 from daemon.policy.hot_share import HotShare
 from daemon.policy.reserve import ReserveRule
+from daemon.policy.unmatched_outflow import UnmatchedOutflow
 
 Need = tuple[Keys, str]
 """The key of the rule, and what is missing for it."""
@@ -38,6 +39,8 @@ def unmet(
             yield ("of",), "feeds.liabilities has no source, so nobody knows what customers are owed"
         case ReserveRule():
             yield from _money(rule, feeds=feeds)
+        case UnmatchedOutflow() if not feeds.approvals:
+            yield ("kind",), "feeds.approvals has no source, so nobody knows which withdrawals are approved"
     for keys, money in _amounts(rule):
         if rated is not None and money.currency not in (None, currency, *rated):
             yield keys, f"feeds.rates has no source of {money.currency}, so it can't be counted in {currency}"

@@ -38,6 +38,12 @@ def drifted(chain: str, sweep: SweepState) -> None:
     )
 
 
+def unmatchable(problems: Iterable[str]) -> None:
+    """A line for each approval that no payment can match."""
+    for problem in problems:
+        log.warning(problem)
+
+
 def moved(movements: Iterable[Moved], *, inventory: Inventory) -> None:
     """A line for each movement that an account of ours pays for: a warning where it is a cold wallet's.
 

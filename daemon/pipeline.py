@@ -5,99 +5,42 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
 from itertools import chain as concatenated
-from typing import Protocol
 
-from daemon.announcements import Announced
-from daemon.classify import Classification, Classifier, classify
+from daemon.classify import Classifier, classify
 from daemon.coverage import Covers
-from daemon.detection.approval import Approvals, Approved, Unmatched
-from daemon.detection.case import Cases
-from daemon.detection.detection import Around, Detection
+from daemon.detecting import Detecting
+from daemon.detection.approval import Approved
 from daemon.detection.detector import Remembers
-from daemon.detection.profiles import Profiles
-from daemon.exposure import Ages, Exposures, Valuation, chain_state
+from daemon.exposure import Exposures, Valuation, chain_state
 from daemon.feeds.averages import Averages
 from daemon.feeds.book import FeedBook, Heard
-from daemon.feeds.plan import Plan, SourceKey
+from daemon.feeds.plan import SourceKey
 from daemon.feeds.values import Feeds
 from daemon.findings import Advance, adopt, advance
 from daemon.groups import Groups
 from daemon.ledger import Ledger
-from daemon.model import ChainState, Check, Finding, Inventory, Notification, Report
+from daemon.model import ChainState, Check, Finding, Report
 from daemon.movements import cold_payments, shortlist
 from daemon.outbox import addressed
 from daemon.policy import judged
 from daemon.policy.drain import windows_of
 from daemon.policy.memory import Memory
 from daemon.policy.reserve import reserves
-from daemon.policy.rule import Picture, Rule, few
+from daemon.policy.rule import Picture, few
 from daemon.policy.standing import Standing, restored
+from daemon.ports import Gating, Nowhere, Recorder, Sink, Writing
+from daemon.setup import Setup
 from daemon.wallet_states import WalletStates
 from daemon.windows import Windows
-
-
-class Sink(Protocol):
-    """Receives every report. Never raises and never waits: what takes time is a worker of the sink's own."""
-
-    def offer(self, report: Report) -> None: ...
-
-
-class Recorder(Protocol):
-    """Makes findings and their notifications durable before anybody is told. Keeps them when the store does not."""
-
-    @property
-    def problem(self) -> str | None: ...
-
-    async def record(self, findings: Sequence[Finding], notifications: Sequence[Notification]) -> None: ...
-
-
-class Writing(Protocol):
-    """Makes durable what findings rest on. Never raises StoreError: what the store does not take is kept."""
-
-    @property
-    def problem(self) -> str | None: ...
-
-    async def write(self) -> None: ...
-
-
-class _Nothing:
-    """Where nothing outlives a restart."""
-
-    problem = None
-
-    async def write(self) -> None:
-        pass
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What one configuration means; a reload swaps it whole.
-
-    `growth` is how much unread accounts may have grown; `began` when this configuration came into force; `telling` the
-    chains whose connectors tell movements, `controlling` those whose connectors tell who controls accounts.
-    """
-
-    entity: str
-    currency: str
-    inventory: Inventory
-    policies: tuple[tuple[str, Rule], ...]
-    feeds: Plan
-    growth: Decimal
-    ages: Mapping[str, Ages]
-    began: datetime
-    telling: frozenset[str] = frozenset()
-    controlling: frozenset[str] = frozenset()
-    classification: Classification = field(default_factory=Classification)
 
 
 @dataclass(slots=True)
 class Pipeline:
     """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events.
 
-    `averages` are counted where a rule values by them; `approvals` hears which withdrawals were approved, `announced`
-    knows which payments were planned.
+    `averages` are counted where a rule values by them; `detecting` knows payments; without `gates` nobody says whether
+    signers may go on.
     """
 
     setup: Setup
@@ -108,18 +51,13 @@ class Pipeline:
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
     averages: Averages | None = None
-    approvals: Approvals = field(default_factory=Unmatched)
-    announced: Announced = field(default_factory=Announced)
-    profiles: Profiles = field(default_factory=Profiles)
-    """How wallets have paid so far; goes on through a reload."""
-    writing: Writing = field(default_factory=_Nothing)
+    detecting: Detecting = field(default_factory=Detecting)
+    writing: Writing = field(default_factory=Nowhere)
     remembers: bool = True
     """Whether what an earlier run has left is known, or there is nowhere to look."""
+    gates: Gating | None = None
     standing: Standing = field(default_factory=dict, init=False)
     """The verdicts of rules with a schedule that stand until their next time."""
-    _detection: Detection | None = field(default=None, init=False, repr=False)
-    _detected_for: Setup | None = field(default=None, init=False, repr=False)
-    _detection_knows: bool = field(default=False, init=False, repr=False)
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
     _groups: Groups = field(default_factory=Groups, init=False, repr=False)
     _exposures: Exposures = field(default_factory=Exposures, init=False, repr=False)
@@ -133,7 +71,7 @@ class Pipeline:
         """What a source has just said: the book of the feeds ages it, and approvals go to who matches them."""
         self.feeds.take(source, said, now=now)
         if isinstance(said, Approved):
-            self.approvals.take(said, now=now)
+            self.detecting.approvals.take(said, now=now)
 
     async def cycle(self, now: datetime) -> Report:
         """One pass: a judgement, made durable, then handed to every sink, also behind one that breaks its promise.
@@ -151,6 +89,8 @@ class Pipeline:
                 finally:  # also when it is cut off: nobody's page is lost by that
                     await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
             self.findings, self.standing = step.open, standing
+            if self.gates is not None:
+                await self.gates.keep()
         with ExitStack() as offers:  # calls all of them, then raises what one of them raised
             for sink in reversed(self.sinks):
                 offers.callback(sink.offer, report)
@@ -174,16 +114,17 @@ class Pipeline:
 
     def remembering(self) -> tuple[Remembers, ...]:
         """All that outlives a restart, as it is now; what goes from one to another is entered there first."""
-        movements, detection = self.ledger.movements, self._detecting()
+        movements = self.ledger.movements
         ledger = (movements.paid, movements.journal, self.ledger.branches, self.ledger.controls)
-        return (*ledger, self._windows, self.announced, *detection.remembering())
+        return (*ledger, self._windows, *self.detecting.remembering())
 
     def recall(self, rows: Mapping[str, Mapping[str, str]]) -> list[str]:
         """What an earlier run has left, by kind; whoever learned something meanwhile joins it. Says what can't be read.
 
         Detectors begin anew: they are told all payments again.
         """
-        self._detection, self.remembers = None, True
+        self.remembers = True
+        self.detecting.begin_anew()
         wrong: list[str] = []
         for one in self.remembering():
             try:
@@ -192,32 +133,6 @@ class Pipeline:
                 wrong.append(f"{one.kind}: {error}")
         return wrong
 
-    def _detecting(self) -> Detection:
-        if self._detection is None:
-            self._detection = self._made()
-            self._detected_for, self._detection_knows = self.setup, False
-        return self._detection
-
-    def _made(self) -> Detection:
-        around = Around(self.setup.inventory, self.profiles)
-        return Detection(around, policies=self.setup.policies, explains=self.announced)
-
-    def _cases(self, now: datetime) -> Mapping[str, Cases]:
-        """What payments stand against wallets; detectors are made anew where the configuration has changed."""
-        setup, movements, detection = self.setup, self.ledger.movements, self._detecting()
-        if self._detected_for is not setup:
-            detection = self._made().taking_over(detection, recent=list(movements.recent())[::-1])
-            self._detection, self._detected_for = detection, setup
-            movements.drained()  # is among the recent ones
-        if not self._detection_knows:
-            self._detection_knows = True
-            movements.drained()
-            detection.take([*movements.earlier(), *list(movements.recent())[::-1]])
-        telling = [name for name, wallet in setup.inventory.wallets.items() if wallet.chain in setup.telling]
-        self.profiles.watch(telling, now=now)
-        detection.take(movements.drained())
-        return detection.look(now)
-
     def _judge(self, now: datetime) -> tuple[Advance, Report, Standing]:
         setup, ledger = self.setup, self.ledger
         totals = ledger.totals()
@@ -225,8 +140,8 @@ class Pipeline:
             name: chain_state(name, book=book, ages=setup.ages[name], began=setup.began, now=now)
             for name, book in ledger.books.items()
         }
-        cases = self._cases(now)
-        observed = self._classifier.look(setup, profiles=self.profiles, controls=ledger.controls, now=now)
+        cases = self.detecting.cases(setup, ledger, now=now)
+        observed = self._classifier.look(setup, profiles=self.detecting.profiles, controls=ledger.controls, now=now)
         tiers = classify(setup.inventory.wallets, observed=observed, judge_by=setup.classification.judge_by)
         feeds = self._look(now)
         valuation = Valuation(setup.inventory, feeds.prices, chains, setup.growth, feeds.unpriced)
@@ -253,7 +168,7 @@ class Pipeline:
                 books=ledger.books,
                 wanted=windows_of(rule for _, rule in setup.policies),
                 now=now,
-                departed=self.announced.departed,
+                departed=self.detecting.announced.departed,
             ),
             cold_payments=cold_payments(ledger.movements, inventory=setup.inventory, tiers=tiers),
             telling=dict.fromkeys(setup.telling & chains.keys(), setup.began),
@@ -262,13 +177,16 @@ class Pipeline:
                 name: ledger.controls.of(name) for name, one in wallets.items() if one.wallet.chain in setup.controlling
             },
             cases=cases,
-            explained=self.announced.explained,
+            explained=self.detecting.announced.explained,
             remembers=self.remembers,
             memory=self._memory.under(setup, *tiers.values()),
             at=now,
         )
         verdicts, standing = judged(setup.policies, picture, standing=self.standing)
-        step = advance(self.findings, verdicts, rules=dict(setup.policies), now=now, chains=chains)
+        rules = dict(setup.policies)
+        step = advance(self.findings, verdicts, rules=rules, now=now, chains=chains)
+        known = setup.inventory.wallets
+        gates = self.gates and self.gates.judge(step.open, rules=rules, wallets=known, chains=chains, now=now)
         report = Report(
             entity=setup.entity,
             currency=setup.currency,
@@ -283,6 +201,7 @@ class Pipeline:
             disagreements=disagreements,
             problems=tuple(problems(chains, feeds=feeds, store=self.recorder.problem or self.writing.problem)),
             movements=shortlist(ledger.movements, inventory=setup.inventory, tiers=tiers),
+            gates=gates or {},
         )
         return step, report, standing
 

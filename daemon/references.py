@@ -20,6 +20,8 @@ from daemon.policy.drain import Drain
 from daemon.policy.guarantee import Guarantee
 from daemon.policy.hot_share import HotShare
 from daemon.policy.rule import Rule
+from daemon.policy.unknown_destination import UnknownDestination
+from daemon.policy.unmatched_outflow import UnmatchedOutflow
 from daemon.policy.wallet_band import WalletBand
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def problems(settings: Settings) -> list[Problem]:
     return [
         *_asset_problems(settings),
         *_wallet_problems(settings),
+        *_destination_problems(settings),
         *feed_problems(settings),
         *_mqtt_problems(settings),
         *(
@@ -54,8 +57,13 @@ def rule_problems(rule: RuleConfig, *, settings: Named, at: Keys) -> Iterator[Pr
     if isinstance(rule, WalletBand):
         yield from missing.asset(rule.asset, keys=(*at, "asset"))
         yield from missing.wallets(rule.wallets, keys=(*at, "wallets"))
+    if isinstance(rule, UnmatchedOutflow):
+        for asset in rule.fees:
+            yield from missing.asset(asset, keys=(*at, "fees", asset))
+        yield from missing.wallets(rule.wallets, keys=(*at, "wallets"))
     if isinstance(rule, Drain):
         yield from missing.assets(rule.assets, keys=(*at, "assets"))
+    if isinstance(rule, Drain | UnknownDestination):
         yield from missing.wallets(rule.wallets, keys=(*at, "wallets"))
 
 
@@ -114,3 +122,11 @@ def _wallet_problems(settings: Settings) -> Iterator[Problem]:
         chain = settings.chains.get(config.chain)
         if config.expected is not None and chain is not None and not CONNECTORS[chain.kind].tells_control(chain):
             yield ("wallets", wallet, "expected"), "on this chain nobody tells who controls accounts"
+
+
+def _destination_problems(settings: Settings) -> Iterator[Problem]:
+    missing = Missing(settings)
+    for name, config in settings.destinations.items():
+        yield from missing.chain(config.chain, keys=("destinations", name, "chain"))
+        if name in settings.wallets:
+            yield ("destinations", name), "a wallet is called so already"

@@ -1,7 +1,7 @@
 """What a configuration file means: whatever can fail when it is loaded fails here, before anything is swapped."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -9,9 +9,11 @@ from pathlib import Path
 
 from connectors import CONNECTORS
 from connectors.transport import REAL, Timing
-from daemon import inventory
+from daemon import allowlist, inventory
 from daemon.announcing import Ground
 from daemon.broker import Broker
+from daemon.detection.approvals import Grounds
+from daemon.detection.destinations import Destinations
 from daemon.emit.alertmanager import Endpoint
 from daemon.emit.config import CertificateError
 from daemon.errors import ConfigError
@@ -20,9 +22,12 @@ from daemon.feeds.asking import Asked, asked
 from daemon.feeds.averages import Averages, Key, averages_for, read_days
 from daemon.feeds.opening import Surroundings
 from daemon.feeds.planning import planned
+from daemon.model import Inventory
 from daemon.needs import currencies
-from daemon.pipeline import Setup
+from daemon.policy.rule import Rule
+from daemon.policy.unknown_destination import UnknownDestination
 from daemon.settings import Settings, load
+from daemon.setup import Setup
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +82,19 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
     """Reads the file and every file that it names. ConfigError, one line, for whatever is wrong."""
     settings = load(path, env=env)
     kinds = {name: (CONNECTORS[chain.kind], chain) for name, chain in settings.chains.items()}
+    canonical = {name: kind.canonical(chain) for name, (kind, chain) in kinds.items()}
     watched = inventory.build(
         settings,
         base=path.parent,
-        canonical={name: kind.canonical(chain) for name, (kind, chain) in kinds.items()},
+        canonical=canonical,
         descriptor={name: kind.descriptor(chain) for name, (kind, chain) in kinds.items()},
         contract={name: kind.contract(chain) for name, (kind, chain) in kinds.items()},
+    )
+    allowed = allowlist.build(
+        settings,
+        base=path.parent,
+        canonical={name: kind.canonical(chain) for name, (kind, chain) in kinds.items()},
+        inventory=watched,
     )
     written = currencies(rule for _, rule in settings.rules)
     sources = asked(
@@ -93,20 +105,26 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         written=written,
         homes={name: frozenset(token.chain for token in tokens) for name, tokens in watched.assets.items()},
     )
+    plan = planned(settings.feeds, asked=sources, assets=settings.assets, currency=settings.currency, written=written)
     setup = Setup(
         entity=settings.entity,
         currency=settings.currency,
         inventory=watched,
         policies=settings.rules,
-        feeds=planned(
-            settings.feeds, asked=sources, assets=settings.assets, currency=settings.currency, written=written
-        ),
+        feeds=plan,
         growth=settings.unread_growth,
         ages={name: Ages(chain.max_age, chain.max_tip_age, chain.reader) for name, chain in settings.chains.items()},
         began=now,
         telling=frozenset(name for name, (kind, _) in kinds.items() if kind.movements),
+        destinations=_destinations(watched, allowed=allowed, rules=settings.rules),
         controlling=frozenset(name for name, (kind, chain) in kinds.items() if kind.tells_control(chain)),
         classification=settings.classification,
+        grounds=Grounds(
+            sources={one.key: one.ageing.max_age for one in plan.sources if one.key in plan.approving},
+            assets=watched.assets,
+            canonical=canonical,
+            identities={name: chain.identity for name, chain in settings.chains.items()},
+        ),
     )
     brought = settings.feeds.daily_prices
     return Loaded(
@@ -130,6 +148,16 @@ def _broker(settings: Settings, *, folder: Path) -> Broker | None:
     except CertificateError as error:
         raise ConfigError(settings.where(("mqtt", "tls", error.key)), error.message) from error
     return mqtt.broker(tls)
+
+
+def _destinations(
+    watched: Inventory, *, allowed: allowlist.Allowlist, rules: Sequence[tuple[str, Rule]]
+) -> Destinations:
+    """Ready to be asked for look-alikes where a rule does."""
+    found = Destinations(watched, allowed)
+    if any(isinstance(rule, UnknownDestination) for _, rule in rules):
+        found.prepare()
+    return found
 
 
 def refuse_what_takes_a_restart(running: Settings, wanted: Settings) -> None:

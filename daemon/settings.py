@@ -25,6 +25,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from connectors import AnyChainConfig
 from connectors.config import AN_INSTANT, Duration, Receiver, Strict, format_duration, is_http_url, told_apart
 from daemon import references
+from daemon.allowlist import DestinationConfig
 from daemon.broker import is_loopback
 from daemon.classify import Classification
 from daemon.database import DRIVER_MISSING, DatabaseUrl, importable, lacks_driver
@@ -251,6 +252,7 @@ class Settings(Strict):
     chains: Mapping[Name, AnyChainConfig] = Field(min_length=1, description="the chains and their nodes")
     assets: Mapping[Name, AssetConfig] = Field(min_length=1, description="what customers own, and where it lives")
     wallets: Mapping[Name, WalletConfig] = Field(min_length=1, description="what is watched")
+    destinations: Mapping[Name, DestinationConfig] = Field({}, description="whom wallets may pay beside each other")
     feeds: FeedsConfig = Field(FeedsConfig(), description="prices")
     policies: tuple[Policy, ...] = Field((), description="names of presets, and rules; the built-in ones always hold")
     classification: Classification = Field(Classification(), description="which tier wallets behave like")

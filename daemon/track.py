@@ -61,6 +61,8 @@ class Track:
         self._away = False
         """Whether nothing was read yet since an earlier run."""
         self._left = NO_DEPARTURES
+        self.turns = 0
+        """How often it came to hold something else, or was undone."""
 
     @property
     def size(self) -> int:
@@ -85,11 +87,13 @@ class Track:
             newest.last = {**newest.last, **before}
         if forks:
             self._undo(forks)
+            self.turns += 1
         newest = self._stay(now)
         if level.heard:
             coins = self._held(level)
             if newest is None or newest.coins != coins or self._away:
                 self._fresh.append(Reading(coins, heights, now, heights))
+                self.turns += 1
             self._began, self._away = self._began or now, False
         while len(self._fresh) > FRESH:
             self._settle(self._fresh.popleft())

@@ -124,10 +124,12 @@ class Windows:
         for subject in {*changed, *(subject for subject, undone in reached.items() if undone)}:
             for window in self._windows[subject]:
                 track = self._tracks[window]
+                turns = track.turns
                 track.stay(self._last or now)
                 undone = reached.get(subject, NO_FORKS)
                 track.look(levels[subject], heights=heights, forks=undone, now=now, before=self._heights)
-                self._news[window] = None
+                if track.turns != turns:
+                    self._news[window] = None
                 self._tell(window, now=now)
         for window in [window for subject in anew for window in self._windows.get(subject, ())]:
             self._tracks[window].leave(self._left.get(window.subject, NO_DEPARTURES))

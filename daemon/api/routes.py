@@ -14,10 +14,12 @@ from daemon.api import page
 from daemon.api.announcing import Announcing
 from daemon.api.auditing import Append, audited
 from daemon.api.auth import CALLER, PUBLIC, Gatekeeper
+from daemon.api.gating import GateRoutes
 from daemon.api.problem import Handler, problem, problems
 from daemon.api.selection import Selection
 from daemon.emit import rendering
 from daemon.errors import ConfigError
+from daemon.gate.keeper import GateKeeper
 from daemon.ledger import Readings
 from daemon.model import Finding, Inventory, Judgement, Moved, Report
 from daemon.policy import worst
@@ -31,7 +33,8 @@ class Sources:
     `inventory` is the running configuration's; `accounts` gives a wallet's units per account and asset, and may be a
     block ahead of the report, as may `movements`, newest first; `resolved` the findings resolved since a time;
     `history` answers a query with points of the past; `receivers` says what is wrong with each Alertmanager, None when
-    it takes what it is sent; `audit` adds a record to the audit log.
+    it takes what it is sent; `audit` adds a record to the audit log; `gates` say at any moment whether signers may go
+    on.
     """
 
     version: str
@@ -53,6 +56,7 @@ class Sources:
     announcer: Announcer
     audit: Append
     registry: CollectorRegistry
+    gates: GateKeeper
 
 
 class Routes:
@@ -213,7 +217,7 @@ def application(sources: Sources, *, gatekeeper: Callable[[], Gatekeeper]) -> we
 
     told = audited(sources.audit, now=sources.now)
     app = web.Application(middlewares=[problems, told, admission], client_max_size=64 * 1024)
-    app.add_routes(Routes(sources).table())
+    app.add_routes([*Routes(sources).table(), *GateRoutes(sources).table()])
     app.on_response_prepare.append(_secure)
     return app
 

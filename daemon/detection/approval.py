@@ -51,10 +51,3 @@ class Approvals(Protocol):
     def take(self, said: Approved, *, now: datetime) -> None:
         """Every good answer of a source, also one that changes nothing: until when it has spoken is a part of it."""
         ...
-
-
-class Unmatched:
-    """Where no rule asks for approvals, nobody keeps them."""
-
-    def take(self, said: Approved, *, now: datetime) -> None:
-        pass

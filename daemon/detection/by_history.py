@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,14 +22,14 @@ class ByHistory:
     def __init__(self, judge: Callable[[Outflow], Case | None], *, keep: timedelta) -> None:
         """`keep` is how long a case stands after its payment was mined."""
         self._judge, self._keep = judge, keep
-        self._recent: dict[Key, Outflow] = {}
+        self._recent: OrderedDict[Key, Outflow] = OrderedDict()
         self._cases: dict[Key, Case] = {}
         self._said: Cases | None = NONE
 
     def take(self, outflow: Outflow) -> None:
         known = self._recent.get(outflow.key)
         if known is None and len(self._recent) >= MOST:
-            del self._recent[next(iter(self._recent))]
+            self._recent.popitem(last=False)
         self._recent[outflow.key] = outflow
         if known is None or not _alike(known, outflow):
             self._enter(outflow)

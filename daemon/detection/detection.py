@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from daemon.detection import dormant, unusual
+from daemon.detection.approvals import ApprovalBook
 from daemon.detection.case import Cases
-from daemon.detection.detector import Detector, Remembers
+from daemon.detection.destinations import Destinations
+from daemon.detection.detector import Detector
+from daemon.detection.fitting import Terms
+from daemon.detection.matching import Matches, Patience
 from daemon.detection.outflow import Key, Outflow, debits_of, outflow
+from daemon.detection.payees import Payees
+from daemon.detection.probes import Probes
 from daemon.detection.profiles import Profiles
+from daemon.detection.unknown_destination import UnknownDestinations
+from daemon.interval import EXACT
 from daemon.model import Inventory, Moved
 from daemon.policy.dormant import Dormant
+from daemon.policy.probe import Probe
 from daemon.policy.rule import Rule
+from daemon.policy.unknown_destination import UnknownDestination
+from daemon.policy.unmatched_outflow import UnmatchedOutflow
 from daemon.policy.unusual import Unusual
 
 MOST_REMEMBERED = 50_000
@@ -52,34 +63,55 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What detectors are made with: values and books that outlive them."""
+    """What detectors are made with: values and books that outlive them. `destinations` are None without an allowlist;
+    `payees` remember whom we paid."""
 
     inventory: Inventory
     profiles: Profiles = field(default_factory=Profiles, compare=False)
     """Told every movement, behind the detectors, which so see what was before it."""
+    destinations: Destinations | None = None
+    payees: Payees = field(default_factory=Payees, compare=False)
+    approvals: ApprovalBook = field(default_factory=ApprovalBook, compare=False)
+    policy: str = ""
+    """The one that the detector is made for."""
+
+    @property
+    def known(self) -> Destinations:
+        return self.destinations or Destinations(self.inventory)
+
+
+def unmatched(rule: UnmatchedOutflow, around: Around) -> Matches:
+    """What the policy has matched under whatever configuration goes on under this one."""
+    book, inventory = around.approvals, around.inventory
+    terms = Terms(
+        window=rule.window,
+        late=rule.late,
+        linger=rule.linger,
+        tolerance=rule.tolerance.as_integer_ratio(),
+        fees={asset: int(most.scaleb(book.finest(asset), EXACT)) for asset, most in rule.fees.items()},
+    )
+    patience = Patience(rule.grace, rule.keep)
+    known = book.matcher(around.policy)
+    if isinstance(known, Matches):
+        known.configured(terms=terms, patience=patience, inventory=inventory)
+        return known
+    made = Matches(book, terms=terms, patience=patience, inventory=inventory)
+    book.add(around.policy, made)
+    return made
 
 
 DETECTORS: dict[type[Rule], Callable[[Any, Around], Detector]] = {
+    UnknownDestination: lambda rule, around: UnknownDestinations(
+        rule, inventory=around.inventory, known=around.known, payees=around.payees
+    ),
+    Probe: lambda rule, around: Probes(rule, known=around.known, payees=around.payees),
     Unusual: lambda rule, around: unusual.detector(rule, profiles=around.profiles),
     Dormant: lambda rule, around: dormant.detector(rule, profiles=around.profiles, wallets=around.inventory.wallets),
+    UnmatchedOutflow: unmatched,
 }
 """Kind of rule → what makes its detector."""
 
 Policies = Sequence[tuple[str, Rule]]
-
-
-@dataclass(frozen=True, slots=True)
-class _OfPolicy:
-    """A detector's rows: several rules of one kind do not share them."""
-
-    kind: str
-    detector: Remembers
-
-    def changed(self) -> dict[str, str | None]:
-        return self.detector.changed()
-
-    def restore(self, rows: dict[str, str]) -> None:
-        self.detector.restore(rows)
 
 
 class Detection:
@@ -88,7 +120,9 @@ class Detection:
     def __init__(self, around: Around, *, policies: Policies, explains: Explains | None = None) -> None:
         self._around = around
         self._rules = {policy: rule for policy, rule in policies if type(rule) in DETECTORS}
-        self._detectors = {policy: DETECTORS[type(rule)](rule, around) for policy, rule in self._rules.items()}
+        self._detectors = {
+            policy: DETECTORS[type(rule)](rule, replace(around, policy=policy)) for policy, rule in self._rules.items()
+        }
         self._explains = explains or Silence()
         self._number = self._explains.number
         self._told: dict[Key, Outflow] = {}
@@ -97,12 +131,6 @@ class Detection:
     def size(self) -> int:
         """Outflows that it could tell again."""
         return len(self._told)
-
-    def remembering(self) -> Iterator[Remembers]:
-        """The detectors that outlive a restart, each under a kind of its policy's."""
-        for policy, detector in self._detectors.items():
-            if isinstance(detector, Remembers):
-                yield _OfPolicy(f"{detector.kind}/{policy}", detector)
 
     def take(self, moved: Iterable[Moved]) -> None:
         """Movements that came to another stage, in the order in which we were told."""

@@ -26,9 +26,10 @@ def woken(rule: Dormant, one: Outflow, *, profiles: Profiles, wallets: Mapping[s
     if profile is None or not one.uncovered:
         return None
     at = paid_at(one.tip, first_seen=one.first_seen)
+    if profile.settled_last is not None and at - profile.settled_last < rule.silence:
+        return None  # a wallet that pays every day: nothing has to be searched through
     began = _quiet_since(wallets.get(one.wallet)) or profile.began
-    # Of a wallet that pays every day nothing is searched through.
-    if at - (profile.settled_last or min(began, profile.began)) < rule.silence:
+    if at - min(began, profile.began) < rule.silence:
         return None
     if profile.before(one.key, tip=one.tip) is None:
         return None

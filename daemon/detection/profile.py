@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -96,7 +97,7 @@ class Profile:
         self.settled_height = -1
         """What is told of blocks up to this height is counted, but for what can still be taken back."""
         self.pending: dict[str, Spend] = {}
-        self.mined: dict[str, Spend] = {}
+        self.mined: OrderedDict[str, Spend] = OrderedDict()  # its first is found at once, however many went before it
 
     def take(self, key: Key, *, at: datetime, tip: Tip | None, paid: Paid | None) -> bool:
         """A spend that is new, or stands otherwise than before; whether that is news. `tip` is its block, if any."""

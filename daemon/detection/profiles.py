@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -51,7 +51,8 @@ class Profiles:
         self._profiles: dict[str, Profile] = {}
         self._fees: dict[Token, UsualFees] = {}
         self._rows: set[str] = set()
-        """Keys of the rows that have changed since they were asked for."""
+        """Wallets that have changed since their rows were asked for, and tokens whose fees have."""
+        self._fee_rows: set[Token] = set()
         self._number = 0
         self._numbers: dict[str, int] = {}
         """By wallet the number of its newest change, the newest last."""
@@ -94,7 +95,7 @@ class Profiles:
         """A movement that came to another stage, or is told again, which changes nothing; `one` is what it takes out of
         our wallets, if anything. `payers` are the wallets that pay for it, if any."""
         movement = moved.movement
-        key = Key(movement.transaction, movement.token)
+        key = Key(movement.transaction, movement.token) if one is None else one.key
         stands = movement.stage in (Stage.PENDING, Stage.MINED)
         at = paid_at(movement.tip, first_seen=moved.first_seen)
         for wallet in payers:
@@ -106,13 +107,14 @@ class Profiles:
             fees, transaction = self.fees(movement.token), movement.transaction
             per_byte = rate(movement.fee, size=movement.size)
             if fees.take(transaction, per_byte) if stands else fees.withdraw(transaction):
-                self._rows.add(_fees_key(movement.token))
+                self._fee_rows.add(movement.token)
 
     def changed(self) -> dict[str, str | None]:
         """See Remembers: a row for each wallet, and one for the fees of each token."""
-        rows, self._rows = self._rows, set()
-        fees = {_fees_key(token): fees for token, fees in self._fees.items()} if rows else {}
-        return {key: self._row(key, fees=fees) for key in rows}
+        wallets = {wallet: self._row(wallet) for wallet in self._rows}
+        fees = {_fees_key(token): self._row_of_fees(token) for token in self._fee_rows}
+        self._rows, self._fee_rows = set(), set()
+        return {**wallets, **fees}
 
     def restore(self, rows: dict[str, str]) -> None:
         """See Remembers."""
@@ -126,7 +128,7 @@ class Profiles:
                     self._changed(key)
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(f"the profile {key} can't be read: {error!r}") from error
-        self._rows = set()
+        self._rows, self._fee_rows = set(), set()
 
     def _begin(self, wallet: str, *, at: datetime) -> Profile:
         profile = self._profiles[wallet] = Profile(at)
@@ -139,12 +141,12 @@ class Profiles:
         self._numbers[wallet] = self._number
         self._rows.add(wallet)
 
-    def _row(self, key: str, *, fees: Mapping[str, UsualFees]) -> str | None:
-        if key in fees:
-            token = next(token for token in self._fees if _fees_key(token) == key)
-            return json.dumps({"token": list(token), "rates": list(fees[key].rates.items())})
-        profile = self._profiles.get(key)
+    def _row(self, wallet: str) -> str | None:
+        profile = self._profiles.get(wallet)
         return None if profile is None else json.dumps(_written(profile))
+
+    def _row_of_fees(self, token: Token) -> str:
+        return json.dumps({"token": list(token), "rates": list(self._fees[token].rates.items())})
 
 
 def _paid(one: Outflow) -> Paid | None:

@@ -43,7 +43,7 @@ def scored(rule: Unusual, one: Outflow, *, profiles: Profiles) -> Case | None:
     tally = profile.before(one.key, tip=one.tip)
     if tally is None:
         return None
-    found = [*_by_fee(rule, one, fees=profiles.fees(one.key.token))]
+    found = _by_fee(rule, one, fees=profiles.fees(one.key.token))
     if one.units:
         found += _by_history(rule, one, tally=tally, profile=profile)
     score = sum(part.points for part in found)
@@ -78,21 +78,20 @@ def _by_size(rule: Unusual, one: Outflow, *, largest: int, enough: bool) -> Iter
         yield Part("far_larger", rule.far_larger, f"{ratio} times the largest of {before}")
 
 
-def _by_fee(rule: Unusual, one: Outflow, *, fees: UsualFees) -> Iterator[Part]:
+def _by_fee(rule: Unusual, one: Outflow, *, fees: UsualFees) -> list[Part]:
     if not one.fee or not rule.fee:
-        return
+        return []
     if one.units and one.fee >= one.units * rule.fee_share:
-        why = f"a fee of {_coins(one.fee, one)} for {_coins(one.units, one)} {one.asset}"
-        yield Part("fee", rule.fee, why)
-        return
+        return [Part("fee", rule.fee, f"a fee of {_coins(one.fee, one)} for {_coins(one.units, one)} {one.asset}")]
     usual = fees.median() if len(fees) >= FEES else None
     paid = rate(one.fee, size=one.size)
     if not usual or paid < usual * rule.fee_times:
-        return
-    if one.size or one.fee >= one.units * rule.fee_floor:
-        times = plain(Decimal(paid) / usual, places=0)
-        a_byte = f", {plain(Decimal(paid) / PER_BYTE, places=0)} units a byte" if one.size else ""
-        yield Part("fee", rule.fee, f"a fee of {_coins(one.fee, one)} {one.asset}{a_byte}, {times} times the usual one")
+        return []
+    if not one.size and one.fee < one.units * rule.fee_floor:
+        return []
+    times = plain(Decimal(paid) / usual, places=0)
+    a_byte = f", {plain(Decimal(paid) / PER_BYTE, places=0)} units a byte" if one.size else ""
+    return [Part("fee", rule.fee, f"a fee of {_coins(one.fee, one)} {one.asset}{a_byte}, {times} times the usual one")]
 
 
 def _case(rule: Unusual, one: Outflow, *, score: int, parts: list[Part]) -> Case:

@@ -67,6 +67,7 @@ class MqttSink:
         self._news = asyncio.Event()
         self._flying = 0
         self._deaf = False
+        self._down: bool | None = None
 
     @property
     def pending(self) -> int:
@@ -198,9 +199,10 @@ class MqttSink:
         if error is None:
             log.info("receiver up", sink=NAME, queued=self.pending)
         else:
-            if not self.counts["failed"] or self.problem is None:
-                log.warning("receiver down", sink=NAME, error=str(error))
             self.counts["failed"] += 1
+            if not self._down:
+                log.warning("receiver down", sink=NAME, error=str(error))
+        self._down = error is not None
         self.problem = None if error is None else str(error)
 
 

@@ -9,6 +9,7 @@ from connectors.base import Control, Tip
 from daemon.control import ControlChange, WalletControl, by_name, changed_facts
 from daemon.coverage import Cover, Coverage, Reserve
 from daemon.feeds.values import FeedKind, Feeds, SourceState
+from daemon.gate.state import GateState
 from daemon.interval import EXACT, Interval, amount, plain
 from daemon.model import (
     ChainState,
@@ -92,6 +93,7 @@ def wallet(state: WalletState, *, report: Report) -> JSON:
         "tier_evidence": list(state.tier_evidence),
         "judged_tier": state.tier.value,
         "owner": state.wallet.owner.value,
+        "gate": found.word if (found := report.gates.get(state.wallet.name)) else None,
         "custodian": state.wallet.custodian,
         "accounts": len(state.wallet.accounts),
         "unread": state.unread,
@@ -100,6 +102,17 @@ def wallet(state: WalletState, *, report: Report) -> JSON:
         "holdings": {asset: _holding(held) for asset, held in state.holdings.items()},
         "doubtful": {asset: _doubtful(held) for asset, held in state.doubtful.items()},
         "last": {asset: _last(known) for asset, known in state.last.items()},
+    }
+
+
+def gate(state: GateState) -> JSON:
+    """What a gate says to a signer, and why."""
+    return {
+        "gate": state.word,
+        "since": moment(state.since),
+        "reason": state.reason,
+        "findings": list(state.findings),
+        "by": state.by,
     }
 
 
@@ -200,13 +213,17 @@ def _ratio(ratio: Interval | None) -> JSON:
 
 
 def feeds(found: Feeds, *, now: datetime) -> JSON:
-    """Per feed its sources; the feed's own `source` and age are those of the first that is current."""
+    """Per feed its sources; the feed's own `source` and age are those of the first that is current.
+
+    Of approvals, which add up, it is the first that is not.
+    """
     result: JSON = {}
     for kind in FeedKind:
         sources = [source for source in found.sources if source.feed is kind]
         if sources:
-            best = next((source for source in sources if source.reason is None), sources[0])
-            result[kind.value] = {**_source(best, now=now), "sources": [_source(one, now=now) for one in sources]}
+            adds_up = kind is FeedKind.APPROVALS
+            first = next((source for source in sources if (source.reason is None) is not adds_up), sources[0])
+            result[kind.value] = {**_source(first, now=now), "sources": [_source(one, now=now) for one in sources]}
     return result
 
 

@@ -18,7 +18,7 @@ from daemon.history.figure import exact
 from daemon.interval import Interval
 from daemon.ledger import Key, Ledger, Total, WalletKey
 from daemon.model import ChainState, Judgement, Report, Verdict, Wallet
-from daemon.pipeline import Setup
+from daemon.setup import Setup
 
 JSON = dict[str, Any]
 

@@ -19,8 +19,8 @@ from daemon.history.figure import decode, encode, merged
 from daemon.history.snapshot import snapshot_of
 from daemon.ledger import Ledger
 from daemon.model import Report
-from daemon.pipeline import Setup
 from daemon.reload import Loaded
+from daemon.setup import Setup
 from daemon.store import Archive, ClosingRow, SnapshotRow
 
 log = structlog.get_logger(__name__)

@@ -15,8 +15,8 @@ from daemon.history.keeper import Keeper
 from daemon.history.series import Asked
 from daemon.ledger import Ledger
 from daemon.model import Report
-from daemon.pipeline import Setup
 from daemon.reload import Loaded
+from daemon.setup import Setup
 from daemon.store import Archive
 
 

@@ -20,8 +20,11 @@ from daemon.policy import (
     guarantee,
     hot_share,
     price_deviation,
+    probe,
     reserve,
     tier_mismatch,
+    unknown_destination,
+    unmatched_outflow,
     unusual,
     wallet_band,
 )
@@ -38,10 +41,13 @@ from daemon.policy.feed_stale import FeedStale
 from daemon.policy.guarantee import Guarantee
 from daemon.policy.hot_share import HotShare
 from daemon.policy.price_deviation import PriceDeviation
+from daemon.policy.probe import Probe
 from daemon.policy.reserve import ReserveRule
 from daemon.policy.rule import Picture, Rule
 from daemon.policy.standing import Standing, settle
 from daemon.policy.tier_mismatch import TierMismatch
+from daemon.policy.unknown_destination import UnknownDestination
+from daemon.policy.unmatched_outflow import UnmatchedOutflow
 from daemon.policy.unusual import Unusual
 from daemon.policy.wallet_band import WalletBand
 
@@ -54,6 +60,9 @@ RuleConfig = Annotated[
     | Drain
     | ColdMoved
     | ControlChanged
+    | UnmatchedOutflow
+    | UnknownDestination
+    | Probe
     | Unusual
     | Dormant
     | TierMismatch
@@ -74,6 +83,9 @@ JUDGES: dict[type[Rule], Callable[..., Iterator[Verdict]]] = {
     Drain: drain.judge,
     ColdMoved: cold_moved.judge,
     ControlChanged: control_changed.judge,
+    UnmatchedOutflow: unmatched_outflow.judge,
+    UnknownDestination: unknown_destination.judge,
+    Probe: probe.judge,
     Unusual: unusual.judge,
     Dormant: dormant.judge,
     TierMismatch: tier_mismatch.judge,

@@ -36,7 +36,7 @@ def verdicts(
             continue
         found = cases.by_wallet.get(name, ())
         read = picture.chains[chain].reason is None
-        causes = (*cases.unsure.get(name, ()), *(() if read else (f"chain:{chain}",)))
+        causes = tuple(dict.fromkeys((*cases.unsure.get(name, ()), *(() if read else (f"chain:{chain}",)))))
         yield Verdict(
             policy=policy,
             subject=name,

@@ -89,6 +89,8 @@ def _verdict(
         cleared=read and remembered and not told,
         causes=() if told or read else (f"chain:{chain}",),
         evidence={"blocks": picture.blocks([chain]), **_evidence(known, name=name, planned=planned)} if told else {},
+        wallets=(name,),
+        grounds=tuple(dict.fromkeys(one.moved.movement.transaction for one in told)),
     )
 
 

@@ -24,13 +24,16 @@ LOOK_SECONDS = 1.0
 async def broadcaster(url: str, *, drill: str) -> MqttSink:
     """A sink for `mqtt(s)://[user:password@]host[:port][/prefix]`.
 
-    ConfigError for a URL that is none, and where a daemon publishes under that prefix: a drill would open its gates and
-    take back its findings. A broker that can't be asked now is asked again by the sink's worker, without that check.
+    ConfigError for a URL that is none, a broker that can't be asked, and where a daemon publishes under that prefix: a
+    drill would open its gates and take back its findings.
     """
     broker, prefix = parsed(url)
-    with suppress(BrokerError):
-        if await _is_online(broker, prefix=prefix):
-            raise ConfigError("--mqtt", f"a daemon publishes under {prefix} at {broker.name}; expected another prefix")
+    try:
+        online = await _is_online(broker, prefix=prefix)
+    except BrokerError as error:
+        raise ConfigError("--mqtt", str(error)) from error
+    if online:
+        raise ConfigError("--mqtt", f"a daemon publishes under {prefix} at {broker.name}; expected another prefix")
     monotonic = asyncio.get_running_loop().time
     return MqttSink(
         broker, prefix=prefix, expiry=EXPIRY_SECONDS, settled=lambda: True, monotonic=monotonic, drill=drill

@@ -67,6 +67,7 @@ def _values(stage: Stage, *, trial: Trial, folder: Path, policies: Sequence[obje
         },
         "assets": {name: {"tokens": _tokens(stage, name)} for name in scenario.assets},
         "wallets": _wallets(stage),
+        "destinations": _destinations(stage),
         "policies": list(chosen if policies is None else policies),
         "api": {"listen": "127.0.0.1:0"},
     }
@@ -158,6 +159,18 @@ def _wallets(stage: Stage) -> dict[str, object]:
             "addresses": [stage.address(account) for account in stage.cast.groups[name]],
         }
         for name, wallet in stage.cast.wallets.items()
+    }
+
+
+def _destinations(stage: Stage) -> dict[str, object]:
+    """The exchange's own allowlist."""
+    return {
+        name: {
+            "chain": outsider.chain,
+            "addresses": [stage.address(account) for account in stage.cast.groups[name]],
+        }
+        for name, outsider in stage.scenario.outside.items()
+        if outsider.allowed
     }
 
 

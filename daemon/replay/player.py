@@ -13,14 +13,16 @@ from pathlib import Path
 
 from connectors.base import Update
 from daemon.chains import ChainWorker
-from daemon.detection.approval import Approvals
+from daemon.detection.approval import Approvals, Approved
 from daemon.feeds.asking import Asked
 from daemon.feeds.book import FeedBook, Heard
 from daemon.feeds.plan import SourceKey
 from daemon.feeds.worker import FeedWorker
+from daemon.gate.keeper import GateKeeper
 from daemon.ledger import Ledger
 from daemon.once import Unrecorded
-from daemon.pipeline import Pipeline, Recorder, Sink
+from daemon.pipeline import Pipeline
+from daemon.ports import Recorder, Sink
 from daemon.reload import Loaded
 from daemon.replay.alarms import Alarms, Audience, Nobody
 from daemon.replay.configuration import configured
@@ -75,9 +77,9 @@ class Player:
             recorder=bells.recorder,
             receivers=bells.receivers,
             sinks=(self._alarms, *bells.sinks),
+            gates=GateKeeper(None, clock=simulation.now),
         )
-        if approvals is not None:
-            self._pipeline.approvals = approvals
+        self._approvals = approvals
         self._news = False
 
     async def play(self, *, pace: Pace = at_once) -> None:
@@ -101,6 +103,8 @@ class Player:
 
     def _hear(self, source: SourceKey, said: Heard) -> None:
         self._pipeline.hear(source, said, now=self._simulation.now())
+        if self._approvals is not None and isinstance(said, Approved):
+            self._approvals.take(said, now=self._simulation.now())
         self._news = True
 
     @asynccontextmanager

@@ -135,6 +135,12 @@ class PlayedWallet(Group):
         return self
 
 
+class Outsider(Group):
+    """Somebody whom the exchange does not watch."""
+
+    allowed: bool = Field(default=False, description="whether it stands among the exchange's `destinations`")
+
+
 class Flow(Strict):
     """The ordinary business in one asset on one chain. Names of wallets may hold `*`, which matches any text."""
 
@@ -327,7 +333,7 @@ class Scenario(Strict):
     chains: Mapping[Name, ChainSetup] = Field(min_length=1, description="the chains that are played")
     assets: Mapping[Name, PlayedAsset] = Field(min_length=1, description="what customers own, and where it lives")
     wallets: Mapping[Name, PlayedWallet] = Field(min_length=1, description="what the exchange watches")
-    outside: Mapping[Name, Group] = Field({}, description="strangers: customers, a thief")
+    outside: Mapping[Name, Outsider] = Field({}, description="strangers: customers, a thief")
     liabilities: Mapping[str, Amount] = Field(
         {}, description="coins of each asset that customers are owed at the start; default: the books are not read"
     )

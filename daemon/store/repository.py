@@ -19,6 +19,7 @@ from daemon.store.audit import SqlAudit
 from daemon.store.checks import SqlChecks
 from daemon.store.codec import decode, encode, storable
 from daemon.store.engine import busy_seconds, database_errors, make_engine, reason
+from daemon.store.gates import SqlGates
 from daemon.store.memories import SqlMemories
 from daemon.store.price_days import SqlPriceDays
 from daemon.store.tables import FINDINGS, NOTIFICATIONS
@@ -59,6 +60,7 @@ class SqlStore:
         self.audit = SqlAudit(self._do)
         self.memories = SqlMemories(self._do)
         self.announcements = SqlAnnouncements(self._do)
+        self.gates = SqlGates(self._do)
 
     @property
     def stores(self) -> Stores:
@@ -71,6 +73,7 @@ class SqlStore:
             self.announcements,
             archive=self.archive,
             memories=self.memories,
+            gates=self.gates,
         )
 
     async def record(

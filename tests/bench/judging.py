@@ -18,11 +18,12 @@ from daemon.feeds.values import Answer, FeedKind
 from daemon.ledger import Ledger
 from daemon.model import Inventory, Judgement, Owner, Tier, Wallet
 from daemon.once import Unrecorded
-from daemon.pipeline import Pipeline, Setup
+from daemon.pipeline import Pipeline
 from daemon.policy import RuleConfig
 from daemon.policy.overrides import PresetUse
 from daemon.policy.presets import CHECKOUT, resolve
 from daemon.policy.rule import Rule
+from daemon.setup import Setup
 from tests.build import NOON, address, at, inventory, tip, wallet
 from tests.feeding import source
 

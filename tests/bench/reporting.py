@@ -21,10 +21,10 @@ from daemon.history.figure import encode
 from daemon.history.snapshot import snapshot_of
 from daemon.ledger import Ledger
 from daemon.model import Inventory, Report, Tier
-from daemon.pipeline import Setup
 from daemon.policy.hot_share import HotShare
 from daemon.policy.wallet_band import WalletBand
 from daemon.reporting.reporter import Reporter
+from daemon.setup import Setup
 from daemon.store import ClosingRow, SnapshotRow
 from daemon.store.repository import SqlStore, open_store
 from tests.build import NOON, address, complete, inventory, priced, wallet

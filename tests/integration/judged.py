@@ -14,8 +14,9 @@ from daemon.feeds.book import FeedBook
 from daemon.feeds.plan import Plan
 from daemon.ledger import Ledger
 from daemon.model import Finding, Inventory, Judgement, Notification, Report, Verdict
-from daemon.pipeline import Pipeline, Setup
+from daemon.pipeline import Pipeline
 from daemon.policy.rule import Rule
+from daemon.setup import Setup
 from tests.integration.evm_chain import following
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,10 +23,18 @@ DEADLINE = 20.0
 USER, PASSWORD = "ledger", "throw/away"
 
 
-class Mosquitto:
-    """One broker. Messages that are retained are lost when it is killed."""
+RIGHTS = "topic readwrite pyrometer/#\ntopic readwrite pyrometer-drill/#\ntopic read $SYS/#\n"
 
-    def __init__(self, folder: Path) -> None:
+
+class Mosquitto:
+    """One broker. What it keeps is lost when it is killed; one that is `persistent` writes it down when it is ended.
+
+    `rights` are those of its one user, `more` further lines of its configuration.
+    """
+
+    def __init__(
+        self, folder: Path, *, rights: str = RIGHTS, persistent: bool = False, more: Sequence[str] = ()
+    ) -> None:
         self._program = require_program("mosquitto", HINT) if shutil.which("mosquitto") else _elsewhere()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -35,12 +44,13 @@ class Mosquitto:
         hashing = shutil.which("mosquitto_passwd") or str(self._program.parent / "mosquitto_passwd")
         subprocess.run([hashing, "-U", passwords], check=True, capture_output=True)
         passwords.chmod(0o644)
-        rights = folder / "rights"
-        rights.write_text(f"user {USER}\ntopic readwrite pyrometer/#\ntopic read $SYS/#\n")
-        rights.chmod(0o644)
+        allowed = folder / "rights"
+        allowed.write_text(f"user {USER}\n{rights}")
+        allowed.chmod(0o644)
+        keeping = f"persistence true\npersistence_location {folder}/" if persistent else "persistence false"
         (folder / "mosquitto.conf").write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nacl_file {rights}\n"
-            f"persistence false\nsys_interval 1\nuser {getpass.getuser()}\n"
+            f"listener {self.port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\nacl_file {allowed}\n"
+            f"{keeping}\nsys_interval 1\nuser {getpass.getuser()}\n" + "".join(f"{line}\n" for line in more)
         )
 
     @property
@@ -58,11 +68,20 @@ class Mosquitto:
             assert time.monotonic() < end, "Mosquitto does not start"
             time.sleep(0.02)
 
-    def stop(self) -> None:
+    def stop(self, *, kill: bool = True) -> None:
         process, self._process = self._process, None
         if process is not None:
-            process.send_signal(signal.SIGKILL)
+            process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
             process.wait(DEADLINE)
+
+    def freeze(self) -> None:
+        """It takes connections, as the system does for it, and says nothing any more."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     async def publish(self, payload: object, *, topic: str = "pyrometer/feed/liabilities", retain: bool = True) -> None:
         """As the exchange's ledger does; bytes as they are, anything else as JSON."""

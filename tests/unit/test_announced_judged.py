@@ -16,9 +16,10 @@ from daemon.feeds.book import FeedBook
 from daemon.interval import EXACT
 from daemon.ledger import Ledger
 from daemon.model import Judgement, Owner, Report, Tier, Verdict
-from daemon.pipeline import Pipeline, Setup
+from daemon.pipeline import Pipeline
 from daemon.policy.cold_moved import ColdMoved
 from daemon.policy.drain import Drain
+from daemon.setup import Setup
 from tests.build import AGES, ETH, ETHER, address, at, complete, inventory, movement, priced, tip, wallet
 from tests.unit.test_announcements import OUT, plan
 from tests.unit.test_policy_cold_moved import Journal
@@ -61,7 +62,7 @@ class Exchange:
         )
         self.journal = Journal()
         self.pipeline = Pipeline(setup, Ledger(INVENTORY), FeedBook(setup.feeds), (), self.journal, ("am",), ())
-        self.pipeline.announced.put(plans)
+        self.pipeline.detecting.announced.put(plans)
         self.units = dict.fromkeys(NAMES, coins * ETHER)
         self.height = 0
         self.pipeline.ledger.apply(complete(0, {(n, ETH): units for n, units in self.units.items()}))
@@ -156,7 +157,7 @@ async def test_an_approval_that_comes_after_the_payment_ends_what_it_explains() 
     report = await exchange.block(exchange.pay(COLD, 50, to=OUT, name="a"))
     assert of(report, "cold", policy="cold").judgement is Judgement.BREACH
     assert gone(report) == share(50, of=300)
-    exchange.pipeline.announced.put([replace(waiting, approved=Act("ben", at(15)))])
+    exchange.pipeline.detecting.announced.put([replace(waiting, approved=Act("ben", at(15)))])
     report = await exchange.block()
     assert of(report, "cold", policy="cold").judgement is Judgement.OK
     assert "but as announced: its last payment is a" in of(report, "cold", policy="cold").summary
@@ -275,7 +276,7 @@ async def test_drain_misses_what_left_but_for_what_was_announced_since_each_read
                 waiting = [
                     replace(one, approved=Act("ben", at(1))) if one.id == NAMES[account] else one for one in waiting
                 ]
-                exchange.pipeline.announced.put(waiting)
+                exchange.pipeline.detecting.announced.put(waiting)
             elif exchange.units[account] >= coins * ETHER:
                 to = OUT if event == "planned" else THIEF
                 movements.append(exchange.pay(account, coins, to=to, name=f"{number}-{place}"))
@@ -284,7 +285,7 @@ async def test_drain_misses_what_left_but_for_what_was_announced_since_each_read
         history.append(held)
         now = len(history) - 1
         seen = [place for place in range(now + 1) if place == now or (place + 1) * STEP >= now * STEP - window]
-        left = exchange.pipeline.announced.departed.values()
+        left = exchange.pipeline.detecting.announced.departed.values()
         explained = [
             sum((one.coins for found in left for one in found if one.height > place), Decimal(0))
             for place in range(now + 1)

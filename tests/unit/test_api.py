@@ -19,6 +19,7 @@ from daemon.announcing import Announcer, Ground
 from daemon.api.auth import Gatekeeper
 from daemon.api.routes import Sources, application
 from daemon.errors import ConfigError, StoreError
+from daemon.gate.keeper import GateKeeper
 from daemon.ledger import Readings
 from daemon.model import Finding, Inventory, Report
 from daemon.movements import Movements
@@ -52,6 +53,7 @@ class World:
     movements: Movements = field(default_factory=Movements)
     announcements: MemoryAnnouncements = field(default_factory=MemoryAnnouncements)
     announced: Announced = field(default_factory=Announced)
+    gates: GateKeeper = field(default_factory=lambda: GateKeeper(None, clock=lambda: NOON))
 
     def sources(self) -> Sources:
         return Sources(
@@ -74,6 +76,7 @@ class World:
             announcer=self._announcer(),
             audit=self.announcements.audit.append,
             registry=CollectorRegistry(),
+            gates=self.gates,
         )
 
     def _announcer(self) -> Announcer:

@@ -162,7 +162,7 @@ async def test_without_a_limit_a_hundred_are_told() -> None:
         ("chain=etherium", "chain: there is no chain 'etherium'; did you mean ethereum?"),
         ("wallet=nobody", "wallet: there is no wallet 'nobody'; expected one of btc-cold, cold, hot"),
         ("wallet=", "wallet: there is no wallet ''; expected one of btc-cold, cold, hot"),
-        ("stage=confirmed", "stage: expected one of pending, mined, replaced, evicted, found 'confirmed'"),
+        ("stage=confirmed", "stage: expected one of pending, mined, replaced, evicted, unknown, found 'confirmed'"),
         ("limit=0", "limit: expected a whole number from 1 to 1000, found '0'"),
         ("limit=1001", "limit: expected a whole number from 1 to 1000, found '1001'"),
         ("limit=-1", "limit: expected a whole number from 1 to 1000, found '-1'"),

@@ -20,7 +20,7 @@ from daemon.check import ask_everything
 from daemon.errors import ConfigError, StoreError
 from daemon.ledger import GapError
 from daemon.model import Finding, Judgement, Report, State, Verdict
-from daemon.pipeline import Sink
+from daemon.ports import Sink
 from daemon.reload import load_whole
 from daemon.store import Stores
 from tests.delivery_cases import MemoryAnnouncements, MemoryAudit, MemoryChecks, MemoryPriceDays, MemoryStore

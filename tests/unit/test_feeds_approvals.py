@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.detection.approval import Approval, Approved
+from daemon.detection.approvals import ApprovalBook
 from daemon.feeds.approving import NOTHING, Approvable, Checked, checked_approvals
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.entries import COLUMNS, MOST_ENTRIES, Batch, Entry, of_document, of_list, of_table
@@ -294,10 +295,11 @@ def test_approvals_never_enter_what_every_pass_looks_at() -> None:
     assert not found.prices and not found.liabilities and found.fund is None and found.volume is None
 
 
-class Noted:
+class Noted(ApprovalBook):
     """What the pipe hands on."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.said: list[tuple[Approved, datetime]] = []
 
     def take(self, said: Approved, *, now: datetime) -> None:
@@ -307,7 +309,7 @@ class Noted:
 async def test_every_good_answer_goes_on_and_a_stale_source_is_a_reason_not_to_be_ready() -> None:
     pipeline = piped(book(source(APPROVALS, "books"), assets="ETH"))
     noted = Noted()
-    pipeline.approvals = noted
+    pipeline.detecting.approvals = noted
     pipeline.hear(BOOKS, said(0), now=at(0))
     pipeline.hear(BOOKS, said(1), now=at(1))
     pipeline.hear(BOOKS, TIMEOUT, now=at(2))

@@ -11,11 +11,12 @@ from daemon.feeds.values import FeedKind
 from daemon.ledger import Ledger
 from daemon.model import Judgement, Report, Tier
 from daemon.once import Unrecorded
-from daemon.pipeline import Pipeline, Setup
+from daemon.pipeline import Pipeline
 from daemon.policy.blind import Blind
 from daemon.policy.hot_share import HotShare
 from daemon.policy.price_deviation import PriceDeviation
 from daemon.policy.rule import Rule
+from daemon.setup import Setup
 from tests.build import AGES, ETH, ETHER, NOON, at, complete, inventory, wallet
 from tests.feeding import TIMEOUT, Told, source
 

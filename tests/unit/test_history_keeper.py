@@ -19,10 +19,10 @@ from daemon.history.days import Days
 from daemon.history.figure import Judged, decode
 from daemon.history.keeper import MOST_WAITING, Keeper
 from daemon.model import Inventory, Report
-from daemon.pipeline import Setup
 from daemon.policy.hot_share import HotShare
 from daemon.reload import Loaded
 from daemon.reporting.reporter import Reporter, gaps
+from daemon.setup import Setup
 from daemon.store import ClosingRow, SnapshotRow
 from daemon.store.archive import SqlArchive
 from daemon.store.repository import SqlStore, open_store

@@ -27,11 +27,12 @@ from daemon.ledger import Ledger
 from daemon.levels import Levels
 from daemon.model import Inventory, Judgement, Owner, Report, State, Tier
 from daemon.once import Unrecorded
-from daemon.pipeline import Pipeline, Setup
+from daemon.pipeline import Pipeline
 from daemon.policy import RuleConfig
 from daemon.policy.memory import Memory
 from daemon.policy.rule import Rule
 from daemon.remembered import Remembered, Sums
+from daemon.setup import Setup
 from daemon.wallet_states import WalletStates
 from tests.build import AGES, ETH, ETHER, NOON, USDT, address, at, failed, inventory, wallet
 from tests.feeding import BAD, TIMEOUT, says, source

@@ -12,9 +12,10 @@ from daemon.errors import StoreError
 from daemon.feeds.book import FeedBook
 from daemon.ledger import Ledger
 from daemon.model import Finding, Judgement, Notification, Report, State, Tier
-from daemon.pipeline import Pipeline, Setup
+from daemon.pipeline import Pipeline
 from daemon.policy.hot_share import HotShare
 from daemon.policy.rule import Rule
+from daemon.setup import Setup
 from tests.build import AGES, ETH, NOON, at, complete, failed, inventory, priced, wallet
 
 INVENTORY = inventory(wallet("hot", Tier.HOT, 1), wallet("cold", Tier.COLD, 2))

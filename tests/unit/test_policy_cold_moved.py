@@ -12,8 +12,9 @@ from daemon.feeds.book import FeedBook
 from daemon.ledger import Ledger
 from daemon.model import Event, Finding, Inventory, Judgement, Notification, Owner, Report, State, Tier, Verdict
 from daemon.movements import MOST
-from daemon.pipeline import Pipeline, Setup
+from daemon.pipeline import Pipeline
 from daemon.policy.cold_moved import MOST_SHOWN, ColdMoved
+from daemon.setup import Setup
 from tests.build import (
     AGES,
     ETH,

@@ -17,11 +17,12 @@ from daemon.interval import Interval
 from daemon.ledger import Ledger
 from daemon.levels import Of, Subject
 from daemon.model import Finding, Inventory, Judgement, Notification, Owner, Report, State, Tier, Verdict
-from daemon.pipeline import Pipeline, Setup
+from daemon.pipeline import Pipeline
 from daemon.policy import judge
 from daemon.policy.blind import Blind
 from daemon.policy.drain import Drain, _gone, windows_of
 from daemon.policy.rule import Rule
+from daemon.setup import Setup
 from daemon.track import Highest
 from daemon.windows import Window
 from tests.build import (

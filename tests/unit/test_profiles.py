@@ -202,8 +202,8 @@ def judged_by(tally: Tally) -> tuple[object, ...]:
     return tally.payments, tally.with_change, tally.hours, tally.counterparties, tally.assets
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(ACTS, max_size=40))
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ACTS, max_size=30))
 def test_after_whatever_is_told_and_taken_back_and_restarted_the_sums_are_those_of_what_stands(
     acts: list[Act],
 ) -> None:

@@ -21,10 +21,12 @@ from connectors.evm.config import EvmConfig
 from connectors.nem.config import NemConfig
 from connectors.symbol.config import SymbolConfig
 from daemon import settings as models
+from daemon.allowlist import DestinationConfig
 from daemon.classify import Classification
 from daemon.document import Document, Keys, read
 from daemon.errors import ConfigError
 from daemon.feeds import reserves
+from daemon.feeds.approvals import Approving, HttpApprovals, MqttApprovals, SqlApprovals
 from daemon.feeds.chainlink import ChainlinkPrices
 from daemon.feeds.coingecko import CoinGeckoPrices
 from daemon.feeds.config import AnyFeed, FeedsConfig, QuotesConfig
@@ -62,7 +64,12 @@ KINDS = {str(get_args(rule.model_fields["kind"].annotation)[0]): rule for rule i
 PARTS: dict[str, type[BaseModel]] = {"limit_when_small": SmallLimit}
 """What stands under a key of a rule, whatever its kind."""
 
-COMMON: dict[str, type[BaseModel]] = {"schedule": Schedule, "remedies": Remedy, "calendar": Calendar}
+COMMON: dict[str, type[BaseModel] | None] = {
+    "schedule": Schedule,
+    "remedies": Remedy,
+    "calendar": Calendar,
+    "closes": None,
+}
 """Keys that mean the same in every rule, and what stands under them."""
 
 ASKED = {"required[].": Needed}
@@ -84,6 +91,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "assets.<name>.tokens[].": models.TokenConfig,
     "wallets.<name>.": models.WalletConfig,
     "wallets.<name>.expected.": models.ExpectedControl,
+    "destinations.<name>.": DestinationConfig,
     "classification.": Classification,
     "feeds.": FeedsConfig,
     "feeds.quotes.": QuotesConfig,
@@ -116,6 +124,10 @@ SOURCES: dict[str, tuple[type[BaseModel], ...]] = {
     "feeds.custodians[http].": (HttpCustodian,),
     "feeds.reserves.fund[http].": (reserves.HttpMoney,),
     "feeds.volume[sql].": (reserves.SqlMoney,),
+    "feeds.approvals[].": (Approving,),
+    "feeds.approvals[http].": (HttpApprovals,),
+    "feeds.approvals[sql].": (SqlApprovals,),
+    "feeds.approvals[mqtt].": (MqttApprovals,),
 }
 """Where the keys stand that these models of sources add to those that they are made of."""
 
@@ -139,7 +151,7 @@ SECTIONS: dict[str, Mapping[str, FieldInfo]] = {
     **{prefix: own(*models) for prefix, models in SOURCES.items()},
 }
 
-LOOKED_AT: tuple[type[BaseModel], ...] = (*RULES, *PARTS.values(), *COMMON.values(), PresetUse)
+LOOKED_AT: tuple[type[BaseModel], ...] = (*RULES, *PARTS.values(), *filter(None, COMMON.values()), PresetUse)
 
 
 def default_of(field: FieldInfo, *, name: str, kind: str = "") -> str:
@@ -240,7 +252,7 @@ def common() -> dict[str, FieldInfo]:
     for key, part in COMMON.items():
         found[key] = Rule.model_fields[key]
         below = f"{key}[]" if key == "remedies" else key
-        found |= {f"{below}.{name}": field for name, field in part.model_fields.items()}
+        found |= {f"{below}.{name}": field for name, field in (part.model_fields if part else {}).items()}
     return found
 
 
@@ -370,7 +382,7 @@ def test_the_example_has_a_preset_that_differs_and_the_keys_of_every_rule(uncomm
         holds(uncommented, places, name=name, default="")
     for key, part in COMMON.items():
         within = standing_at(uncommented, f"policies[].{key}{'[]' if key == 'remedies' else ''}.")
-        for name, field in part.model_fields.items():
+        for name, field in (part.model_fields if part else {}).items():
             holds(uncommented, within, name=name, default=default_of(field, name=name))
 
 

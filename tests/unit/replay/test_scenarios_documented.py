@@ -29,7 +29,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "assets.<name>.": models.PlayedAsset,
     "assets.<name>.tokens[].": models.PlayedTokenConfig,
     "wallets.<name>.": models.PlayedWallet,
-    "outside.<name>.": models.Group,
+    "outside.<name>.": models.Outsider,
     "traffic.": models.TrafficConfig,
     "traffic.flows[].": models.Flow,
     "timeline[].": models.Step,

@@ -207,6 +207,7 @@ def test_dmm_paid_an_address_that_looks_like_the_usual_one() -> None:
     assert (usual[:5], usual[-2:]) == (fake[:5], fake[-2:])
     played = [outside[name].addresses[0] for name in ("usual", "look-alike")]
     assert played[0][:5] == played[1][:5]
+    assert played[0][-2:] == played[1][-2:]
     assert SCENARIOS["dmm"].wallets["btc-vault"].historical == ("3P8MfdM4pULv7ozdQvfwAqNF29zAjmnUYD",)
 
 

@@ -1,0 +1,235 @@
+"""Whom we have paid, how often, and with what at first: what tells a new destination from an old one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from connectors.base import Address, Stage, Token
+from daemon.detection.destinations import Destinations
+from daemon.detection.outflow import Key, Outflow
+from daemon.detection.resemblance import Growing
+
+MOST = 200_000
+"""Payees that are remembered, those paid most recently: at most 160 MB, and 50 MB in the store."""
+
+MOST_TOLD = 20_000
+"""Payments that can be taken back, or judged again; at most 20 MB."""
+
+EARLY = 4
+"""Payments to one payee that are remembered one by one, the first ones."""
+
+OFTEN = 3
+"""Payments after which a payee is a usual one, which others may be made to look like."""
+
+UNKNOWN = "unknown"
+"""What a connector calls a counterparty that no transaction names."""
+
+
+class Stock(NamedTuple):
+    """What a wallet held of a token, in units; `most` is None where nobody knows."""
+
+    least: int
+    most: int | None
+
+
+NOBODY_KNOWS = Stock(0, None)
+
+Held = Callable[[str, Token], Stock]
+"""(wallet, token) → what it holds now, as far as it was read."""
+
+
+class Payment(NamedTuple):
+    """One of the first payments to somebody: `units` of what its wallet held then. Announced units do not count."""
+
+    transaction: str
+    contract: str | None
+    asset: str
+    decimals: int
+    units: int
+    at: datetime
+    held: Stock
+
+    @classmethod
+    def of(cls, outflow: Outflow, *, units: int, held: Stock) -> Payment:
+        transaction, token = outflow.key
+        return cls(transaction, token.contract, outflow.asset, token.decimals, units, outflow.first_seen, held)
+
+    def same(self, other: Payment) -> bool:
+        """Whether it is this payment, at whatever stage."""
+        return self.transaction == other.transaction and self.contract == other.contract
+
+
+@dataclass(slots=True)
+class Payee:
+    """How many payments went to somebody, and the first of them that still stand, in the order of their times."""
+
+    count: int = 0
+    early: tuple[Payment, ...] = ()
+
+
+class Told(NamedTuple):
+    """A payment that can be taken back: the payees whom it has counted for, and what its wallet held before it."""
+
+    payees: tuple[str, ...]
+    held: Stock
+
+
+@dataclass(slots=True, eq=False)
+class Payees:
+    """Mutable; one memory for all rules, that outlives their configuration. Nobody who is known is in it.
+
+    Told a payment by more than one rule, it counts it once. Remembered (`Remembers`) as a row for each payee.
+    """
+
+    held: Held = lambda wallet, token: NOBODY_KNOWS  # noqa: ARG005
+    usual: Growing = field(default_factory=Growing)
+    kind: str = field(default="destination", init=False)
+    _payees: dict[str, Payee] = field(default_factory=dict, init=False, repr=False)
+    _told: dict[Key, Told] = field(default_factory=dict, init=False, repr=False)
+    _last: Outflow | None = field(default=None, init=False, repr=False)
+    _changed: dict[str, bool] = field(default_factory=dict, init=False, repr=False)
+    """Keys of rows → whether nobody has been given them yet."""
+
+    def take(self, outflow: Outflow, *, known: Destinations) -> Stock:
+        """What its wallet held of the token before it, when it was first told or, if nobody knew, by now."""
+        told = self._told.get(outflow.key)
+        known_then = told is not None and told.held.most is not None
+        if told and outflow is self._last and known_then:
+            return told.held
+        held = told.held if told and known_then else self._before(outflow)
+        self._told.pop(outflow.key, None)
+        units = dict(strangers(outflow, known=known))
+        for row, paid in units.items():
+            self._enter(row, Payment.of(outflow, units=paid, held=held), again=told is not None and row in told.payees)
+        for row in told.payees if told else ():
+            if row not in units:
+                self._leave(row, outflow.key)
+        self._told[outflow.key] = Told(tuple(units), held)
+        self._last = outflow
+        while len(self._told) > MOST_TOLD:
+            del self._told[next(iter(self._told))]
+        while len(self._payees) > MOST:
+            self._forget(next(iter(self._payees)))
+        return held
+
+    def withdraw(self, key: Key) -> None:
+        """It never happened; told by another rule before, it is nothing."""
+        self._last = None
+        told = self._told.pop(key, None)
+        for row in told.payees if told else ():
+            self._leave(row, key)
+
+    def first(self, row: str) -> Payment | None:
+        """The first payment to somebody, None where it is not known (any more). `row` as `strangers` gives it."""
+        payee = self._payees.get(row)
+        return payee.early[0] if payee and payee.early else None
+
+    def is_usual(self, chain: str, name: str) -> bool:
+        """Whether it was paid often."""
+        payee = self._payees.get(f"{chain} {name}")
+        return payee is not None and payee.count >= OFTEN
+
+    def changed(self) -> dict[str, str | None]:
+        """As Remembers: a row of some 200 bytes for each payee."""
+        changed, self._changed = self._changed, {}
+        return {row: _text(self._payees[row]) if row in self._payees else None for row in changed}
+
+    def restore(self, rows: dict[str, str]) -> None:
+        """As Remembers: before anything is told, or again what was restored already; ValueError."""
+        for row, text in rows.items():
+            if row in self._payees:
+                continue
+            try:
+                self._payees[row] = payee = _payee(text)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"the payments to {row} can't be read: {text[:100]}") from error
+            if payee.count >= OFTEN:
+                self.usual.add(*_parts(row))
+
+    def _before(self, outflow: Outflow) -> Stock:
+        """A mined payment is gone from what was read, one that waits is not."""
+        held = self.held(outflow.wallet, outflow.key.token)
+        if outflow.stage is not Stage.MINED:
+            return held
+        gone = outflow.units + (outflow.fee or 0)
+        return Stock(held.least + gone, None if held.most is None else held.most + gone)
+
+    def _enter(self, row: str, payment: Payment, *, again: bool) -> None:
+        payee = self._payees.pop(row, None)
+        if payee is None:
+            payee = Payee()
+            self._changed[row] = True
+        self._payees[row] = payee  # the newest comes last
+        place = next((at for at, one in enumerate(payee.early) if one.same(payment)), None)
+        if place is not None:
+            known = payee.early[place]
+            changed = known._replace(units=payment.units, held=payment.held if known.held.most is None else known.held)
+            if changed != known:
+                payee.early = (*payee.early[:place], changed, *payee.early[place + 1 :])
+                self._changed.setdefault(row, False)
+            return
+        if again:
+            return
+        payee.count += 1
+        if payee.count == OFTEN:
+            self.usual.add(*_parts(row))
+        if payee.count <= EARLY:
+            payee.early = tuple(sorted((*payee.early, payment), key=lambda one: one.at))
+            self._changed.setdefault(row, False)
+
+    def _leave(self, row: str, key: Key) -> None:
+        payee = self._payees.get(row)
+        if payee is None:
+            return
+        payee.count -= 1
+        if payee.count == OFTEN - 1:
+            self.usual.discard(*_parts(row))
+        transaction, token = key
+        payee.early = tuple(
+            one for one in payee.early if (one.transaction, one.contract) != (transaction, token.contract)
+        )
+        self._changed.setdefault(row, False)
+        if not payee.count:
+            self._forget(row)
+
+    def _forget(self, row: str) -> None:
+        payee = self._payees.pop(row)
+        if payee.count >= OFTEN:
+            self.usual.discard(*_parts(row))
+        if self._changed.get(row):
+            del self._changed[row]  # nobody was given it
+        else:
+            self._changed[row] = False
+
+
+def strangers(outflow: Outflow, *, known: Destinations) -> Iterator[tuple[str, int]]:
+    """(row, units without those that were announced) of everybody it pays that is not known, and has a name."""
+    chain, uncovered = outflow.chain, outflow.uncovered
+    for name, units in outflow.destinations:
+        if name != UNKNOWN and not known.known(chain, name):
+            yield f"{chain} {name}", min(units, uncovered)
+
+
+def _parts(row: str) -> tuple[str, Address]:
+    chain, _, name = row.partition(" ")
+    return chain, Address(name)
+
+
+def _text(payee: Payee) -> str:
+    early = [(*one[:5], one.at.isoformat(), *one.held) for one in payee.early]
+    return json.dumps([payee.count, early], separators=(",", ":"))
+
+
+def _payee(text: str) -> Payee:
+    count, early = json.loads(text)
+    return Payee(
+        int(count),
+        tuple(
+            Payment(transaction, contract, asset, decimals, units, datetime.fromisoformat(at), Stock(least, most))
+            for transaction, contract, asset, decimals, units, at, least, most in early
+        ),
+    )
