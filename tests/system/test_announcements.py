@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from tests.integration.anvil import AnvilNode
-from tests.system.daemon import Daemon, run_command, running_daemon
+from tests.system.daemon import Daemon, run_command, running_daemon, until
 from tests.system.exchange import COLD, ETHER, HOT, config
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 ROBBED, FRESH, THIEF = "0x" + "a2" * 20, "0x" + "f5" * 20, "0x" + "66" * 20
 PEOPLE = {"aya": "aya-throw-away", "ben": "ben-throw-away"}
@@ -65,6 +65,20 @@ def firing(findings: list[dict[str, Any]]) -> set[str]:
     return {f"{one['alert']} {one['subject']}" for one in findings if one["state"] == "firing"}
 
 
+async def a_block_later(daemon: Daemon, anvil: AnvilNode) -> None:
+    """What came before it was judged by then."""
+    height = (await anvil.head())[0] + 1
+    await anvil.mine()
+    await daemon.becomes("/api/v1/chains", lambda body: body["ethereum"]["height"] >= height)
+
+
+def consumed(folder: Path) -> list[str]:
+    """The stages of the payments that the store knows to be explained."""
+    with closing(sqlite3.connect(folder / "pyrometer.db")) as connection:
+        rows = connection.execute("select body from pyrometer_memory where kind = 'consumption'").fetchall()
+    return [json.loads(body)["stage"] for (body,) in rows]
+
+
 async def test_an_announced_sweep_in_an_emergency_stays_silent_beside_the_theft_and_one_unit_more_does_not(
     tmp_path: Path,
 ) -> None:
@@ -95,13 +109,20 @@ async def test_an_announced_sweep_in_an_emergency_stays_silent_beside_the_theft_
                 "/api/v1/wallets", lambda body: body["eth-cold-1"]["holdings"].get("ETH", {}).get("amount") == "0"
             )
             # What is judged after the sweep: a block later at the latest.
-            height = (await anvil.head())[0] + 1
-            await anvil.mine()
-            await daemon.becomes("/api/v1/chains", lambda body: body["ethereum"]["height"] >= height)
+            await a_block_later(daemon, anvil)
             report = await daemon.get("/api/v1/report")
             assert firing(report["findings"]) == robbed
             asset = next(one for one in report["verdicts"] if (one["policy"], one["subject"]) == ("drain-asset", "ETH"))
             assert asset["verdict"] == "ok"
+            # What was used up stays used up over a restart, and what was announced stays announced.
+            await until(lambda: consumed(tmp_path) == ["mined", "mined"], what="the payments that were explained")
+            await daemon.stop(kill=True)
+            await daemon.start()
+            await daemon.becomes("/readyz", lambda body: body["status"] == "ready")
+            for plan in plans:
+                await daemon.becomes(f"/api/v1/announcements/{plan}", lambda body: body.get("left") == "0")
+            await a_block_later(daemon, anvil)
+            assert firing(await daemon.get("/api/v1/findings")) == robbed
             # One unit more than was announced.
             await anvil.set_balances({COLD: 1})
             await anvil.mine()
