@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from connectors.base import Connector, Update
+from daemon.detection.destinations import Destinations
 from daemon.exposure import Ages
 from daemon.feeds.book import FeedBook
 from daemon.feeds.plan import Plan
@@ -38,12 +39,31 @@ class Judged:
     """Every update is judged at once, with one rule; `told` is what became a notification."""
 
     def __init__(
-        self, updates: AsyncGenerator[Update, None], *, inv: Inventory, rule: Rule, telling: bool, max_age: timedelta
+        self,
+        updates: AsyncGenerator[Update, None],
+        *,
+        inv: Inventory,
+        rule: Rule,
+        telling: bool,
+        max_age: timedelta,
+        destinations: Destinations | None = None,
     ) -> None:
         (chain,) = inv.watches
         ages = {chain: Ages(max_age, timedelta(days=30), "test")}
         chains = frozenset({chain} if telling else ())
-        setup = Setup("E", "JPY", inv, (("rule", rule),), Plan(), Decimal(1), ages, now(), chains, frozenset({chain}))
+        setup = Setup(
+            "E",
+            "JPY",
+            inv,
+            (("rule", rule),),
+            Plan(),
+            Decimal(1),
+            ages,
+            now(),
+            chains,
+            frozenset({chain}),
+            destinations=destinations,
+        )
         self._journal = Journal()
         self._pipeline = Pipeline(setup, Ledger(inv), FeedBook(setup.feeds), (), self._journal, ("am",), ())
         self._updates = updates
@@ -84,7 +104,8 @@ async def judging(
     rule: Rule,
     telling: bool = True,
     max_age: timedelta = timedelta(seconds=60),
+    destinations: Destinations | None = None,
 ) -> AsyncIterator[Judged]:
     (watch,) = inv.watches.values()
     async with following(connector, watch) as updates:
-        yield Judged(updates, inv=inv, rule=rule, telling=telling, max_age=max_age)
+        yield Judged(updates, inv=inv, rule=rule, telling=telling, max_age=max_age, destinations=destinations)

@@ -91,6 +91,21 @@ def test_dmm_is_told_before_its_block() -> None:
     assert theft.at < datetime(2024, 5, 31, 4, 20, tzinfo=UTC)
 
 
+def test_dmms_look_alike_is_told_as_one_and_its_usual_destination_never() -> None:
+    outcome = as_it_was("dmm")
+    [told] = [alarm for alarm in outcome.alarms if alarm.alert == "PyrometerUnknownDestination"]
+    assert (told.event, told.subject) == ("stolen", "btc-vault")
+    assert "looks like usual mqcob9eJUbD1cUSnzD3hEwL8NjqJHGFAnb but is not it" in told.summary
+
+
+def test_bitgets_test_transfer_is_told_as_a_probe_with_the_first_large_payment() -> None:
+    outcome = as_it_was("bitget-2026")
+    told = [alarm for alarm in outcome.alarms if alarm.alert == "PyrometerProbe"]
+    assert [(alarm.event, alarm.subject) for alarm in told] == [("large", "eth-hot")]
+    assert "3800 ETH" in told[0].summary
+    assert "27m after a first payment of 0.84 ETH" in told[0].summary
+
+
 def test_bybit_is_told_when_the_implementation_changes_before_anything_has_left() -> None:
     outcome = as_it_was("bybit")
     [told] = [alarm for alarm in outcome.alarms if alarm.alert == "PyrometerControlChanged"]

@@ -43,8 +43,8 @@ def knowing(*addresses: str, chain: str = "bitcoin") -> Destinations:
     return Destinations(inventory(wallet("hot", Tier.HOT, 1)), {(chain, Address(one)): "broker" for one in addresses})
 
 
-def drawn(chance_: random.Random, count: int, *, of: str = "0123456789abcdef", length: int = 40) -> list[Address]:
-    return [Address("0x" + "".join(chance_.choices(of, k=length))) for _ in range(count)]
+def drawn(source: random.Random, count: int) -> list[Address]:
+    return [Address(f"0x{source.getrandbits(160):040x}") for _ in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -144,17 +144,15 @@ def test_the_chance_is_that_of_counting_every_pair_of_a_small_alphabet() -> None
 
 
 def test_of_random_payments_beside_random_known_addresses_as_few_look_alike_as_is_said() -> None:
-    """200,000 payments, 4,096 known: at most 2**-12 of them by the calculation, 18 by its exact figure."""
+    """100,000 payments, 1,024 known: at most 2**-12 of them, and about as many as are calculated, 17."""
     source = random.Random(20240531)
-    known = Destinations(
-        inventory(wallet("hot", Tier.HOT, 1)), {("e", one): "x" for one in drawn(source, 4095)}
-    )  # and one more with the wallet's, which is on another chain
-    needed = least_last(HEXADECIMAL, magnitude=12, rarity=TOLD)
-    expected = 200_000 * 4095 * chance(HEXADECIMAL, needed)
-    found = sum(known.looks_like("e", one) is not None for one in drawn(source, 200_000))
-    assert expected < 200_000 * 2**-12
+    known = Destinations(inventory(wallet("hot", Tier.HOT, 1)), {("e", one): "x" for one in drawn(source, 1024)})
+    needed = least_last(HEXADECIMAL, magnitude=10, rarity=TOLD)
+    expected = 100_000 * 1024 * chance(HEXADECIMAL, needed)
+    found = sum(known.looks_like("e", one) is not None for one in drawn(source, 100_000))
+    assert expected < 100_000 * 2**-12
     assert expected / 2 < found < expected * 2
-    assert found <= 200_000 * 2**-12 * 1.5
+    assert found <= 100_000 * 2**-12
 
 
 # Against a naive scan.
@@ -186,7 +184,7 @@ def near(draw: st.DrawFn) -> tuple[list[Address], Address]:
 
 
 @given(near())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_index_finds_what_a_scan_of_everything_finds(case: tuple[list[Address], Address]) -> None:
     known, payment = case
     one = parted(payment)
@@ -199,7 +197,7 @@ def test_the_index_finds_what_a_scan_of_everything_finds(case: tuple[list[Addres
 
 
 @given(near(), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_addresses_that_come_and_go_are_found_while_they_are_there(
     case: tuple[list[Address], Address], data: st.DataObject
 ) -> None:
@@ -220,7 +218,7 @@ def test_addresses_that_come_and_go_are_found_while_they_are_there(
 
 
 def test_the_index_takes_no_more_than_32_bytes_for_each_address_beside_its_text() -> None:
-    addresses = drawn(random.Random(1), 2**15 + 1)  # the size at which its tables are emptiest
+    addresses = drawn(random.Random(1), 2**13 + 1)  # the size at which its tables are emptiest
     make = partial(Ends, addresses, alphabet=HEXADECIMAL, lead="0x")
     make()
     tracemalloc.start()
