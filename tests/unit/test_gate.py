@@ -323,6 +323,14 @@ async def test_a_closing_that_the_store_does_not_take_is_in_force_and_stored_lat
     assert not subject.keeper.unsaved
 
 
+async def test_a_judgement_waits_for_no_store_that_is_away() -> None:
+    subject = await Gated().started()
+    subject.rows.away = True
+    await subject.judged(finding())
+    subject.rows.meanwhile = asyncio.Event()  # who asks it now would wait for ever
+    assert not (await asyncio.wait_for(subject.judged(finding(wallets=(B,))), 5))[B].open
+
+
 async def test_an_opening_that_the_store_does_not_take_is_not_in_force() -> None:
     subject = await Gated().started()
     await subject.judged(finding())
@@ -445,7 +453,8 @@ async def _started_again(subject: Gated, findings: Iterable[Finding]) -> None:
     await subject.judged(*findings)
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.timeout(120)
+@settings(max_examples=150, deadline=None)
 @given(STEPS)
 def test_a_gate_that_was_closed_is_opened_by_an_operator_alone(
     steps: Sequence[tuple[str, list[Finding], None]],
@@ -468,7 +477,8 @@ def test_a_gate_that_was_closed_is_opened_by_an_operator_alone(
     asyncio.run(course())
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.timeout(120)
+@settings(max_examples=150, deadline=None)
 @given(STEPS)
 def test_after_a_restart_at_any_point_every_gate_is_as_it_was(steps: Sequence[tuple[str, list[Finding], None]]) -> None:
     """On a store that is there in the end; one that was away keeps nothing open that was closed."""
