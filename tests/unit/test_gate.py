@@ -306,7 +306,8 @@ async def test_what_closed_before_the_store_told_is_closed_afterwards_too() -> N
     assert decode(subject.rows.kept[A]) == kept  # nothing is written over what is not known
     await subject.keeper.restore()
     await subject.keeper.save()
-    assert not decode(subject.rows.kept[A]).open
+    closed = decode(subject.rows.kept[A])
+    assert (closed.open, closed.findings, closed.by) == (False, ("one",), None)
     assert decode(subject.rows.kept[B]) == kept
 
 
