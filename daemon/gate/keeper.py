@@ -157,9 +157,10 @@ class GateKeeper:
         await self.save()
 
     async def keep(self) -> None:
-        """Stores what the last judgement has changed. Never raises StoreError, and asks the store once for it."""
-        if self._fresh:
-            self._fresh = False
+        """Stores what the last judgement has changed, unless the store is slow or away: the judging can't wait for
+        that, and `step` goes on with it. Never raises StoreError."""
+        fresh, self._fresh = self._fresh, False
+        if fresh and not self._down and not self._saving.locked():
             await self.save()
 
     async def save(self) -> None:

@@ -56,7 +56,7 @@ async def test_a_theft_closes_the_gate_which_stays_closed_over_kill_9_until_an_o
 
     async with AnvilNode() as anvil:
         await fund(anvil, hot=10_000, cold=990_000)
-        async with running_daemon(tmp_path, config(anvil.url, policies=[STOPS])) as daemon:
+        async with running_daemon(tmp_path, config(anvil.url, policies=[STOPS], chain={"max_age": "60s"})) as daemon:
             await opened(daemon)
             assert await signs(daemon)
             assert not await signs(daemon, "nobody")

@@ -306,7 +306,8 @@ async def test_what_closed_before_the_store_told_is_closed_afterwards_too() -> N
     assert decode(subject.rows.kept[A]) == kept  # nothing is written over what is not known
     await subject.keeper.restore()
     await subject.keeper.save()
-    assert not decode(subject.rows.kept[A]).open
+    closed = decode(subject.rows.kept[A])
+    assert (closed.open, closed.findings, closed.by) == (False, ("one",), None)
     assert decode(subject.rows.kept[B]) == kept
 
 
@@ -321,6 +322,14 @@ async def test_a_closing_that_the_store_does_not_take_is_in_force_and_stored_lat
     assert {name: decode(body).open for name, body in subject.rows.kept.items()} == {A: False, B: False}
     assert [one.who for one in subject.rows.told] == ["pyrometer", "bob"]
     assert not subject.keeper.unsaved
+
+
+async def test_a_judgement_waits_for_no_store_that_is_away() -> None:
+    subject = await Gated().started()
+    subject.rows.away = True
+    await subject.judged(finding())
+    subject.rows.meanwhile = asyncio.Event()  # who asks it now would wait for ever
+    assert not (await asyncio.wait_for(subject.judged(finding(wallets=(B,))), 5))[B].open
 
 
 async def test_an_opening_that_the_store_does_not_take_is_not_in_force() -> None:
@@ -445,7 +454,8 @@ async def _started_again(subject: Gated, findings: Iterable[Finding]) -> None:
     await subject.judged(*findings)
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.timeout(120)
+@settings(max_examples=150, deadline=None)
 @given(STEPS)
 def test_a_gate_that_was_closed_is_opened_by_an_operator_alone(
     steps: Sequence[tuple[str, list[Finding], None]],
@@ -468,7 +478,8 @@ def test_a_gate_that_was_closed_is_opened_by_an_operator_alone(
     asyncio.run(course())
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.timeout(120)
+@settings(max_examples=150, deadline=None)
 @given(STEPS)
 def test_after_a_restart_at_any_point_every_gate_is_as_it_was(steps: Sequence[tuple[str, list[Finding], None]]) -> None:
     """On a store that is there in the end; one that was away keeps nothing open that was closed."""
