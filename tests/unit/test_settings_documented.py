@@ -22,6 +22,7 @@ from connectors.nem.config import NemConfig
 from connectors.symbol.config import SymbolConfig
 from daemon import settings as models
 from daemon.document import Document, Keys, read
+from daemon.emit.config import MqttConfig, TlsConfig
 from daemon.errors import ConfigError
 from daemon.feeds import reserves
 from daemon.feeds.chainlink import ChainlinkPrices
@@ -89,6 +90,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "feeds.reserves.insurance[].": reserves.InsuranceConfig,
     "alertmanager.": models.AlertmanagerConfig,
     "alertmanager.endpoints[].": NamedUrl,
+    "mqtt.": MqttConfig,
+    "mqtt.tls.": TlsConfig,
     "api.": models.ApiConfig,
     "history.": HistoryConfig,
     "report.": ReportConfig,
