@@ -181,9 +181,10 @@ async def connected(connection: Connection, broker: Broker) -> None:
         if code(error.rc) in NOT_FOR_US:
             raise BrokerError(broker, f"refuses us ({error.rc})", refused=True) from None
         raise BrokerError(broker, f"refuses the connection ({error.rc})") from None
-    except MqttError:
+    except MqttError as error:
         connection.abandon()
-        raise BrokerError(broker, "can't be reached") from None
+        why = " (its certificate is not good)" if "CERTIFICATE_VERIFY_FAILED" in str(error) else ""
+        raise BrokerError(broker, f"can't be reached{why}") from None
 
 
 async def left(connection: Connection) -> None:

@@ -154,6 +154,7 @@ async def test_a_clean_stop_says_offline_and_first_what_nobody_may_miss(broker: 
         async with publishing(broker) as subject:
             subject.says(told(gates=[gate("hot")]))
             await calm(subject)
+            await subscriber.until(lambda: len(subscriber.heard) == 5)
             subscriber.heard.clear()
             subject.says(told(gates=[gate("hot", open=False)], findings=[finding("last")]))
         await subscriber.until(lambda: subscriber.holds.get("status") == b"offline")
@@ -307,7 +308,9 @@ async def test_tls_is_not_spoken_with_strangers(
 ) -> None:
     broker, authority = secure()
     where = over_tls(broker.port, authority, **{lacking: False})
-    assert await trouble_with(where, prefix="pyrometer") is not None
+    expected = "can't be reached (its certificate is not good)" if lacking == "known" else "can't be reached"
+    assert await trouble_with(where, prefix="pyrometer") == f"127.0.0.1:{broker.port}: {expected}"
+    await asyncio.sleep(0.05)
     gc.collect()
 
 

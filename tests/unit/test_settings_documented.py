@@ -24,6 +24,7 @@ from daemon import settings as models
 from daemon.allowlist import DestinationConfig
 from daemon.classify import Classification
 from daemon.document import Document, Keys, read
+from daemon.emit.config import MqttConfig, TlsConfig
 from daemon.errors import ConfigError
 from daemon.feeds import reserves
 from daemon.feeds.approvals import Approving, HttpApprovals, MqttApprovals, SqlApprovals
@@ -99,6 +100,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "feeds.reserves.insurance[].": reserves.InsuranceConfig,
     "alertmanager.": models.AlertmanagerConfig,
     "alertmanager.endpoints[].": NamedUrl,
+    "mqtt.": MqttConfig,
+    "mqtt.tls.": TlsConfig,
     "api.": models.ApiConfig,
     "history.": HistoryConfig,
     "report.": ReportConfig,
