@@ -21,8 +21,8 @@ MOST_PARTIES = 100
 """Of one transaction that is told; a payout to thousands by others is told by its largest."""
 
 MOST_PAID = 3_500
-"""Destinations of one in which a watched account pays: a standard transaction of 100,000 virtual bytes (Bitcoin Core's MAX_STANDARD_TX_WEIGHT)
-has at most some 3,200 outputs of 31 bytes or more. Some 200 bytes each."""
+"""Destinations of one in which a watched account pays: a standard transaction of 100,000 virtual bytes
+(Bitcoin Core's MAX_STANDARD_TX_WEIGHT) has at most some 3,200 outputs of 31 bytes or more. Some 200 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ MOST_PARTIES = 100
 """Of one transaction that is told; a payout to thousands by others is told by its largest."""
 
 MOST_PAID = 3_500
-"""Destinations of one in which a watched account pays: a block of 60,000,000 gas holds some 2,000 transfers of ERC-20. Some 200 bytes each."""
+"""Destinations of one in which a watched account pays: a block of 60,000,000 gas holds some 2,000
+transfers of ERC-20. Some 200 bytes each."""
 
 UNKNOWN = "unknown"
 """The name of whoever has what no transaction accounts for."""

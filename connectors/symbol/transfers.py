@@ -26,8 +26,8 @@ MOST_PARTIES = 100
 """Of one transaction that is told; a payout to thousands by others is told by its largest."""
 
 MOST_PAID = 3_500
-"""Destinations of one in which a watched account pays: an aggregate holds 100 transactions by the network's settings (maxTransactionsPerAggregate), one that
-is configured otherwise perhaps more. Some 200 bytes each."""
+"""Destinations of one in which a watched account pays: an aggregate holds 100 transactions by the
+network's settings (maxTransactionsPerAggregate), one that is configured otherwise perhaps more."""
 
 ALIASES = {network.identifier | 1 for network in NETWORKS.values()}
 
