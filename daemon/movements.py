@@ -14,8 +14,9 @@ from daemon.journal import decode, encode, row_key
 from daemon.model import Counterparty, Direction, Inventory, Leg, Moved, Step, Tier, Transfer
 
 MOST = 1000
-"""Movements on one shelf. Most take a kilobyte, one that names a hundred parties on both sides some forty: a chain's
-six shelves are some megabytes, and below 250 if somebody fills all of them on purpose."""
+"""Movements on one shelf. Most take a kilobyte, one that names a hundred parties on both sides some forty, and one in
+which we pay 3,500 destinations 700: a chain's six shelves are some megabytes, below 250 if somebody else fills all of
+them on purpose, and below 3 GB if all that is on the four shelves of our own payments were such payouts."""
 
 KEPT = timedelta(days=7)
 """How long what is settled is kept: whoever comes back from a long weekend still finds what moved."""

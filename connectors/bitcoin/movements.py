@@ -18,7 +18,11 @@ REMEMBERED = 1000
 """Blocks whose movements are kept until they are asked for."""
 
 MOST_PARTIES = 100
-"""Of one transaction; a payout to thousands is told by its largest."""
+"""Of one transaction that is told; a payout to thousands by others is told by its largest."""
+
+MOST_PAID = 3_500
+"""Destinations of one in which a watched account pays: a standard transaction of 100,000 virtual bytes
+(Bitcoin Core's MAX_STANDARD_TX_WEIGHT) has at most some 3,200 outputs of 31 bytes or more. Some 200 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Describer:
             tip=tip,
             changes=tuple((self.accounts.names[account], units) for account, units in net.items()),
             change=change,
-            destinations=self._parties(others.items()),
+            destinations=self._parties(others.items(), most=MOST_PAID if taken else MOST_PARTIES),
             sources=self._parties(_sums(taken.values()).items()),
             fee=worth - paid if len(taken) == len(inputs) else fee,
             size=transaction.vsize,
@@ -84,8 +88,8 @@ class Describer:
             if script in self.accounts.scripts
         }
 
-    def _parties(self, sums: Iterable[tuple[bytes, int]]) -> tuple[Party, ...]:
-        largest = sorted(sums, key=lambda one: -one[1])[:MOST_PARTIES]
+    def _parties(self, sums: Iterable[tuple[bytes, int]], *, most: int = MOST_PARTIES) -> tuple[Party, ...]:
+        largest = sorted(sums, key=lambda one: -one[1])[:most]
         return tuple(
             Party(address_of(script, network=self._network) or script.hex(), units) for script, units in largest
         )

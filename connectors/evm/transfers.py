@@ -20,7 +20,11 @@ TRANSFER_EVENT = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523
 TRANSFER, TRANSFER_FROM = "0xa9059cbb", "0x23b872dd"  # transfer(to,units), transferFrom(from,to,units)
 LARGEST_ADDRESS = 2**160 - 1
 MOST_PARTIES = 100
-"""Of one transaction; a payout to thousands is told by its largest."""
+"""Of one transaction that is told; a payout to thousands by others is told by its largest."""
+
+MOST_PAID = 3_500
+"""Destinations of one in which a watched account pays: a block of 60,000,000 gas holds some 2,000
+transfers of ERC-20. Some 200 bytes each."""
 
 UNKNOWN = "unknown"
 """The name of whoever has what no transaction accounts for."""
@@ -125,7 +129,8 @@ class Teller:
         ours = {flow.source for flow in flows if flow.source in self.accounts}
         reached = _reached(ours, along=flows)
         return _parties(
-            {str(one): units for one, units in _net(flows).items() if one in reached and one not in self.accounts}
+            {str(one): units for one, units in _net(flows).items() if one in reached and one not in self.accounts},
+            most=MOST_PAID,
         )
 
     def _sources(self, flows: Sequence[Flow]) -> tuple[Party, ...]:
@@ -215,6 +220,6 @@ def _reached(start: Iterable[Address], *, along: Iterable[Flow]) -> set[Address]
     return reached
 
 
-def _parties(units: Mapping[str, int]) -> tuple[Party, ...]:
+def _parties(units: Mapping[str, int], *, most: int = MOST_PARTIES) -> tuple[Party, ...]:
     largest = sorted(((name, one) for name, one in units.items() if one > 0), key=lambda one: -one[1])
-    return tuple(Party(name, one) for name, one in largest[:MOST_PARTIES])
+    return tuple(Party(name, one) for name, one in largest[:most])

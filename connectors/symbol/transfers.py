@@ -23,7 +23,11 @@ MOVING = (TRANSFER, REVOCATION, HASH_LOCK, SECRET_LOCK)
 T = TypeVar("T")
 
 MOST_PARTIES = 100
-"""Of one transaction; a payout to thousands is told by its largest."""
+"""Of one transaction that is told; a payout to thousands by others is told by its largest."""
+
+MOST_PAID = 3_500
+"""Destinations of one in which a watched account pays: an aggregate holds 100 transactions by the
+network's settings (maxTransactionsPerAggregate), one that is configured otherwise perhaps more."""
 
 ALIASES = {network.identifier | 1 for network in NETWORKS.values()}
 
@@ -161,7 +165,9 @@ class Teller:
             tip=tip,
             changes=tuple(changes.items()),
             change=0,
-            destinations=_parties(targets),
+            destinations=_parties(
+                targets, most=MOST_PAID if any(units < 0 for units in changes.values()) else MOST_PARTIES
+            ),
             sources=_parties(sources),
             fee=fee,
             size=whole.size,
@@ -188,8 +194,8 @@ def _legs(body: wire.TransactionBody, *, signer: Address, place: int, aliases: A
     return []
 
 
-def _parties(sums: Counter[str]) -> tuple[Party, ...]:
-    return tuple(Party(name, units) for name, units in sums.most_common(MOST_PARTIES))
+def _parties(sums: Counter[str], *, most: int = MOST_PARTIES) -> tuple[Party, ...]:
+    return tuple(Party(name, units) for name, units in sums.most_common(most))
 
 
 def _last_before(entries: Sequence[tuple[int, T]], place: int) -> T | None:

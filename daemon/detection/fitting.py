@@ -157,9 +157,13 @@ def fitting(shelf: Shelf, output: Output, *, terms: Terms, widest: int) -> Itera
 
 def first_fitting(shelf: Shelf, output: Output, *, terms: Terms, widest: int) -> Known | None:
     """The one that `fitting` gives first, without a look at the others of the same amount."""
-    for one in shelf.between(output.units, output.units):
-        if in_time(one, output, terms=terms):
-            return one
+    rows, units = shelf.rows, output.units
+    for place in range(bisect_left(rows, (units,)), len(rows)):  # a loop, because every payment comes by here
+        row = rows[place]
+        if row[0] != units:
+            break
+        if in_time(row[3], output, terms=terms):
+            return row[3]
     return next(fitting(shelf, output, terms=terms, widest=widest), None)
 
 

@@ -12,7 +12,7 @@ from connectors.base import Address, Party, Stage
 from connectors.evm import answers
 from connectors.evm.address import ZERO
 from connectors.evm.answers import Event, Receipt, Sent
-from connectors.evm.transfers import MOST_PARTIES, TRANSFER_EVENT, Deed, Flow, rest, transfer_of
+from connectors.evm.transfers import MOST_PAID, TRANSFER_EVENT, Deed, Flow, rest, transfer_of
 from tests.unit.evm.crafted import (
     COIN,
     COLD,
@@ -230,13 +230,13 @@ def test_what_is_minted_comes_from_the_zero_address_and_what_is_burnt_goes_there
     assert (burnt.changes, burnt.destinations) == (((HOT, -5),), (Party(ZERO, 5),))
 
 
-def test_of_a_payout_to_many_the_largest_are_named_and_all_are_paid() -> None:
-    flows = [(SAFE, Address(f"0x{0xF000 + number:040x}"), number + 1) for number in range(300)]
+def test_of_a_payout_of_ours_to_many_all_are_named_up_to_what_a_block_holds() -> None:
+    flows = [(SAFE, Address(f"0x{0xF000 + number:040x}"), number + 1) for number in range(MOST_PAID + 20)]
     one = TELLER.movement(flows_of(*flows), stage=Stage.MINED)
     assert one is not None
-    assert len(one.destinations) == MOST_PARTIES
-    assert one.destinations[0].units == 300
-    assert one.changes == ((SAFE, -sum(range(301))),)
+    assert len(one.destinations) == MOST_PAID
+    assert one.destinations[0].units == MOST_PAID + 20
+    assert one.changes == ((SAFE, -sum(range(MOST_PAID + 21))),)
 
 
 accounts = st.sampled_from([HOT, COLD, SAFE, STRANGER, THIEF, ROUTER, ZERO])
