@@ -325,6 +325,7 @@ class App:
             config=lambda: {"sha256": self._loaded.sha256, **redacted(self._loaded.settings)},
             reload=self.reload,
             registry=self.metrics.registry,
+            gates=self._keepers.gates,
         )
 
     def accounts(self, wallet: str) -> Readings | None:

@@ -1,4 +1,4 @@
-"""What outlives a restart beside findings: verdicts judged on schedule, daily prices, and the history."""
+"""What outlives a restart beside findings: gates, verdicts judged on schedule, daily prices, and the history."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from daemon.checks import CheckKeeper
 from daemon.daily_prices import PriceKeeper
+from daemon.gate.keeper import GateKeeper
 from daemon.history.past import Past
 from daemon.pipeline import Pipeline
 from daemon.reload import Loaded
@@ -31,16 +32,23 @@ class Keepers:
             now=clock,
             standing=lambda: (pipeline.setup, pipeline.ledger, in_force()),
         )
+        pipeline.gates = self.gates = GateKeeper(stores.gates, clock=clock)
         self._checks = CheckKeeper(stores.checks, pipeline, clock=clock)
         self._prices = PriceKeeper(stores.price_days, averages=lambda: pipeline.averages, clock=clock)
 
     @property
     def steps(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """The workers, by name, each a step for the supervisor."""
-        return {"checks": self._checks.step, "prices": self._prices.step, "history": self.past.work}
+        return {
+            "checks": self._checks.step,
+            "prices": self._prices.step,
+            "history": self.past.work,
+            "gates": self.gates.step,
+        }
 
     async def restore(self) -> None:
         """What an earlier run has left; StoreError. The workers try again what fails here."""
+        await self.gates.restore()
         await self._checks.restore()
         await self._prices.restore()
 
@@ -55,6 +63,7 @@ class Keepers:
 
     async def flush(self) -> None:
         """Before the end: offers the store what it has not taken yet."""
+        await self.gates.save()
         await self._checks.flush()
         await self._prices.flush()
         await self.past.flush()

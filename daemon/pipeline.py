@@ -1,7 +1,7 @@
 """The pipe: what the chains said → classify → exposure → policy → findings → emit, in this order and on this screen."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,9 +19,10 @@ from daemon.feeds.book import FeedBook
 from daemon.feeds.plan import Plan
 from daemon.feeds.values import Feeds
 from daemon.findings import Advance, adopt, advance
+from daemon.gate.state import GateState
 from daemon.groups import Groups
 from daemon.ledger import Ledger
-from daemon.model import ChainState, Check, Finding, Inventory, Notification, Report
+from daemon.model import ChainState, Check, Finding, Inventory, Notification, Report, Wallet
 from daemon.movements import cold_payments, shortlist
 from daemon.outbox import addressed
 from daemon.policy import judged
@@ -49,6 +50,22 @@ class Recorder(Protocol):
     async def record(self, findings: Sequence[Finding], notifications: Sequence[Notification]) -> None: ...
 
 
+class Gating(Protocol):
+    """Says of each wallet whether its signers may go on, and makes that durable. Never raises what the store raises."""
+
+    def judge(
+        self,
+        findings: Iterable[Finding],
+        *,
+        rules: Mapping[str, Rule],
+        wallets: Mapping[str, Wallet],
+        chains: Mapping[str, ChainState],
+        now: datetime,
+    ) -> Mapping[str, GateState]: ...
+
+    async def keep(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What one configuration means; a reload swaps it whole.
@@ -73,7 +90,7 @@ class Setup:
 class Pipeline:
     """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events.
 
-    `averages` are counted where a rule values by them.
+    `averages` are counted where a rule values by them; without `gates` nobody says whether signers may go on.
     """
 
     setup: Setup
@@ -84,6 +101,7 @@ class Pipeline:
     receivers: tuple[str, ...]
     sinks: Sequence[Sink]
     averages: Averages | None = None
+    gates: Gating | None = None
     standing: Standing = field(default_factory=dict, init=False)
     """The verdicts of rules with a schedule that stand until their next time."""
     _detection: Detection | None = field(default=None, init=False, repr=False)
@@ -104,6 +122,8 @@ class Pipeline:
             if changed or step.events:
                 await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
             self.findings, self.standing = step.open, standing
+            if self.gates is not None:
+                await self.gates.keep()
         with ExitStack() as offers:  # calls all of them, then raises what one of them raised
             for sink in reversed(self.sinks):
                 offers.callback(sink.offer, report)
@@ -186,7 +206,10 @@ class Pipeline:
             at=now,
         )
         verdicts, standing = judged(setup.policies, picture, standing=self.standing)
-        step = advance(self.findings, verdicts, rules=dict(setup.policies), now=now, chains=chains)
+        rules = dict(setup.policies)
+        step = advance(self.findings, verdicts, rules=rules, now=now, chains=chains)
+        known = setup.inventory.wallets
+        gates = self.gates and self.gates.judge(step.open, rules=rules, wallets=known, chains=chains, now=now)
         report = Report(
             entity=setup.entity,
             currency=setup.currency,
@@ -201,6 +224,7 @@ class Pipeline:
             disagreements=disagreements,
             problems=tuple(problems(chains, feeds=feeds, store=self.recorder.problem)),
             movements=shortlist(ledger.movements, inventory=setup.inventory, tiers=tiers),
+            gates=gates or {},
         )
         return step, report, standing
 

@@ -11,10 +11,12 @@ from prometheus_client.exposition import choose_encoder
 
 from daemon.api import page
 from daemon.api.auth import CALLER, PUBLIC, Gatekeeper
+from daemon.api.gating import GateRoutes
 from daemon.api.problem import Handler, problem, problems
 from daemon.api.selection import Selection
 from daemon.emit import rendering
 from daemon.errors import ConfigError
+from daemon.gate.keeper import GateKeeper
 from daemon.ledger import Readings
 from daemon.model import Finding, Inventory, Judgement, Moved, Report
 from daemon.policy import worst
@@ -28,7 +30,7 @@ class Sources:
     `inventory` is the running configuration's; `accounts` gives a wallet's units per account and asset, and may be a
     block ahead of the report, as may `movements`, newest first; `resolved` the findings resolved since a time;
     `history` answers a query with points of the past; `receivers` says what is wrong with each Alertmanager, None when
-    it takes what it is sent.
+    it takes what it is sent; `gates` say at any moment whether signers may go on.
     """
 
     version: str
@@ -48,6 +50,7 @@ class Sources:
     config: Callable[[], Mapping[str, Any]]
     reload: Callable[[str], Awaitable[str]]
     registry: CollectorRegistry
+    gates: GateKeeper
 
 
 class Routes:
@@ -206,7 +209,7 @@ def application(sources: Sources, *, gatekeeper: Callable[[], Gatekeeper]) -> we
         return await handler(request)
 
     app = web.Application(middlewares=[problems, admission], client_max_size=64 * 1024)
-    app.add_routes(Routes(sources).table())
+    app.add_routes([*Routes(sources).table(), *GateRoutes(sources).table()])
     app.on_response_prepare.append(_secure)
     return app
 

@@ -111,6 +111,7 @@ class Metrics(Collector):
             yield from _shares(report)
             yield _coverage(report)
             yield from _judgements(report)
+        yield _gates(report, judged=silent <= self._stale_after.total_seconds())
 
     def _counters(self) -> Families:
         yield from _providers(self._counts.providers())
@@ -226,6 +227,16 @@ def _coverage(report: Report) -> GaugeMetricFamily:
     if reserves:
         _add_bounds(ratios, ["reserve", ALL], reduce(Interval.at_most, reserves))
     return ratios
+
+
+def _gates(report: Report, *, judged: bool) -> GaugeMetricFamily:
+    """Told also when nobody judges any more: then all are closed."""
+    gates = GaugeMetricFamily(
+        "pyrometer_gate_open", "1 while the signers of a wallet may go on, else 0", labels=["wallet"]
+    )
+    for name, state in report.gates.items():
+        gates.add_metric([name], judged and state.open)
+    return gates
 
 
 def _judgements(report: Report) -> Families:

@@ -9,6 +9,7 @@ from connectors.base import Control, Tip
 from daemon.controls import ControlChange, WalletControl, by_name, changed_facts
 from daemon.coverage import Cover, Coverage, Reserve
 from daemon.feeds.values import FeedKind, Feeds, SourceState
+from daemon.gate.state import GateState
 from daemon.interval import EXACT, Interval, amount, plain
 from daemon.model import (
     ChainState,
@@ -90,6 +91,7 @@ def wallet(state: WalletState, *, report: Report) -> JSON:
         "tier": state.wallet.tier.value,
         "observed_tier": state.tier.value,
         "owner": state.wallet.owner.value,
+        "gate": found.word if (found := report.gates.get(state.wallet.name)) else None,
         "custodian": state.wallet.custodian,
         "accounts": len(state.wallet.accounts),
         "unread": state.unread,
@@ -98,6 +100,17 @@ def wallet(state: WalletState, *, report: Report) -> JSON:
         "holdings": {asset: _holding(held) for asset, held in state.holdings.items()},
         "doubtful": {asset: _doubtful(held) for asset, held in state.doubtful.items()},
         "last": {asset: _last(known) for asset, known in state.last.items()},
+    }
+
+
+def gate(state: GateState) -> JSON:
+    """What a gate says to a signer, and why."""
+    return {
+        "gate": state.word,
+        "since": moment(state.since),
+        "reason": state.reason,
+        "findings": list(state.findings),
+        "by": state.by,
     }
 
 
@@ -251,13 +264,8 @@ def finding(item: Finding) -> JSON:
 
 
 def _due(one: Due) -> JSON:
-    return {
-        "what": one.what,
-        "by": one.by.isoformat(),
-        "days": one.days,
-        "days_left": one.left,
-        "overdue": one.overdue,
-    }
+    left = {"days": one.days, "days_left": one.left, "overdue": one.overdue}
+    return {"what": one.what, "by": one.by.isoformat(), **left}
 
 
 def due_text(one: Due) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 GOOD_FOR = timedelta(seconds=10)
@@ -19,9 +19,9 @@ class GateState:
     """
 
     wallet: str
-    open: bool
     since: datetime
     reason: str
+    open: bool = field(kw_only=True)
     findings: tuple[str, ...] = ()
     by: str | None = None
     blind: bool = False

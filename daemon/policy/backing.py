@@ -11,6 +11,7 @@ from daemon.model import Move, Owner, Tier, Verdict
 from daemon.policy.cover import CoverRule, chains_of, shortfall, verdict_on
 from daemon.policy.customers import Prices, ValuedAt, held_of, owed_of, whole
 from daemon.policy.rule import Picture
+from daemon.policy.stopping import holders
 from daemon.policy.transfers import MONEY_PLACES, TO_CUSTOMERS, coin, drawn, finest, from_outside, purses
 
 ALERT = "PyrometerBackingShort"
@@ -55,6 +56,7 @@ def _verdict(rule: Backing, picture: Picture, *, policy: str, scope: str, assets
         measured=f"Customers' {what} that are kept, over what customers are owed",
         moves=_moves(rule, picture, scope=scope, assets=assets, cover=cover),
         chains=chains_of(picture, assets),
+        wallets=holders(rule, picture, scope=scope),
         evidence={"stated": _stated(picture, assets)},
     )
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -26,6 +26,7 @@ class Blind(Rule):
     """
 
     kind: Literal["blind"]
+    concerns_wallets: ClassVar[bool] = False
     hold: Duration = Field(timedelta(minutes=2), description="grace: how long a verdict may stay unknown")
 
 

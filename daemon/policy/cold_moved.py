@@ -83,6 +83,8 @@ def _verdict(
         cleared=read and remembered and not told,
         causes=() if told or read else (f"chain:{chain}",),
         evidence={"blocks": picture.blocks([chain]), **_evidence(known, name=name)} if told else {},
+        wallets=(name,),
+        grounds=tuple(dict.fromkeys(one.moved.movement.transaction for one in told)),
     )
 
 

@@ -20,6 +20,10 @@ LISTS = frozenset({"owner", "module", "cosignatory"})
 """Facts of which there may be many: their members come and go."""
 
 
+Others = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
+"""By the name of a fact, what is expected and what is."""
+
+
 class ControlChanged(Rule):
     """Breach, per wallet, for `keep` after the control of one of its accounts has changed, and while it is not what the
     inventory expects; a change to what is expected is none.
@@ -64,10 +68,19 @@ def _verdict(
         cleared=readable and not known.awaited and not breach,
         causes=() if breach or readable else (f"chain:{wallet.chain}",),
         evidence={"blocks": picture.blocks([wallet.chain]), **_evidence(changes, others=others)} if breach else {},
+        wallets=(wallet.name,),
+        grounds=_grounds(changes, others=others),
     )
 
 
-def unexpected(control: Control | None, expected: Expected) -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+def _grounds(changes: Sequence[ControlChange], *, others: Mapping[Address, Others]) -> tuple[str, ...]:
+    """Each change by its block, and everything that is not as expected, with what it is."""
+    told = [f"{one.after.account} at {one.tip.hash}" for one in changes]
+    found = ((account, name, is_) for account, facts in others.items() for name, (_, is_) in facts.items())
+    return (*told, *(f"{account} {name} {' '.join(is_)}".rstrip() for account, name, is_ in found))
+
+
+def unexpected(control: Control | None, expected: Expected) -> Others:
     """By what the inventory expects and is not so: what is expected, and what is."""
     if control is None:
         return {}
@@ -89,7 +102,7 @@ def _says(
     wallet: Wallet,
     changes: Sequence[ControlChange],
     *,
-    others: Mapping[Address, Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]],
+    others: Mapping[Address, Others],
 ) -> str:
     """The newest change, else the first difference."""
     if changes:
@@ -130,9 +143,7 @@ def _silent(wallet: Wallet, known: WalletControl, *, unread: Sequence[Controlled
     return f"Control of {wallet.name} is as it was"
 
 
-def _evidence(
-    changes: Sequence[ControlChange], *, others: Mapping[Address, Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]]
-) -> dict[str, object]:
+def _evidence(changes: Sequence[ControlChange], *, others: Mapping[Address, Others]) -> dict[str, object]:
     return {
         "changes": [_change(one) for one in changes[:MOST_SHOWN]],
         "unexpected": [

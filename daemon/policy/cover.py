@@ -46,6 +46,7 @@ def verdict_on(
     measured: str,
     moves: Iterator[Move],
     chains: tuple[str, ...],
+    wallets: tuple[str, ...] = (),
     evidence: Mapping[str, Any] | None = None,
 ) -> Verdict:
     """What the rule says of a cover; `measured` names the ratio for people, `moves` are made of a breach alone."""
@@ -64,6 +65,7 @@ def verdict_on(
         moves=tuple(moves) if found is Judgement.BREACH else (),
         evidence=evidence or {},
         chains=chains,
+        wallets=wallets,
     )
 
 

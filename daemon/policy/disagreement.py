@@ -6,6 +6,7 @@ from typing import Literal
 from connectors.base import Disagreement
 from daemon.model import Verdict
 from daemon.policy.rule import Picture, Rule, judgement
+from daemon.policy.stopping import on_chain
 
 ALERT = "PyrometerDisagreement"
 
@@ -34,6 +35,7 @@ def judge(rule: DisagreementRule, picture: Picture, *, policy: str) -> Iterator[
             cleared=read and not found,
             causes=() if read or found else (f"chain:{chain}",),
             evidence=_evidence(found) if found else {},
+            wallets=on_chain(rule, picture, chain=chain),
         )
 
 

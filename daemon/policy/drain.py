@@ -14,7 +14,7 @@ from connectors.config import Duration, format_duration
 from daemon.interval import EXACT, NOTHING, ONE, ZERO, Interval, plain, total
 from daemon.levels import Of, Subject
 from daemon.model import Judgement, Owner, Tier, Verdict, WalletState
-from daemon.policy.rule import Picture, Rule, judgement, percent
+from daemon.policy.rule import Closes, Picture, Rule, judgement, percent
 from daemon.windows import Highest, Window
 
 ALERT = "PyrometerDrain"
@@ -161,7 +161,18 @@ def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, na
         causes=tuple(sorted(f"chain:{name}" for name in doubtful)),
         evidence=_evidence(rule, held=held, highest=highest),
         chains=tuple(sorted(chains)),
+        wallets=tuple(names) if rule.closes is Closes.WALLETS else (),
+        grounds=_doublings(gone, limit=rule.max_share),
     )
+
+
+def _doublings(gone: Interval, *, limit: Decimal) -> tuple[str, ...]:
+    """How far over the limit it certainly is: another ground each time that the share doubles."""
+    reached: list[str] = []
+    while gone.low > limit and limit < ONE:
+        reached.append(f"over {plain(EXACT.multiply(limit, Decimal(100)), places=80)} %")
+        limit = EXACT.multiply(limit, Decimal(2))
+    return tuple(reached)
 
 
 def _held(subject: Subject, picture: Picture, *, wallets: list[WalletState]) -> Interval:

@@ -6,6 +6,7 @@ from typing import Literal
 from daemon.interval import amount, plain
 from daemon.model import Drifted, SweepState, Verdict
 from daemon.policy.rule import Picture, Rule, judgement
+from daemon.policy.stopping import on_chain
 
 ALERT = "PyrometerDrift"
 
@@ -35,6 +36,7 @@ def judge(rule: DriftRule, picture: Picture, *, policy: str) -> Iterator[Verdict
             cleared=read and sweep is not None and not drifted,
             causes=() if read or drifted else (f"chain:{chain}",),
             evidence=_evidence(chain, sweep) if sweep is not None and drifted else {},
+            wallets=on_chain(rule, picture, chain=chain),
         )
 
 

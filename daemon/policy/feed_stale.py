@@ -1,7 +1,7 @@
 """`feed_stale`: a source outside the chains has no current values."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ class FeedStale(Rule):
     """
 
     kind: Literal["feed_stale"]
+    concerns_wallets: ClassVar[bool] = False
     severity: Severity = Field(
         Severity.WARNING, description="critical pages, warning waits for the morning, info is kept"
     )

@@ -11,6 +11,7 @@ from daemon.interval import EXACT
 from daemon.model import Move, Owner, Tier, Verdict
 from daemon.policy.cover import CoverRule, HotTiers, chains_of, shortfall, verdict_on
 from daemon.policy.rule import Picture
+from daemon.policy.stopping import holders
 from daemon.policy.transfers import TO_COLD, TO_GUARANTEE, coin, drawn, purses
 
 ALERT = "PyrometerGuaranteeShort"
@@ -48,6 +49,7 @@ def _verdict(rule: Guarantee, picture: Picture, *, policy: str, asset: str) -> V
         measured=f"Own {asset} set aside, over the {asset} of customers that are hot",
         moves=_moves(rule, picture, asset=asset, cover=cover),
         chains=chains_of(picture, [asset]),
+        wallets=holders(rule, picture, scope=asset),
     )
 
 

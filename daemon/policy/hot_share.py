@@ -16,6 +16,7 @@ from daemon.policy.cover import HotTiers, all_chains, chains_of
 from daemon.policy.customers import Prices, Sum, ValuedAt, customers_assets, held, owed
 from daemon.policy.money import converted
 from daemon.policy.rule import Picture, Rule, judgement, percent
+from daemon.policy.stopping import holders
 from daemon.policy.transfers import TO_COLD, coin, drawn, purses
 from daemon.policy.zone import ZoneName
 
@@ -95,6 +96,7 @@ def _verdict(rule: HotShare, picture: Picture, *, policy: str, scope: str, limit
         causes=tuple(sorted(causes | limits.causes)),
         moves=tuple(_moves(rule, picture, scope=scope, limit=limits.strict)) if found is Judgement.BREACH else (),
         chains=all_chains(picture) if scope == ALL else chains_of(picture, [scope]),
+        wallets=holders(rule, picture, scope=scope),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,7 @@ class PriceDeviation(Rule):
     """
 
     kind: Literal["price_deviation"]
+    concerns_wallets: ClassVar[bool] = False
     severity: Severity = Field(
         Severity.WARNING, description="critical pages, warning waits for the morning, info is kept"
     )

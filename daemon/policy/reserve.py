@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -28,6 +28,7 @@ class ReserveRule(CoverRule):
     """
 
     kind: Literal["reserve"]
+    concerns_wallets: ClassVar[bool] = False
     required: MoneyText | None = Field(None, description="what is required, as an amount; or else rates")
     hot_rate: Decimal | None = Field(None, ge=0, le=100, description="required per value of what customers have hot")
     cold_rate: Decimal | None = Field(None, ge=0, le=100, description="required per value of the rest, warm included")

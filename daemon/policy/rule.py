@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Self
+from enum import StrEnum
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -24,6 +25,14 @@ from daemon.policy.schedule import Schedule
 from daemon.windows import Highest, Window
 
 
+class Closes(StrEnum):
+    """Whose gates a finding closes: nobody's, those of the wallets that it concerns, or every wallet's."""
+
+    NONE = "none"
+    WALLETS = "wallets"
+    ALL = "all"
+
+
 class Rule(Strict):
     """Common keys of all rules. A finding's policy is `<preset>/<name>`, or `<name>` outside a preset."""
 
@@ -38,11 +47,19 @@ class Rule(Strict):
     schedule: Schedule | None = Field(None, description="judged once a day and not always: its verdict then stands")
     remedies: tuple[Remedy, ...] = Field((), description="what a breach obliges to, and within how many days")
     calendar: Calendar | None = Field(None, description="whose days `remedies` count")
+    closes: Closes = Field(
+        Closes.NONE,
+        description="whose gates it closes while it fires: none, wallets (those that the finding concerns), or all",
+    )
+    concerns_wallets: ClassVar[bool] = True
+    """Whether its verdicts name wallets."""
 
     @model_validator(mode="after")
-    def _countable(self) -> Self:
+    def _whole(self) -> Self:
         if self.remedies and self.calendar is None:
             raise ValueError("remedies need a calendar: {country, timezone}, whose days they count")
+        if self.closes is Closes.WALLETS and not self.concerns_wallets:
+            raise ValueError("closes: expected none or all, because what this kind of rule judges concerns no wallets")
         return self
 
 

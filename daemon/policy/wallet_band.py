@@ -78,6 +78,7 @@ def _verdict(rule: WalletBand, wallet: Wallet, *, policy: str, held: Interval) -
         causes=() if held.value is not None else (f"chain:{wallet.chain}",),
         moves=tuple(_moves(rule, held, name=name)) if verdict is Judgement.BREACH else (),
         chains=(wallet.chain,),
+        wallets=(name,),
     )
 
 

@@ -18,6 +18,7 @@ from daemon.feeds.book import FeedBook
 from daemon.feeds.plan import SourceKey
 from daemon.feeds.values import Answer, Fault
 from daemon.feeds.worker import FeedWorker
+from daemon.gate.keeper import GateKeeper
 from daemon.ledger import Ledger
 from daemon.once import Unrecorded
 from daemon.pipeline import Pipeline, Recorder, Sink
@@ -68,6 +69,7 @@ class Player:
             recorder=bells.recorder,
             receivers=bells.receivers,
             sinks=(self._alarms, *bells.sinks),
+            gates=GateKeeper(None, clock=simulation.now),
         )
         self._news = False
 

@@ -250,11 +250,32 @@ class Audit(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class GateRow:
+    """What is kept of a wallet's gate; `body` is its text."""
+
+    wallet: str
+    body: str
+
+
+class GateRows(Protocol):
+    """The gates that were ever closed, those of wallets that are not configured any more included. Every method raises
+    StoreError."""
+
+    async def keep(self, rows: Sequence[GateRow], *, entries: Sequence[Entry]) -> None:
+        """Stores them in the place of earlier ones of the same wallets, and tells the audit log, in one transaction."""
+        ...
+
+    async def all(self) -> tuple[GateRow, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Stores:
-    """Every part of what a daemon stores; without an archive it keeps no history."""
+    """Every part of what a daemon stores; without an archive it keeps no history, and without rows for gates it forgets
+    them when it ends."""
 
     findings: Store
     checks: Checks
     price_days: PriceDays
     audit: Audit
     archive: Archive | None = None
+    gates: GateRows | None = None

@@ -18,6 +18,7 @@ from daemon.store.audit import SqlAudit
 from daemon.store.checks import SqlChecks
 from daemon.store.codec import decode, encode, storable
 from daemon.store.engine import busy_seconds, database_errors, make_engine, reason
+from daemon.store.gates import SqlGates
 from daemon.store.price_days import SqlPriceDays
 from daemon.store.tables import FINDINGS, NOTIFICATIONS
 
@@ -55,11 +56,12 @@ class SqlStore:
         self.price_days = SqlPriceDays(self._do)
         self.checks = SqlChecks(self._do)
         self.audit = SqlAudit(self._do)
+        self.gates = SqlGates(self._do)
 
     @property
     def stores(self) -> Stores:
         """This database as all the ports to it."""
-        return Stores(self, self.checks, self.price_days, self.audit, self.archive)
+        return Stores(self, self.checks, self.price_days, self.audit, self.archive, self.gates)
 
     async def record(
         self,

@@ -13,7 +13,7 @@ from functools import cache
 import pytest
 import uvloop
 
-from daemon.model import Judgement, Report, Severity
+from daemon.model import Judgement, Report, Severity, State
 from daemon.replay.alarms import Audience, Nobody
 from daemon.replay.catalogue import find, shipped
 from daemon.replay.command import BENIGN, Wanted, play
@@ -145,3 +145,30 @@ def test_in_the_benign_year_nothing_critical_rings_under_the_shipped_presets() -
     outcome = played(scenario, trial=AS_IT_WAS)
     assert outcome.others[Severity.CRITICAL] == 0, [alarm.summary for alarm in outcome.alarms]
     assert outcome.others[Severity.WARNING] <= 2
+
+
+class Gates(Nobody):
+    """Hears of the gate of one wallet, and of the findings that close it."""
+
+    def __init__(self, wallet: str) -> None:
+        self._wallet = wallet
+        self.told: list[tuple[datetime, bool, bool]] = []
+
+    def judged(self, report: Report) -> None:
+        stands = any(
+            self._wallet in finding.verdict.wallets and finding.state is State.FIRING
+            for finding in report.findings
+            if finding.verdict.policy.startswith("theft/")
+        )
+        self.told.append((report.at, report.gates[self._wallet].open, stands))
+
+
+def test_the_gate_of_bitgets_hot_wallet_is_closed_from_the_finding_on_and_stays_closed() -> None:
+    scenario = load(find("bitget-2026"))
+    gates = Gates("eth-hot")
+    outcome = played(scenario, trial=AS_IT_WAS, audience=gates)
+    fired = min(alarm.at for alarm in outcome.alarms if alarm.alert == "PyrometerDrain")
+    first = next(place for place, (_, _, stands) in enumerate(gates.told) if stands)
+    assert gates.told[first][0] <= fired
+    assert all(is_open for _, is_open, _ in gates.told[1:first])
+    assert not any(is_open for _, is_open, _ in gates.told[first:])

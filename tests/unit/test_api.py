@@ -15,6 +15,7 @@ from connectors.base import Address, Update
 from daemon.api.auth import Gatekeeper
 from daemon.api.routes import Sources, application
 from daemon.errors import ConfigError
+from daemon.gate.keeper import GateKeeper
 from daemon.ledger import Readings
 from daemon.model import Finding, Inventory, Report
 from daemon.movements import Movements
@@ -45,6 +46,7 @@ class World:
     removed: Sequence[str] = ()
     inventory: Inventory = INVENTORY
     movements: Movements = field(default_factory=Movements)
+    gates: GateKeeper = field(default_factory=lambda: GateKeeper(None, clock=lambda: NOON))
 
     def sources(self) -> Sources:
         return Sources(
@@ -65,6 +67,7 @@ class World:
             config=lambda: {"entity": "Example Exchange KK"},
             reload=self._reload,
             registry=CollectorRegistry(),
+            gates=self.gates,
         )
 
     def _accounts(self, name: str) -> Readings | None:

@@ -11,6 +11,7 @@ import yaml
 from connectors.base import Stage
 from connectors.errors import Reason
 from daemon import __main__ as command_line
+from daemon.api.gating import GateRoutes
 from daemon.api.routes import Routes
 from daemon.api.selection import FILTERS, MOST, USUAL
 from daemon.feeds.values import FeedReason
@@ -69,7 +70,9 @@ def test_every_reason_of_a_source_is_explained() -> None:
 
 def test_every_route_stands_in_the_documentation() -> None:
     documented = set(re.findall(r"^\| `((?:GET|POST) /\S*)`", text("api.md"), re.M))
-    routes = {f"{route.method} {route.path}" for route in Routes(World().sources()).table()}
+    sources = World().sources()
+    table = [*Routes(sources).table(), *GateRoutes(sources).table()]
+    routes = {f"{route.method} {route.path}" for route in table}
     assets = {"GET /page.css", "GET /page.js"}
     assert documented == {route.replace("{name}", "W") for route in routes} - assets
 

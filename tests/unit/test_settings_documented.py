@@ -62,7 +62,12 @@ KINDS = {str(get_args(rule.model_fields["kind"].annotation)[0]): rule for rule i
 PARTS: dict[str, type[BaseModel]] = {"limit_when_small": SmallLimit}
 """What stands under a key of a rule, whatever its kind."""
 
-COMMON: dict[str, type[BaseModel]] = {"schedule": Schedule, "remedies": Remedy, "calendar": Calendar}
+COMMON: dict[str, type[BaseModel] | None] = {
+    "schedule": Schedule,
+    "remedies": Remedy,
+    "calendar": Calendar,
+    "closes": None,
+}
 """Keys that mean the same in every rule, and what stands under them."""
 
 ASKED = {"required[].": Needed}
@@ -140,7 +145,7 @@ SECTIONS: dict[str, Mapping[str, FieldInfo]] = {
     **{prefix: own(*models) for prefix, models in SOURCES.items()},
 }
 
-LOOKED_AT: tuple[type[BaseModel], ...] = (*RULES, *PARTS.values(), *COMMON.values(), PresetUse)
+LOOKED_AT: tuple[type[BaseModel], ...] = (*RULES, *PARTS.values(), *filter(None, COMMON.values()), PresetUse)
 
 
 def default_of(field: FieldInfo, *, name: str, kind: str = "") -> str:
@@ -241,7 +246,7 @@ def common() -> dict[str, FieldInfo]:
     for key, part in COMMON.items():
         found[key] = Rule.model_fields[key]
         below = f"{key}[]" if key == "remedies" else key
-        found |= {f"{below}.{name}": field for name, field in part.model_fields.items()}
+        found |= {f"{below}.{name}": field for name, field in (part.model_fields if part else {}).items()}
     return found
 
 
@@ -371,7 +376,7 @@ def test_the_example_has_a_preset_that_differs_and_the_keys_of_every_rule(uncomm
         holds(uncommented, places, name=name, default="")
     for key, part in COMMON.items():
         within = standing_at(uncommented, f"policies[].{key}{'[]' if key == 'remedies' else ''}.")
-        for name, field in part.model_fields.items():
+        for name, field in (part.model_fields if part else {}).items():
             holds(uncommented, within, name=name, default=default_of(field, name=name))
 
 

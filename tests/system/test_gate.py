@@ -1,0 +1,132 @@
+"""The gate of the real daemon, read by the documented signer: closed by a theft, and over kill -9; opened by people."""
+
+import asyncio
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.integration.anvil import AnvilNode, Forger
+from tests.signers import over_http
+from tests.system.daemon import Daemon, running_daemon
+from tests.system.exchange import COLD, OUTSIDE, config, fund, move
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+
+COLD_GATE, HOT_GATE = "/api/v1/gate/eth-cold-1", "/api/v1/gate/eth-hot-1"
+STOPS = {
+    "kind": "cold_moved",
+    "name": "cold-moved",
+    "closes": "wallets",
+    "keep": "1s",
+    "clear_after": "100ms",
+}
+
+
+async def say(daemon: Daemon, path: str, *, opens: bool, reason: str = "SEC-1") -> tuple[int, Any]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{daemon.url}{path}", json={"open": opens, "reason": reason}) as response,
+    ):
+        return response.status, await response.json(content_type=None)
+
+
+def audited(folder: Path) -> list[tuple[str, str, str]]:
+    """Who did what, and why, as the audit log has it."""
+    with closing(sqlite3.connect(folder / "pyrometer.db")) as database:
+        bodies = [json.loads(body) for (body,) in database.execute("select body from pyrometer_audit order by number")]
+    return [(body["who"], body["what"], body["why"]) for body in bodies]
+
+
+async def opened(daemon: Daemon, path: str = COLD_GATE) -> None:
+    await daemon.becomes(path, lambda body: body.get("gate") == "open")
+
+
+async def test_a_theft_closes_the_gate_which_stays_closed_over_kill_9_until_an_operator_opens_it(
+    tmp_path: Path,
+) -> None:
+    may_sign = over_http()
+
+    async def signs(daemon: Daemon, wallet: str = "eth-cold-1") -> bool:
+        return await asyncio.to_thread(may_sign, wallet, url=daemon.url)
+
+    async with AnvilNode() as anvil:
+        await fund(anvil, hot=10_000, cold=990_000)
+        async with running_daemon(tmp_path, config(anvil.url, policies=[STOPS], chain={"max_age": "60s"})) as daemon:
+            await opened(daemon)
+            assert await signs(daemon)
+            assert not await signs(daemon, "nobody")
+            await move(anvil, COLD, OUTSIDE, thousandths=1)
+            said = await daemon.becomes(COLD_GATE, lambda body: body["gate"] == "closed" and body["findings"])
+            assert said["reason"].startswith("PyrometerColdMoved (cold-moved, eth-cold-1): eth-cold-1 pays out 0.001")
+            assert not await signs(daemon)
+            assert await signs(daemon, "eth-hot-1")
+            wallets = await daemon.becomes("/api/v1/wallets", lambda body: body["eth-cold-1"]["gate"] == "closed")
+            assert wallets["eth-hot-1"]["gate"] == "open"
+            assert (await daemon.metrics())['pyrometer_gate_open{wallet="eth-cold-1"}'] == 0
+            # The finding is over; the gate is not.
+            resolved = "/api/v1/findings?state=resolved"
+            over = await daemon.becomes(resolved, lambda body: [one for one in body if one["id"] in said["findings"]])
+            assert over[0]["fired"] == said["since"]  # the very pass
+            assert (await daemon.get(COLD_GATE))["gate"] == "closed"
+
+            await daemon.stop(kill=True)
+            assert not await signs(daemon)
+            await daemon.start()
+            first = await daemon.get(COLD_GATE)
+            assert (first["gate"], first["since"], first["findings"]) == ("closed", said["since"], said["findings"])
+            await opened(daemon, HOT_GATE)
+            assert (await daemon.get(COLD_GATE))["reason"] == said["reason"]
+            assert not await signs(daemon)
+
+            assert (await say(daemon, COLD_GATE, opens=True, reason=" "))[0] == 400
+            status, body = await say(daemon, COLD_GATE, opens=True, reason="SEC-4711")
+            assert (status, body["gate"], body["by"], body["reason"]) == (200, "open", "local", "SEC-4711")
+            assert await signs(daemon)
+            await daemon.stop(kill=True)
+            assert audited(tmp_path) == [
+                ("pyrometer", "gate_closed", said["reason"]),
+                ("local", "gate_opened", "SEC-4711"),
+            ]
+            await daemon.start()
+            await opened(daemon)
+            assert (await daemon.get(COLD_GATE))["by"] == "local"
+
+
+async def test_a_gate_is_closed_while_nobody_sees_its_chain_and_opens_by_itself(tmp_path: Path) -> None:
+    async with AnvilNode() as anvil, Forger(anvil.url).running() as node:
+        await fund(anvil, hot=10_000, cold=990_000)
+        async with running_daemon(tmp_path, config(node.url, policies=[STOPS])) as daemon:
+            await opened(daemon)
+            node.drop = True
+            said = await daemon.becomes(COLD_GATE, lambda body: body["gate"] == "closed")
+            assert said["reason"].startswith("nobody sees ethereum: ")
+            assert not said["findings"]
+            status, body = await say(daemon, COLD_GATE, opens=True)
+            assert (status, "nobody sees ethereum" in body["detail"]) == (409, True)
+            node.drop = False
+            await opened(daemon)
+
+
+async def test_without_the_store_a_gate_can_be_closed_and_not_opened(tmp_path: Path) -> None:
+    async with AnvilNode() as anvil:
+        await fund(anvil, hot=10_000, cold=990_000)
+        async with running_daemon(tmp_path, config(anvil.url, policies=[STOPS])) as daemon:
+            await opened(daemon)
+            with closing(sqlite3.connect(tmp_path / "pyrometer.db", isolation_level=None, timeout=30)) as database:
+                database.execute("BEGIN IMMEDIATE")
+                status, body = await say(daemon, COLD_GATE, opens=False, reason="SEC-1")
+                assert (status, body["gate"], body["reason"]) == (200, "closed", "SEC-1")
+                status, body = await say(daemon, COLD_GATE, opens=True)
+                assert (status, "stays closed" in body["detail"]) == (503, True)
+                assert (await daemon.get(COLD_GATE))["gate"] == "closed"
+                database.execute("ROLLBACK")
+            await daemon.logged("store up: every gate is saved")
+            await daemon.stop(kill=True)
+            assert ("local", "gate_closed", "SEC-1") in audited(tmp_path)
+            await daemon.start()
+            assert (await daemon.get(COLD_GATE))["reason"] == "SEC-1"
