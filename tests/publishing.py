@@ -27,7 +27,7 @@ def finding(identity: str, *, state: State = State.FIRING, summary: str = "too h
 
 
 def gate(name: str, *, open: bool = True, findings: tuple[str, ...] = ()) -> GateState:  # noqa: A002 - as the state has it
-    return GateState(name, NOON, "all is well" if open else "PyrometerDrain", open=open, findings=findings)
+    return GateState(wallet=name, open=open, since=NOON, reason="well" if open else "PyrometerDrain", findings=findings)
 
 
 def told(

@@ -270,13 +270,8 @@ def finding(item: Finding) -> JSON:
 
 
 def _due(one: Due) -> JSON:
-    return {
-        "what": one.what,
-        "by": one.by.isoformat(),
-        "days": one.days,
-        "days_left": one.left,
-        "overdue": one.overdue,
-    }
+    left = {"days": one.days, "days_left": one.left, "overdue": one.overdue}
+    return {"what": one.what, "by": one.by.isoformat(), **left}
 
 
 def due_text(one: Due) -> str:

@@ -69,11 +69,7 @@ def _gate_body(gate: GateState, report: Report, now: datetime, lives: int | None
     return _json(
         {
             "wallet": gate.wallet,
-            "gate": gate.word,
-            "since": rendering.moment(gate.since),
-            "reason": gate.reason,
-            "findings": list(gate.findings),
-            "by": gate.by,
+            **rendering.gate(gate),
             "expires": rendering.moment(now + timedelta(seconds=lives or 0)),
             **_made(report, now=now),
         }
@@ -127,7 +123,7 @@ def _asset_body(name: str, part: AssetExposure, report: Report, now: datetime, _
 
 def _wallet(name: str, state: WalletState, *, report: Report) -> Topic:
     why = report.chains[state.wallet.chain].reason
-    return Topic((state, why, report.currency), partial(_wallet_body, name, state, report))
+    return Topic((state, why, report.gates.get(name), report.currency), partial(_wallet_body, name, state, report))
 
 
 def _wallet_body(name: str, state: WalletState, report: Report, now: datetime, _lives: int | None) -> bytes:

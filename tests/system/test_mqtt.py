@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.integration.anvil import AnvilNode
 from tests.integration.mosquitto import PASSWORD, USER, Mosquitto
 from tests.integration.subscriber import kept, subscribed
 from tests.system.daemon import gauges, run_command, running_daemon, until
-from tests.system.exchange import COLD, HOT, config, fund, move
+from tests.system.exchange import COLD, HOT, OUTSIDE, config, fund, move
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
@@ -164,3 +165,30 @@ async def test_a_drill_publishes_under_a_prefix_of_its_own_and_never_where_a_dae
         assert findings
         assert findings[0].body["entity"].startswith("DRILL small-theft: ")
         await until(lambda: subscriber.of("wallet/"))
+
+
+async def test_a_signer_who_listens_reads_closed_within_a_second_of_the_theft(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    stops = {"kind": "cold_moved", "name": "cold-moved", "closes": "wallets", "keep": "1s", "clear_after": "100ms"}
+    async with AnvilNode() as anvil, subscribed(broker) as subscriber:
+        await fund(anvil, hot=10_000, cold=990_000)
+        whole = publishing(anvil.url, broker, tmp_path, policies=[stops], chain={"max_age": "60s"})
+        async with running_daemon(tmp_path, whole) as daemon:
+            await subscriber.until(lambda: b'"gate":"open"' in subscriber.holds.get("gate/eth-cold-1", b""))
+            began = asyncio.get_running_loop().time()
+            await move(anvil, COLD, OUTSIDE, thousandths=1)
+            await subscriber.until(lambda: b'"gate":"closed"' in subscriber.holds["gate/eth-cold-1"])
+            await subscriber.until(lambda: any(one.payload for one in subscriber.of("finding/")))
+            closed = next(one for one in subscriber.of("gate/eth-cold-1") if one.body["findings"])
+            found = next(one for one in subscriber.of("finding/") if one.payload)
+            assert closed.body["findings"] == [found.body["id"]]
+            assert b'"gate":"open"' in subscriber.holds["gate/eth-hot-1"]
+            await daemon.stop(kill=True)
+            await subscriber.until(lambda: subscriber.holds["status"] == b"offline")
+        end = time.monotonic() + 60
+        while any(name.startswith("gate/") for name in await kept(broker)):
+            assert time.monotonic() < end
+    after = f"{(closed.at - found.at) * 1000:.1f} ms after the finding, {(closed.at - began) * 1000:.0f} ms"
+    print(f"closed {after} after the theft was sent")  # noqa: T201 - a figure to look at
+    assert closed.at - found.at < 5

@@ -19,11 +19,11 @@ def board(*, expiry: float = 30, connected: bool = True, settled: bool = True, *
     made = Board(expiry=expiry)
     if connected:
         made.connected()
-    take(made, settled=settled, **states)
+    take(made, 0, settled, **states)
     return made
 
 
-def take(subject: Board, *, now: float = 0, settled: bool = True, **states: Topic) -> None:
+def take(subject: Board, now: float = 0, settled: bool = True, /, **states: Topic) -> None:
     named = {name.replace("_", "/"): one for name, one in states.items()}
     subject.take(named, at=NOON + timedelta(seconds=now), now=now, settled=settled)
 
@@ -53,9 +53,9 @@ def test_gates_and_findings_go_first_then_the_sign_of_life_then_the_rest() -> No
 def test_nothing_is_said_again_until_it_changes_or_a_third_of_its_time_is_over() -> None:
     subject = board(wallet_a=state("a"), gate_a=state("g", urgent=True))
     said(subject)
-    take(subject, now=9, wallet_a=state("a"), gate_a=state("g", urgent=True))
+    take(subject, 9, wallet_a=state("a"), gate_a=state("g", urgent=True))
     assert said(subject, now=9) == []
-    take(subject, now=10, wallet_a=state("a"), gate_a=state("g", urgent=True))
+    take(subject, 10, wallet_a=state("a"), gate_a=state("g", urgent=True))
     assert names(said(subject, now=10)) == ["gate/a", "wallet/a"]
 
 
@@ -63,7 +63,7 @@ def test_what_is_not_urgent_waits_for_the_end_of_its_second_and_only_the_newest_
     subject = board(wallet_a=state("1"))
     said(subject)
     for text in ("2", "3"):
-        take(subject, now=0.5, wallet_a=state(text))
+        take(subject, 0.5, wallet_a=state(text))
         assert said(subject, now=0.5) == []
     assert [parcel.payload for parcel in said(subject, now=1.0)] == [b"3"]
 
@@ -73,7 +73,7 @@ def test_a_message_lives_for_as_long_as_the_report_has_left_and_one_without_time
     assert [parcel.lives for parcel in said(subject, now=3.5)] == [6]
     subject.connected()
     assert said(subject, now=9.5) == []
-    take(subject, now=20, gate_a=state("g", urgent=True))
+    take(subject, 20, gate_a=state("g", urgent=True))
     assert [parcel.lives for parcel in said(subject, now=20)] == [10]
 
 
@@ -85,7 +85,7 @@ def test_what_does_not_age_is_sent_however_old_the_report_is() -> None:
 def test_what_is_gone_is_cleared_and_then_forgotten() -> None:
     subject = board(gate_a=state("g", urgent=True), wallet_a=state("a"))
     said(subject)
-    take(subject, now=5)
+    take(subject, 5)
     assert said(subject, now=5) == [Parcel("gate/a", b"", None), Parcel("wallet/a", b"", None)]
     subject.connected()
     assert said(subject, now=6) == []
@@ -95,7 +95,7 @@ def test_what_was_told_and_ended_while_the_broker_was_away_is_cleared_when_it_is
     subject = board(finding_1=state("f", urgent=True))
     said(subject)
     subject.disconnected()
-    take(subject, now=1)
+    take(subject, 1)
     assert subject.pending == 1
     subject.connected()
     assert said(subject, now=2) == [Parcel("finding/1", b"", None)]
@@ -104,9 +104,9 @@ def test_what_was_told_and_ended_while_the_broker_was_away_is_cleared_when_it_is
 def test_what_came_and_went_while_the_broker_was_away_leaves_nothing_behind() -> None:
     subject = board(connected=False)
     for number in range(100):
-        take(subject, now=number, **{f"finding_{number}": state("f", urgent=True)})
+        take(subject, number, **{f"finding_{number}": state("f", urgent=True)})
     assert subject.pending == 1
-    take(subject, now=100)
+    take(subject, 100)
     assert subject.pending == 0
 
 
@@ -131,7 +131,7 @@ def test_an_earlier_runs_findings_are_cleared_once_the_store_has_told_which_stil
     subject.found("finding/gone")
     subject.found("finding/holds")
     assert said(subject) == []
-    take(subject, now=1, finding_holds=state("f", urgent=True))
+    take(subject, 1, finding_holds=state("f", urgent=True))
     assert names(said(subject, now=1)) == ["finding/holds", "finding/gone"]
 
 
@@ -141,7 +141,7 @@ def test_what_is_refused_is_pending_and_offered_again_with_the_next_beat() -> No
     subject.refused(parcel)
     assert (subject.pending, subject.refusals) == (1, ("gate/a",))
     assert said(subject, now=5) == []
-    take(subject, now=10, gate_a=state("g", urgent=True))
+    take(subject, 10, gate_a=state("g", urgent=True))
     assert names(said(subject, now=10)) == ["gate/a"]
     assert (subject.pending, subject.refusals) == (0, ())
 
