@@ -54,7 +54,7 @@ def _each(accounts: int, *, approvals: int) -> float:
     inv = inventory(wallet("hot", Tier.HOT, *range(1, accounts + 1), chain="bitcoin"), assets={"BTC": [COIN]})
     book = ApprovalBook(_grounds(inv))
     book.tick(at(0))
-    detection = Detection(Around(inv, book), policies=policies())
+    detection = Detection(Around(inv, approvals=book), policies=policies())
     detection.look(at(0))
     standing = tuple(_approval(n) for n in range(approvals))
     book.take(Approved(BOOKS, standing, complete=False, asked=at(1)), now=at(1))

@@ -11,8 +11,9 @@ from daemon.exposure import Ages
 from daemon.feeds.book import FeedBook
 from daemon.ledger import Ledger
 from daemon.model import Judgement, Report, State, Tier
-from daemon.pipeline import Pipeline, Setup
+from daemon.pipeline import Pipeline
 from daemon.policy.cold_moved import ColdMoved
+from daemon.setup import Setup
 from tests.build import ETH, at, complete, inventory, movement, priced, tip, wallet
 from tests.unit.test_pipeline import Bench, Journal, read
 
