@@ -49,12 +49,12 @@ class Detecting:
         self.approvals.configured(setup.grounds)
         older, self._detection = self._detection, self._made(setup)
         self.approvals.keep_only(policy for policy, _ in setup.policies)
-        movements.drained()  # is among the recent ones
+        news = movements.drained()  # is among the recent ones
         recent = list(movements.recent())[::-1]
         if older is None:
             self._detection.take([*movements.earlier(), *recent])
         else:
-            self._detection.taking_over(older, recent=recent)
+            self._detection.taking_over(older, recent=recent, news=news)
         return self._detection.look(now)
 
     def remembering(self) -> tuple[Remembers, ...]:

@@ -146,9 +146,13 @@ class Detection:
             self._explain_anew()
         return {policy: detector.cases(now) for policy, detector in self._detectors.items()}
 
-    def taking_over(self, older: Detection, *, recent: Iterable[Moved]) -> Detection:
-        """Itself, gone on from what another configuration's has found, and told what moved of late, in order."""
+    def taking_over(self, older: Detection, *, recent: Iterable[Moved], news: Iterable[Moved] = ()) -> Detection:
+        """Itself, gone on from what another configuration's has found, and told what moved of late, in order.
+
+        The `news` among it nobody was told yet, detectors that go on as little as others.
+        """
         if older._around == self._around:
+            older.take(news)
             for policy, rule in self._rules.items():
                 if older._rules.get(policy) == rule:
                     self._detectors[policy] = older._detectors[policy]
@@ -160,8 +164,11 @@ class Detection:
         known = {key: one for key, one in older._told.items() if one.wallet in self._around.inventory.wallets}
         known |= {one.key: one for one in (outflow(moved, inventory=self._around.inventory) for moved in recent) if one}
         for one in sorted(known.values(), key=lambda found: found.first_seen):
+            if not one.stands:  # books that outlive a configuration may know of it
+                self._withdraw(one.key)
+                continue
             covered = self._covered(one)
-            for policy in new if covered.stands else ():
+            for policy in new:
                 self._detectors[policy].take(covered)
         for moved in recent:
             self._count(moved, outflow(moved, inventory=self._around.inventory))
@@ -171,13 +178,13 @@ class Detection:
         one = outflow(moved, inventory=self._around.inventory)
         if one is None:
             key = Key(moved.movement.transaction, moved.movement.token)
+            self._count(moved, None)
             if key in self._told:  # it turns out to leave nothing, now that its fee is known
                 self._withdraw(key)
-            self._count(moved, None)
             return
         if not one.stands:
+            self._count(moved, one)  # first: what is judged again for lack of it must not be compared with it
             self._withdraw(one.key)
-            self._count(moved, one)
             return
         one = self._covered(one)
         for detector in self._detectors.values():
