@@ -42,10 +42,10 @@ class Detecting:
         movements = ledger.movements
         telling = [name for name, wallet in setup.inventory.wallets.items() if wallet.chain in setup.telling]
         self.profiles.watch(telling, now=now)
+        self.approvals.tick(now)
         if self._detection is not None and before is setup:
             self._detection.take(movements.drained())
             return self._detection.look(now)
-        self.approvals.tick(now)
         self.approvals.configured(setup.grounds)
         older, self._detection = self._detection, self._made(setup)
         self.approvals.keep_only(policy for policy, _ in setup.policies)

@@ -61,6 +61,7 @@ def test_a_clock_that_ran_ahead_for_a_moment_hides_no_payment_after_it_was_set_r
     desk = Books()
     desk.ask(seconds=0)
     desk.cases(3 * 86_400)
+    desk.cases(59)
     desk.tell(payment("t1", [("thief", COIN)], seconds=60))
     assert desk.unmatched(100) == ["t1"]
 
@@ -84,3 +85,12 @@ def test_a_payment_that_waited_for_days_and_was_dropped_is_unmatched_when_it_is_
     assert desk.unmatched(90_001) == []
     desk.tell(payment("t1", [("thief", COIN)], seconds=0, stage=Stage.MINED, since=90_100))
     assert desk.unmatched(90_200) == ["t1"]
+
+
+def test_a_source_that_spoke_while_the_clock_was_ahead_is_not_current_once_it_is_set_right() -> None:
+    desk = Books()
+    desk.ask(seconds=3 * 86_400)
+    desk.cases(59)
+    assert desk.book.silent(at(59)) == ("approvals:books",)
+    desk.ask(seconds=60)
+    assert (desk.book.silent(at(61)), desk.book.spoken) == ((), at(60))
