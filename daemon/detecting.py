@@ -38,8 +38,10 @@ class Detecting:
 
     def cases(self, setup: Setup, ledger: Ledger, *, now: datetime) -> Mapping[str, Cases]:
         """What payments stand against wallets; detectors are made anew where the configuration has changed."""
-        before, self._ledger, self._setup = self._setup, ledger, setup
         movements = ledger.movements
+        if self._detection is not None and self._setup is not setup:
+            self._detection.take(movements.drained())  # came before the reload; detectors that go on are to know of it
+        before, self._ledger, self._setup = self._setup, ledger, setup
         telling = [name for name, wallet in setup.inventory.wallets.items() if wallet.chain in setup.telling]
         self.profiles.watch(telling, now=now)
         self.approvals.tick(now)
@@ -49,12 +51,12 @@ class Detecting:
         self.approvals.configured(setup.grounds)
         older, self._detection = self._detection, self._made(setup)
         self.approvals.keep_only(policy for policy, _ in setup.policies)
-        news = movements.drained()  # is among the recent ones
+        movements.drained()  # is among the recent ones
         recent = list(movements.recent())[::-1]
         if older is None:
             self._detection.take([*movements.earlier(), *recent])
         else:
-            self._detection.taking_over(older, recent=recent, news=news)
+            self._detection.taking_over(older, recent=recent)
         return self._detection.look(now)
 
     def remembering(self) -> tuple[Remembers, ...]:

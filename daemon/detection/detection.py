@@ -146,13 +146,12 @@ class Detection:
             self._explain_anew()
         return {policy: detector.cases(now) for policy, detector in self._detectors.items()}
 
-    def taking_over(self, older: Detection, *, recent: Iterable[Moved], news: Iterable[Moved] = ()) -> Detection:
+    def taking_over(self, older: Detection, *, recent: Iterable[Moved]) -> Detection:
         """Itself, gone on from what another configuration's has found, and told what moved of late, in order.
 
-        The `news` among it nobody was told yet, detectors that go on as little as others.
+        The older one was told all of it: detectors that go on are not told again.
         """
         if older._around == self._around:
-            older.take(news)
             for policy, rule in self._rules.items():
                 if older._rules.get(policy) == rule:
                     self._detectors[policy] = older._detectors[policy]
@@ -164,11 +163,8 @@ class Detection:
         known = {key: one for key, one in older._told.items() if one.wallet in self._around.inventory.wallets}
         known |= {one.key: one for one in (outflow(moved, inventory=self._around.inventory) for moved in recent) if one}
         for one in sorted(known.values(), key=lambda found: found.first_seen):
-            if not one.stands:  # books that outlive a configuration may know of it
-                self._withdraw(one.key)
-                continue
             covered = self._covered(one)
-            for policy in new:
+            for policy in new if covered.stands else ():
                 self._detectors[policy].take(covered)
         for moved in recent:
             self._count(moved, outflow(moved, inventory=self._around.inventory))
