@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.base import Movement, Stage
+from connectors.base import Movement, Stage, Token
+from daemon.detection.detection import Around, Detection
+from daemon.detection.profiles import Profiles
 from daemon.model import Judgement, Tier
 from daemon.policy.unknown_destination import UnknownDestination
+from daemon.policy.unusual import Unusual
 from tests.build import ETH, ETHER, USDT, at, inventory, movement, wallet
 from tests.matched import COIN, payment
 from tests.matched import Desk as Books
 from tests.unit.detected import Watched, of, told
-from tests.unit.test_detection_unusual import ANY
+from tests.unit.test_detection_unusual import ANY, moved
 from tests.unit.test_detection_unusual import Desk as Habits
 
 INVENTORY = inventory(wallet("hot", Tier.HOT, 1), wallet("vault", Tier.COLD, 2), assets={"ETH": [ETH], "USDT": [USDT]})
 HELD = {(number, token): 100 * ETHER for number in (1, 2) for token in (ETH, USDT)}
+FINE = Token("ethereum", "0x" + "f" * 40, 18)
 STRANGER = "0x" + "9" * 40
 
 
@@ -55,6 +59,28 @@ def test_a_large_payment_stays_unusual_when_its_fee_is_raised_whichever_is_told_
     desk.pay("raised", 500)
     desk.pay("first", 500, stage=Stage.REPLACED)
     assert desk.parts("raised") == {"largest": 2}
+
+
+def test_a_payment_of_an_asset_is_compared_with_those_of_its_tokens_of_other_decimals() -> None:
+    """Two tokens of one asset, of 18 and of 6 decimals; the wallet pays small change in the finer one as a rule."""
+    inv = inventory(wallet("hot", Tier.HOT, 1), assets={"USD": [FINE, USDT]})
+    profiles = Profiles()
+    profiles.watch(inv.wallets, now=at(-10_000_000))
+    rule = Unusual.model_validate({"kind": "unusual", **ANY})
+    detection = Detection(Around(inv, profiles), policies=[("unusual", rule)])
+
+    def pay(name: str, coins: int, token: Token) -> list[str]:
+        units = coins * 10**token.decimals
+        one = movement(name, {1: -units}, token=token, destinations=[(STRANGER, units)], fee=0, change=5)
+        detection.take([moved(one, first_seen=at(0))])
+        cases = detection.look(at(0))["unusual"].by_wallet.get("hot", ())
+        return [part for case in cases if case.outflow.key.transaction == name for part in case.facts["parts"]]
+
+    for number in range(20):
+        pay(f"h{number}", 100, FINE)
+    assert pay("usual", 100, USDT) == []
+    assert pay("theft", 5_000, USDT) == ["largest", "far_larger"]
+    assert pay("fine", 4_000, FINE) == []
 
 
 def test_a_clock_that_ran_ahead_for_a_moment_hides_no_payment_after_it_was_set_right() -> None:
