@@ -38,14 +38,16 @@ class Detecting:
 
     def cases(self, setup: Setup, ledger: Ledger, *, now: datetime) -> Mapping[str, Cases]:
         """What payments stand against wallets; detectors are made anew where the configuration has changed."""
-        before, self._ledger, self._setup = self._setup, ledger, setup
         movements = ledger.movements
+        if self._detection is not None and self._setup is not setup:
+            self._detection.take(movements.drained())  # came before the reload; detectors that go on are to know of it
+        before, self._ledger, self._setup = self._setup, ledger, setup
         telling = [name for name, wallet in setup.inventory.wallets.items() if wallet.chain in setup.telling]
         self.profiles.watch(telling, now=now)
+        self.approvals.tick(now)
         if self._detection is not None and before is setup:
             self._detection.take(movements.drained())
             return self._detection.look(now)
-        self.approvals.tick(now)
         self.approvals.configured(setup.grounds)
         older, self._detection = self._detection, self._made(setup)
         self.approvals.keep_only(policy for policy, _ in setup.policies)

@@ -29,7 +29,7 @@ from daemon.policy.memory import Memory
 from daemon.policy.reserve import reserves
 from daemon.policy.rule import Picture, few
 from daemon.policy.standing import Standing, restored
-from daemon.ports import Gating, Nowhere, Recorder, Sink, Writing
+from daemon.ports import Gating, Nowhere, Recorder, Sink, Stopping, Writing
 from daemon.setup import Setup
 from daemon.wallet_states import WalletStates
 from daemon.windows import Windows
@@ -65,6 +65,7 @@ class Pipeline:
     _classifier: Classifier = field(default_factory=Classifier, init=False, repr=False)
     _states: WalletStates = field(default_factory=WalletStates, init=False, repr=False)
     _memory: Memory = field(default_factory=Memory, init=False, repr=False)
+    _closed: set[str] = field(default_factory=set, init=False, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     def hear(self, source: SourceKey, said: Heard, *, now: datetime) -> None:
@@ -78,10 +79,12 @@ class Pipeline:
 
         What findings rest on is written before them: were it the other way round, a crash between the two would leave a
         finding of a payment that nobody knows, and it would be over before its time. As it is the payment is known, and
-        the finding begins with the next pass, before which nobody was told of it.
+        the finding begins with the next pass, before which nobody was told of it. Signers alone are stopped before all
+        that: a store that hangs must keep no gate open.
         """
         async with self._turn:
             step, report, standing = self._judge(now)
+            self._stop(report)
             changed = step.changed(self.findings)
             if changed or step.events:
                 try:
@@ -95,6 +98,15 @@ class Pipeline:
             for sink in reversed(self.sinks):
                 offers.callback(sink.offer, report)
         return report
+
+    def _stop(self, report: Report) -> None:
+        """Tells who stops signers of gates that were open before this pass; a store that hangs would cost seconds."""
+        closed = {name for name, gate in report.gates.items() if not gate.open}
+        if not closed <= self._closed:
+            for sink in self.sinks:
+                if isinstance(sink, Stopping):
+                    sink.stop(report)
+        self._closed = closed
 
     async def adopt(self, stored: Sequence[Finding], *, checks: Sequence[Check] = (), now: datetime) -> None:
         """Goes on with the findings of an earlier run, and with what it judged on schedule, between two passes."""

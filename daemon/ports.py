@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from daemon.gate.state import GateState
 from daemon.model import ChainState, Finding, Notification, Report, Wallet
@@ -15,6 +15,13 @@ class Sink(Protocol):
     """Receives every report. Never raises and never waits: what takes time is a worker of the sink's own."""
 
     def offer(self, report: Report) -> None: ...
+
+
+@runtime_checkable
+class Stopping(Protocol):
+    """A sink that stops signers: it is told of gates that have just closed at once, before they are durable."""
+
+    def stop(self, report: Report) -> None: ...
 
 
 class Recorder(Protocol):

@@ -114,7 +114,7 @@ class ApprovalBook:
         self._unreadable: dict[ApprovalKey, None] = {}
         self._told: list[str] = []
         self.clock: datetime | None = None
-        """The latest time that it was told."""
+        """The time that it was told last; it may have been set back."""
 
     def __len__(self) -> int:
         return len(self._known)
@@ -123,11 +123,12 @@ class ApprovalBook:
 
     def take(self, said: Approved, *, now: datetime) -> None:
         """What a source has just said. Costs what is new in it, and a look at each row where any is."""
-        self.clock = max(now, self.clock or now)
+        self.clock = now
         source = said.source
         if source not in self._grounds.sources:
             return
-        self._asked[source] = max(said.asked, self._asked.get(source, said.asked))
+        before = self._asked.get(source, said.asked)
+        self._asked[source] = max(said.asked, before) if before <= now else said.asked
         if said.approvals is not self._said.get(source):
             for one in said.approvals:
                 self._enter(source, one, now=now)
@@ -164,7 +165,7 @@ class ApprovalBook:
 
     def tick(self, now: datetime) -> None:
         """What time it is, where no source says anything."""
-        self.clock = max(now, self.clock or now)
+        self.clock = now
 
     def matcher(self, policy: str) -> Matcher | None:
         """What a policy has matched so far."""
@@ -229,7 +230,7 @@ class ApprovalBook:
 
     def _current(self, source: SourceKey, *, now: datetime) -> bool:
         asked, most = self._asked.get(source), self._grounds.sources[source]
-        return asked is not None and (most is None or now - asked <= most)
+        return asked is not None and (most is None or abs(now - asked) <= most)
 
     def _used(self, key: ApprovalKey) -> bool:
         return any(one.uses(key) for one in self._matchers.values())

@@ -147,7 +147,10 @@ class Detection:
         return {policy: detector.cases(now) for policy, detector in self._detectors.items()}
 
     def taking_over(self, older: Detection, *, recent: Iterable[Moved]) -> Detection:
-        """Itself, gone on from what another configuration's has found, and told what moved of late, in order."""
+        """Itself, gone on from what another configuration's has found, and told what moved of late, in order.
+
+        The older one was told all of it: detectors that go on are not told again.
+        """
         if older._around == self._around:
             for policy, rule in self._rules.items():
                 if older._rules.get(policy) == rule:
@@ -171,13 +174,13 @@ class Detection:
         one = outflow(moved, inventory=self._around.inventory)
         if one is None:
             key = Key(moved.movement.transaction, moved.movement.token)
+            self._count(moved, None)
             if key in self._told:  # it turns out to leave nothing, now that its fee is known
                 self._withdraw(key)
-            self._count(moved, None)
             return
         if not one.stands:
+            self._count(moved, one)  # first: what is judged again for lack of it must not be compared with it
             self._withdraw(one.key)
-            self._count(moved, one)
             return
         one = self._covered(one)
         for detector in self._detectors.values():

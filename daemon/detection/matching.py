@@ -32,6 +32,9 @@ MOST_TRACKED = 500_000
 """Payments that are known at once, each with its destinations: some 900 bytes and 400 for each destination, so 650 MB
 if all of them are there. Beyond, the oldest are forgotten. A day of 100,000 withdrawals takes some 130 MB."""
 
+MOST_WITHDRAWN = 10_000
+"""Payments that were taken back and are judged when they come again, however long ago they were first seen."""
+
 MOST_NAMED = 3
 BEGAN = "began"
 
@@ -73,13 +76,13 @@ class Matches:
         self._patience = patience
         self._inventory = inventory
         self.began = book.clock
-        self._clock = book.clock
         self._groups: dict[Place, Group] = {}
         self._tracked: dict[Key, Tracked] = {}
         self._loose: dict[Key, None] = {}
         self._user: dict[ApprovalKey, Output] = {}
         self._recalled: dict[Key, list[Output]] = {}
         self._awaited: dict[Key, None] = {}
+        self._withdrawn: dict[Key, None] = {}
         self._ages: deque[tuple[datetime, Key]] = deque()
         self._rows: dict[str, ApprovalKey | Key | None] = {BEGAN: None}
         self._old: dict[Key, None] = {}
@@ -110,7 +113,6 @@ class Matches:
 
     def take(self, outflow: Outflow) -> None:
         tracked = self._tracked.get(outflow.key)
-        self._clock = outflow.first_seen if self._clock is None else max(self._clock, outflow.first_seen)
         if tracked is None:
             if outflow.uncovered <= 0 or not self._answerable(outflow):
                 return
@@ -126,6 +128,10 @@ class Matches:
     def withdraw(self, key: Key) -> None:
         tracked = self._tracked.pop(key, None)
         outputs = tracked.outputs if tracked else self._recalled.pop(key, [])
+        if tracked is not None:
+            self._withdrawn[key] = None
+            if len(self._withdrawn) > MOST_WITHDRAWN:
+                del self._withdrawn[next(iter(self._withdrawn))]
         self._loose.pop(key, None)
         self._note(key, kept=False)
         for one in outputs:
@@ -134,7 +140,10 @@ class Matches:
             self._try_again(place)
 
     def cases(self, now: datetime) -> Cases:
-        self._clock = max(now, self._clock or now)
+        self._book.tick(now)
+        if self.began is not None and self.began > now:  # the clock was ahead then
+            self.began = now
+            self._rows[BEGAN] = None
         self._prune(now)
         spoken, silent = self._book.spoken, self._book.silent(now) if self._loose else ()
         found: dict[str, list[Case]] = {}
@@ -226,9 +235,9 @@ class Matches:
 
     def _answerable(self, outflow: Outflow) -> bool:
         """Whether what was approved at its time is known, or it was judged before."""
-        if outflow.key in self._recalled or outflow.key in self._awaited:
+        if outflow.key in self._recalled or outflow.key in self._awaited or outflow.key in self._withdrawn:
             return True
-        clock = self._clock or outflow.first_seen
+        clock = self._book.clock or outflow.first_seen
         began = outflow.first_seen if self.began is None else self.began
         if self.began is None:
             self.began = outflow.first_seen

@@ -31,6 +31,7 @@ class Paid(NamedTuple):
 
     asset: str
     units: int
+    """As `comparable` gives them."""
     counterparty: str
     """The class of whom it pays, see `counterparty`."""
     change: bool

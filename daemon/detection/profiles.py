@@ -19,6 +19,9 @@ MOST_FORMER = 1000
 BATCH = 10
 """Destinations from which on a payment is a batch."""
 
+FINEST = 18
+"""Decimals in which payments of one asset are compared; tokens of more are counted in their own."""
+
 FEES = "fees:"
 """How the keys of rows begin that are no wallet's."""
 
@@ -37,6 +40,11 @@ def counterparty(one: Outflow) -> str:
 def paid_at(tip: Tip | None, *, first_seen: datetime) -> datetime:
     """When we were told of it, or when its block was made, if that was before."""
     return first_seen if tip is None else min(first_seen, tip.time)
+
+
+def comparable(units: int, *, token: Token) -> int:
+    """Units as a token of FINEST decimals would count them: one asset may be several tokens."""
+    return units * 10 ** max(0, FINEST - token.decimals)
 
 
 class Profiles:
@@ -154,7 +162,8 @@ class Profiles:
 
 
 def _paid(one: Outflow) -> Paid | None:
-    return Paid(one.asset, one.units, counterparty(one), one.change > 0) if one.units else None
+    units = comparable(one.units, token=one.key.token)
+    return Paid(one.asset, units, counterparty(one), one.change > 0) if units else None
 
 
 def _fees_key(token: Token) -> str:

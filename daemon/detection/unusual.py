@@ -10,7 +10,7 @@ from daemon.detection.by_history import ByHistory
 from daemon.detection.case import Case
 from daemon.detection.outflow import Outflow
 from daemon.detection.profile import Profile, Tally
-from daemon.detection.profiles import Profiles, counterparty, paid_at
+from daemon.detection.profiles import FINEST, Profiles, comparable, counterparty, paid_at
 from daemon.detection.usual_fees import PER_BYTE, UsualFees, rate
 from daemon.interval import amount, plain
 from daemon.policy.unusual import Unusual
@@ -52,7 +52,7 @@ def scored(rule: Unusual, one: Outflow, *, profiles: Profiles) -> Case | None:
 
 def _by_history(rule: Unusual, one: Outflow, *, tally: Tally, profile: Profile) -> Iterator[Part]:
     of_asset = tally.assets.get(one.asset)
-    if of_asset is not None and one.uncovered > of_asset.largest:
+    if of_asset is not None and comparable(one.uncovered, token=one.key.token) > of_asset.largest:
         yield from _by_size(rule, one, largest=of_asset.largest, enough=of_asset.payments >= rule.history)
     if tally.payments < rule.history:
         return
@@ -70,11 +70,12 @@ def _by_history(rule: Unusual, one: Outflow, *, tally: Tally, profile: Profile) 
 
 
 def _by_size(rule: Unusual, one: Outflow, *, largest: int, enough: bool) -> Iterator[Part]:
-    ratio = plain(Decimal(one.uncovered) / largest, places=1)
-    before = f"{_coins(largest, one)} {one.asset} before"
+    paid, decimals = comparable(one.uncovered, token=one.key.token), max(FINEST, one.key.token.decimals)
+    ratio = plain(Decimal(paid) / largest, places=1)
+    before = f"{plain(amount(largest, decimals=decimals), places=80)} {one.asset} before"
     if enough and rule.largest:
         yield Part("largest", rule.largest, f"the largest ever, {ratio} times the largest before")
-    if one.uncovered >= largest * rule.far_times and rule.far_larger:
+    if paid >= largest * rule.far_times and rule.far_larger:
         yield Part("far_larger", rule.far_larger, f"{ratio} times the largest of {before}")
 
 

@@ -73,6 +73,10 @@ class Board:
             self._settled = True
             self._clear_strange()
 
+    def take_beside(self, topics: Mapping[str, Topic], *, at: datetime, now: float) -> None:
+        """Some topics of a report of which the others are still to come: those stay as they are."""
+        self.take({**self._topics, **topics}, at=at, now=now, settled=self._settled)
+
     def _queue(self, name: str) -> None:
         if name.startswith(FIRST):
             self._urgent[name] = None

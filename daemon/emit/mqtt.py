@@ -17,7 +17,7 @@ from aiomqtt import Will
 from daemon.broker import KEEPALIVE, Broker, BrokerError, Connection, connected, left
 from daemon.emit.board import FIRST, Board, Parcel
 from daemon.emit.config import NAME
-from daemon.emit.topics import OFFLINE, STATUS, topics
+from daemon.emit.topics import OFFLINE, STATUS, gates, topics
 from daemon.model import Report
 from daemon.supervisor import Backoff
 
@@ -76,10 +76,16 @@ class MqttSink:
 
     def offer(self, report: Report) -> None:
         """Notes what the report says; the worker tells it."""
-        said = replace(report, entity=f"DRILL {self._drill}: {report.entity}") if self._drill else report
-        states = topics(said)
-        self._board.take(states, at=report.at, now=self._monotonic(), settled=self._settled())
+        self._board.take(topics(self._said(report)), at=report.at, now=self._monotonic(), settled=self._settled())
         self._news.set()
+
+    def stop(self, report: Report) -> None:
+        """Notes what the report says of gates, before any of it is durable: a store that is slow keeps no gate open."""
+        self._board.take_beside(gates(self._said(report)), at=report.at, now=self._monotonic())
+        self._news.set()
+
+    def _said(self, report: Report) -> Report:
+        return replace(report, entity=f"DRILL {self._drill}: {report.entity}") if self._drill else report
 
     async def deliver(self) -> None:
         """One step of the worker: a connection from its begin to its end, and the pause after it.

@@ -44,7 +44,7 @@ class Topic:
 def topics(report: Report) -> dict[str, Topic]:
     """By name, which comes after the prefix; what must be known first comes first."""
     return {
-        **{f"gate/{_level(name)}": _gate(gate, report=report) for name, gate in report.gates.items()},
+        **gates(report),
         **{f"finding/{_level(item.id)}": _finding(item, report=report) for item in report.findings},
         STATUS: Topic(ONLINE, lambda _now, _lives: ONLINE),
         "exposure": Topic((report.exposure, _reasons(report), report.currency), partial(_exposure, report)),
@@ -54,6 +54,11 @@ def topics(report: Report) -> dict[str, Topic]:
         },
         **{f"wallet/{_level(name)}": _wallet(name, state, report=report) for name, state in report.wallets.items()},
     }
+
+
+def gates(report: Report) -> dict[str, Topic]:
+    """Of the topics those that signers read."""
+    return {f"gate/{_level(name)}": _gate(gate, report=report) for name, gate in report.gates.items()}
 
 
 def _level(name: str) -> str:

@@ -10,7 +10,7 @@ import structlog
 
 from daemon.errors import DaemonError, StoreError
 from daemon.gate.gates import UNTOLD, Gates
-from daemon.gate.latch import Latch, opened, shut
+from daemon.gate.latch import Latch, judged, opened, shut
 from daemon.gate.state import GateState
 from daemon.gate.writing import decode, encode
 from daemon.model import ChainState, Finding, Wallet
@@ -127,7 +127,7 @@ class GateKeeper:
                     entry = self._entry("gate_opened", wallet, latch, who=who)
                     await self._rows.keep([GateRow(wallet, encode(latch))], entries=[*earlier, entry])
                     self._saved({wallet: earlier})
-                if self._gates.latch(wallet) is not beside:
+                if self._gates.latch(wallet) is not beside or not self._would_stay_open(wallet, latch):
                     raise Unopened(f"the gate of {wallet} was closed anew meanwhile")
                 self._gates.put(wallet, latch)
                 in_force = True
@@ -135,6 +135,10 @@ class GateKeeper:
                 still = self._gates.latch(wallet)
                 if not in_force and still is not None:
                     self._note(wallet, self._entry("gate_not_opened", wallet, still, who=US))
+
+    def _would_stay_open(self, wallet: str, latch: Latch) -> bool:
+        """Whether the opening accepts all that fires by now, on all its grounds."""
+        return judged(latch, self._gates.against(wallet), now=latch.since).open
 
     async def restore(self) -> None:
         """What an earlier run left; StoreError. One that can't be read is closed."""

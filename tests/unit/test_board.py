@@ -50,6 +50,16 @@ def test_gates_and_findings_go_first_then_the_sign_of_life_then_the_rest() -> No
     assert subject.pending == 0
 
 
+def test_gates_that_come_before_the_rest_of_their_report_are_told_and_take_nothing_away() -> None:
+    subject = board(
+        finding_1=state("f", urgent=True), gate_a=state("open", urgent=True), gate_b=state("g", urgent=True)
+    )
+    said(subject)
+    closed = {"gate/a": state("closed", urgent=True), "gate/b": state("g", urgent=True)}
+    subject.take_beside(closed, at=NOON + timedelta(seconds=1), now=1)
+    assert [(one.name, one.payload) for one in said(subject, now=1)] == [("gate/a", b"closed")]
+
+
 def test_nothing_is_said_again_until_it_changes_or_a_third_of_its_time_is_over() -> None:
     subject = board(wallet_a=state("a"), gate_a=state("g", urgent=True))
     said(subject)

@@ -372,6 +372,28 @@ async def test_what_closes_a_gate_while_its_opening_is_stored_keeps_it_closed() 
     assert not decode(subject.rows.kept[A]).open
 
 
+@pytest.mark.parametrize(
+    "found",
+    [[finding(grounds=("tx-1", "tx-2"))], [*(finding(f"old-{n}") for n in range(MOST_FINDINGS)), finding("new")]],
+    ids=["on another ground", "beyond those that it names"],
+)
+async def test_a_finding_that_gets_worse_while_an_opening_is_stored_keeps_the_gate_closed(
+    found: list[Finding],
+) -> None:
+    subject = await Gated().started()
+    await subject.judged(*[replace(found[0], verdict=finding().verdict), *found[1:-1]])
+    subject.rows.meanwhile = asyncio.Event()
+    opening = asyncio.create_task(subject.keeper.open(A, who="alice", reason="SEC-1"))
+    await asyncio.sleep(0)
+    subject.keeper.judge(found, rules=RULES, wallets=WALLETS, chains={"ethereum": chain()}, now=at(1))
+    subject.rows.meanwhile.set()
+    with pytest.raises(Unopened, match="closed anew"):
+        await opening
+    assert not subject.open()
+    await subject.keeper.save()
+    assert not decode(subject.rows.kept[A]).open
+
+
 async def test_a_gate_whose_row_is_damaged_is_closed() -> None:
     subject = await Gated(MemoryGates(kept={A: "{", B: '{"open": true}'})).started()
     assert [subject.keeper.state(name).reason for name in (A, B)] == [UNREADABLE, UNREADABLE]

@@ -10,6 +10,7 @@ import pytest
 from connectors.base import Update
 from daemon.errors import StoreError
 from daemon.feeds.book import FeedBook
+from daemon.gate.keeper import GateKeeper
 from daemon.ledger import Ledger
 from daemon.model import Finding, Judgement, Notification, Report, State, Tier
 from daemon.pipeline import Pipeline
@@ -152,6 +153,25 @@ async def test_problems_name_dead_chains_unread_accounts_and_a_store_that_fails(
 async def test_a_healthy_picture_has_no_problem() -> None:
     report = await Bench().see(read(1, 1, 99), seconds=1)
     assert report.problems == ()
+
+
+class Signer(Receiver):
+    """A receiver that also stops signers."""
+
+    def stop(self, report: Report) -> None:
+        self.order.append("stop" if not report.gates["hot"].open else "go on")
+
+
+async def test_signers_are_stopped_before_the_store_is_asked_and_once() -> None:
+    bench = Bench(closes="all")
+    bench.pipeline.sinks = (Signer(bench.order), Receiver(bench.order))
+    bench.pipeline.gates = GateKeeper(None, clock=lambda: at(1))
+    await bench.see(read(1, 4, 96), seconds=1)
+    assert bench.order == ["offer", "offer"]
+    await bench.see(read(2, 6, 94), seconds=2)
+    assert bench.order[2:] == ["stop", "record", "offer", "offer"]
+    await bench.see(read(3, 7, 93), seconds=3)
+    assert bench.order.count("stop") == 1
 
 
 class Broken:

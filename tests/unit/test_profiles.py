@@ -282,7 +282,7 @@ def test_a_token_and_its_fee_are_one_spend_and_one_payment() -> None:
     for told in (fee, token):
         tell(profiles, moved(told, first_seen=NOON))
     assert (hot(profiles).tally.spends, hot(profiles).tally.payments) == (1, 1)
-    assert hot(profiles).tally.assets == {"USDT": OfAsset(1, 7)}
+    assert hot(profiles).tally.assets == {"USDT": OfAsset(1, 7 * 10**12)}
 
 
 def test_a_refill_is_a_spend_and_no_payment() -> None:
