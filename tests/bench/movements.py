@@ -90,9 +90,10 @@ def _each(accounts: int, *, approvals: int) -> float:
         now, numbers = at(2 + turn), range(turn * AT_ONCE // 2, (turn + 1) * AT_ONCE // 2)
         fresh = tuple(exchange.approval(n) for n in numbers if n >= approvals)
         book.take(Approved(BOOKS, fresh, complete=False, asked=now), now=now)
-        mined = tuple(_in_block(one, tip(2 + turn)) for one in waiting)
+        block = tip(2 + turn)
+        mined = tuple(_in_block(one, block) for one in waiting)
         waiting = tuple(exchange.movement(n) for n in numbers)
-        update = Update("bitcoin", now, tip(2 + turn), tip(1 + turn), movements=waiting + mined)
+        update = Update("bitcoin", now, block, block, movements=waiting + mined)
         began = time.process_time()
         moved.take(update)
         detection.take(moved.drained())
@@ -175,7 +176,7 @@ def _in_block(one: Movement, block: Tip) -> Movement:
 
 
 def _units(n: int) -> int:
-    return 10_000 + n
+    return 10_000 + n * 7_919 % 1_000_003
 
 
 def _customer(n: int) -> str:
