@@ -176,8 +176,8 @@ class Detection:
             self._count(moved, None)
             return
         if not one.stands:
+            self._count(moved, one)  # first, because detectors that withdraw it judge later ones again by the profiles
             self._withdraw(one.key)
-            self._count(moved, one)
             return
         one = self._covered(one)
         for detector in self._detectors.values():
