@@ -200,7 +200,8 @@ class Detection:
 
     def _covered(self, one: Outflow) -> Outflow:
         covered = self._explains.take(one) if one.stands else 0
-        one = replace(one, covered=covered) if covered != one.covered else one
+        if covered != one.covered:
+            one = replace(one, covered=covered)
         self._told[one.key] = one
         return one
 
