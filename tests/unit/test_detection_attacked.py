@@ -10,10 +10,10 @@ from daemon.detection.profiles import Profiles
 from daemon.model import Judgement, Tier
 from daemon.policy.unknown_destination import UnknownDestination
 from daemon.policy.unusual import Unusual
-from tests.build import ETH, ETHER, USDT, at, inventory, movement, wallet
+from tests.build import ETH, ETHER, USDT, at, inventory, movement, told, wallet
 from tests.matched import COIN, payment
 from tests.matched import Desk as Books
-from tests.unit.detected import Watched, of, told
+from tests.unit.detected import Watched, of
 from tests.unit.test_detection_unusual import ANY, moved
 from tests.unit.test_detection_unusual import Desk as Habits
 
