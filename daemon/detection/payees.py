@@ -208,10 +208,10 @@ class Payees:
 
 def strangers(outflow: Outflow, *, known: Destinations) -> Iterator[tuple[str, int]]:
     """(row, units without those that were announced) of everybody it pays that is not known, and has a name."""
-    chain, uncovered = outflow.chain, outflow.uncovered
+    chain = outflow.chain
     for name, units in outflow.destinations:
         if name != UNKNOWN and not known.known(chain, name):
-            yield f"{chain} {name}", min(units, uncovered)
+            yield f"{chain} {name}", outflow.beyond(name, units)
 
 
 def _parts(row: str) -> tuple[str, Address]:

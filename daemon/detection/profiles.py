@@ -44,7 +44,8 @@ def paid_at(tip: Tip | None, *, first_seen: datetime) -> datetime:
 
 def comparable(units: int, *, token: Token) -> int:
     """Units as a token of FINEST decimals would count them: one asset may be several tokens."""
-    return units * 10 ** max(0, FINEST - token.decimals)
+    step: int = 10 ** max(0, FINEST - token.decimals)
+    return units * step
 
 
 class Profiles:
