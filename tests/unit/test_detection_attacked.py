@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from connectors.base import Movement, Stage, Token
+from daemon.detection.approval import Approved
 from daemon.detection.detection import Around, Detection
 from daemon.detection.outflow import Key, Outflow
 from daemon.detection.profiles import Profiles
@@ -14,7 +16,7 @@ from daemon.model import Judgement, Tier
 from daemon.policy.unknown_destination import UnknownDestination
 from daemon.policy.unusual import Unusual
 from tests.build import ETH, ETHER, USDT, at, inventory, movement, told, wallet
-from tests.matched import COIN, POLICY, approval, payment
+from tests.matched import BOOKS, COIN, POLICY, approval, grounds, payment
 from tests.matched import Desk as Books
 from tests.unit.detected import Watched, of
 from tests.unit.test_announcements import plan
@@ -170,3 +172,26 @@ async def test_an_announced_destination_is_not_held_against_a_payment_that_goes_
     pays = movement("a", {2: -2 * ETHER}, destinations=[(PARTNER, ETHER), (other, ETHER)], fee=0)
     await watch.see(pays, seconds=5)
     assert watch.told == ([] if other == BROKER else ["firing vault"])
+
+
+def test_approvals_of_an_asset_that_a_reload_adds_are_read_though_the_source_says_nothing_new() -> None:
+    desk = Books()
+    desk.book.configured(replace(grounds(desk.inventory), assets={}))
+    said = Approved(BOOKS, (approval("W-1", "1", "alice"),), complete=True, asked=at(0))
+    desk.book.take(said, now=at(0))
+    desk.book.configured(grounds(desk.inventory))
+    desk.tell(payment("t1", [("alice", COIN)], seconds=5))
+    desk.book.take(replace(said, asked=at(20)), now=at(20))
+    assert desk.cases(20).by_wallet == {}
+
+
+def test_approvals_that_a_clock_ahead_made_too_old_are_read_again_once_it_is_set_right() -> None:
+    desk = Books()
+    said = Approved(BOOKS, (approval("W-1", "1", "alice"),), complete=True, asked=at(0))
+    desk.book.take(said, now=at(0))
+    desk.book.take(replace(said, asked=at(9 * 86_400)), now=at(9 * 86_400))
+    desk.cases(9 * 86_400)
+    desk.cases(4)
+    desk.tell(payment("t1", [("alice", COIN)], seconds=5))
+    desk.book.take(replace(said, asked=at(20)), now=at(20))
+    assert desk.cases(20).by_wallet == {}
