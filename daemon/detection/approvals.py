@@ -22,7 +22,7 @@ MOST = 500_000
 the oldest are forgotten."""
 
 SET_BACK = timedelta(minutes=1)
-"""A time so much before the last is that of another clock; one a little before comes of a judgement that had to wait."""
+"""So much before the last time that was told the clock was set back; a little before, a judgement had to wait."""
 
 MOST_TOLD = 10_000
 """Unreadable destinations that are told once only."""
