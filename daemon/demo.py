@@ -100,6 +100,7 @@ def environment(stage: Stage, *, folder: str, port: int) -> Mapping[str, str]:
         **nodes,
         "PYROMETER_DEMO_NEMESIS": str(chain["nemesis"]),
         "PYROMETER_DEMO_BOOKS": stage.back_office.liabilities,
+        "PYROMETER_DEMO_APPROVALS": stage.back_office.approvals,
         "PYROMETER_DEMO_DIR": folder,
         "PYROMETER_DEMO_PORT": str(port),
     }

@@ -13,8 +13,9 @@ from connectors.errors import Reason
 from daemon.branches import Branches
 from daemon.control import WalletControl
 from daemon.controls import Controls
-from daemon.model import Drifted, Inventory, Moved, SweepState, Tier
+from daemon.model import Inventory, Moved, Tier
 from daemon.movements import Movements
+from daemon.sweeps import Drifted, SweepState
 
 Key = tuple[Address, Token]
 

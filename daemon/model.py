@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from connectors.base import Address, Disagreement, Drift, Movement, Stage, Tip, Token, Watch
+from connectors.base import Address, Disagreement, Movement, Stage, Tip, Token, Watch
 from connectors.errors import Reason
 from daemon.gate.state import GateState
 from daemon.interval import Interval
@@ -101,28 +101,6 @@ class ChainState:
     reason: Reason | None
     detail: str
     since: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Drifted:
-    """One account that had drifted; `wallet` and `asset` are None where the configuration names them no longer."""
-
-    wallet: str | None
-    asset: str | None
-    drift: Drift
-
-
-@dataclass(frozen=True, slots=True)
-class SweepState:
-    """What the last sweep of a chain found at `tip`, when the node had reported that.
-
-    `accounts` counts all accounts (times tokens) that had drifted, `drifted` holds the first of them.
-    """
-
-    at: datetime
-    tip: Tip
-    accounts: int
-    drifted: tuple[Drifted, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,35 +190,45 @@ class Movements:
         return kept
 
     def _enter(self, shelves: dict[Shelf, dict[Key, Moved]], movement: Movement, *, at: datetime) -> Moved | None:
-        key = (movement.transaction, movement.token)
         if self._open:
-            self._open.get(movement.token.chain, set()).discard(key)
+            self._open.get(movement.token.chain, set()).discard((movement.transaction, movement.token))
         return self._come_to(shelves, movement, at=at)
 
     def _come_to(self, shelves: dict[Shelf, dict[Key, Moved]], movement: Movement, *, at: datetime) -> Moved | None:
         key = (movement.transaction, movement.token)
-        place = next((shelf for shelf in shelves.values() if key in shelf), {})
-        known = place.get(key)
-        if known is not None and _stands(known, movement):
-            if known.movement != movement:  # its fee may have become known
-                place[key] = replace(known, movement=movement)
-                self._news.append(place[key])
-                self.journal.note(key, place[key])
-            return None
-        place.pop(key, None)
+        first_seen, history = at, tuple[Step, ...]()
+        for place in shelves.values():  # a loop, because every movement comes by here
+            known = place.get(key)
+            if known is None:
+                continue
+            if _stands(known, movement):
+                if known.movement != movement:  # its fee may have become known
+                    place[key] = replace(known, movement=movement)
+                    self._news.append(place[key])
+                    self.journal.note(key, place[key])
+                return None
+            del place[key]
+            first_seen, history = known.first_seen, known.history
+            break
         self._number += 1
-        first_seen, history = (known.first_seen, known.history) if known else (at, ())
         step = Step(movement.stage, at, movement.tip)
         moved = Moved(self._number, movement, first_seen, (*history, step)[-MOST_STEPS:])
-        shelves.setdefault(self._shelf(movement), {})[key] = moved
+        name = self._shelf(movement)
+        shelf = shelves.get(name)
+        if shelf is None:
+            shelf = shelves[name] = {}
+        shelf[key] = moved
         self._news.append(moved)
         self.journal.note(key, moved)
         return moved
 
     def _shelf(self, movement: Movement) -> Shelf:
-        payers = [account for account, units in movement.changes if units < 0]
-        cold = any(self._cold(movement.token.chain, account) for account in payers)
-        return Shelf(movement.stage is Stage.PENDING, bool(payers), cold)
+        paid = cold = False
+        for account, units in movement.changes:
+            if units < 0:
+                paid = True
+                cold = cold or self._cold(movement.token.chain, account)
+        return Shelf(movement.stage is Stage.PENDING, paid, cold)
 
     def _prune(self, name: Shelf, shelf: dict[Key, Moved], *, before: datetime) -> None:
         """What is too old or too many, from the oldest on."""

@@ -7,8 +7,9 @@ import structlog
 
 from daemon.classify import classify
 from daemon.interval import amount, plain
-from daemon.model import Inventory, Moved, SweepState, Tier, Transfer
+from daemon.model import Inventory, Moved, Tier, Transfer
 from daemon.movements import named
+from daemon.sweeps import SweepState
 
 log = structlog.get_logger(__name__)
 

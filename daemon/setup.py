@@ -36,6 +36,6 @@ class Setup:
     telling: frozenset[str] = frozenset()
     controlling: frozenset[str] = frozenset()
     classification: Classification = field(default_factory=Classification)
-    destinations: Destinations | None = None
+    destinations: Destinations | None = field(default=None, compare=False)
     grounds: Grounds = field(default_factory=Grounds)
     """What approvals are read by."""

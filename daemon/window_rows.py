@@ -57,8 +57,8 @@ def read_key(text: str) -> tuple[Subject, timedelta]:
 
 def encode(kept: Kept) -> str:
     raw = {
-        "fresh": [[str(one.coins), _moment(one.until), one.heights, one.last] for one in kept.fresh],
-        "settled": [[str(one.coins), _moment(one.until), one.last] for one in kept.settled],
+        "fresh": [[str(one.coins), _moment(one.until), dict(one.heights), dict(one.last)] for one in kept.fresh],
+        "settled": [[str(one.coins), _moment(one.until), dict(one.last)] for one in kept.settled],
         "whole": None if kept.whole is None else str(kept.whole),
     }
     return json.dumps(raw, separators=(",", ":"))

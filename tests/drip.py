@@ -34,6 +34,7 @@ BEGINS = timedelta(hours=2)
 
 RULES: Sequence[object] = (
     {"preset": "theft"},
+    {"kind": "unmatched_outflow", "name": "books"},
     {"kind": "backing", "name": "backing"},
     {"kind": "drain", "name": "day", "window": "1d", "max_share": "0.5", "against": "hot"},
 )
@@ -113,6 +114,7 @@ def first(outcome: Outcome, alert: str, *, policy: str = "") -> Alarm | None:
 SEEN = {
     "unmatched_outflow": ("PyrometerUnmatchedOutflow", ""),
     "probe": ("PyrometerProbe", ""),
+    "unusual": ("PyrometerUnusualMovement", ""),
     "drain, 10 min": ("PyrometerDrain", "theft/"),
     "drain, 1 day": ("PyrometerDrain", "day"),
     "backing": ("PyrometerBackingShort", ""),

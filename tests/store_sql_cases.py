@@ -199,7 +199,7 @@ class SchemaCases:
         await store.record([firing("f0")], [])
         await database.run("update pyrometer_schema set version = 99")
         async with open_store(database.url) as other:
-            with pytest.raises(StoreError, match=r"newer Pyrometer \(schema 99, this one knows 2\)"):
+            with pytest.raises(StoreError, match=r"newer Pyrometer \(schema 99, this one knows 3\)"):
                 await other.findings()
             with pytest.raises(StoreError, match="newer Pyrometer"):
                 await other.record([firing("f1")], [])

@@ -12,7 +12,7 @@ from daemon.announcement import Act, Announcement
 from daemon.announcements import Announced, Payment
 from daemon.announcing import Announcer, Refused
 from daemon.api.auth import CALLER
-from daemon.emit.rendering import moment
+from daemon.emit.moments import moment
 from daemon.interval import EXACT, amount, plain
 
 

@@ -12,6 +12,7 @@ from connectors.config import Strict
 from daemon.api.auth import CALLER
 from daemon.api.problem import problem
 from daemon.emit import rendering
+from daemon.emit.moments import moment
 from daemon.errors import StoreError
 from daemon.gate.keeper import Unopened
 from daemon.gate.state import GOOD_FOR, GateState
@@ -79,7 +80,7 @@ class GateRoutes:
         left = GOOD_FOR if hanging else min(GOOD_FOR, self._sources.cycle_limit - self._silent())
         state = hanging or self._sources.gates.state(wallet)
         now = self._sources.now()
-        moments = {"at": rendering.moment(now), "expires": rendering.moment(now + left)}
+        moments = {"at": moment(now), "expires": moment(now + left)}
         return {"wallet": wallet, **rendering.gate(state), **moments}
 
     def _silent(self) -> timedelta:

@@ -18,6 +18,8 @@ from daemon.api.gating import GateRoutes
 from daemon.api.problem import Handler, problem, problems
 from daemon.api.selection import Selection
 from daemon.emit import rendering
+from daemon.emit.moments import moment
+from daemon.emit.transfers import transfer
 from daemon.errors import ConfigError
 from daemon.gate.keeper import GateKeeper
 from daemon.ledger import Readings
@@ -89,7 +91,7 @@ class Routes:
         report = self._sources.report()
         reasons = ["nothing was judged yet"] if report is None else list(report.problems)
         if report is not None and self._silent() > self._sources.cycle_limit.total_seconds():
-            reasons.append(f"the last judgement is from {rendering.moment(report.at)}")
+            reasons.append(f"the last judgement is from {moment(report.at)}")
         if reasons:
             return web.json_response({"status": "not ready", "reasons": reasons}, status=503)
         return web.json_response({"status": "ready", "reasons": []})
@@ -114,8 +116,8 @@ class Routes:
                 "ready": not report.problems,
                 "problems": list(report.problems),
                 "receivers": dict(self._sources.receivers()),
-                "at": rendering.moment(report.at),
-                "started": rendering.moment(self._sources.started),
+                "at": moment(report.at),
+                "started": moment(self._sources.started),
                 "version": self._sources.version,
             }
         )
@@ -124,7 +126,7 @@ class Routes:
         report = self._report()
         chains = rendering.chains(report, now=self._sources.now())
         body = {**rendering.exposure(report.exposure), "currency": report.currency, "chains": chains}
-        return web.json_response({**body, "at": rendering.moment(report.at)})
+        return web.json_response({**body, "at": moment(report.at)})
 
     async def wallets(self, _request: web.Request) -> web.Response:
         return web.json_response(rendering.wallets(self._report()))
@@ -159,7 +161,7 @@ class Routes:
         inventory = self._sources.inventory()
         wanted = Selection.asked(request.query.items(), inventory=inventory)
         found = wanted.of(self._sources.movements(), inventory=inventory)
-        return web.json_response([rendering.transfer(item) for item in found])
+        return web.json_response([transfer(item) for item in found])
 
     async def history(self, request: web.Request) -> web.Response:
         """Points of a figure's past, as `metric`, `scope`, `from`, `to` and `step` ask for."""

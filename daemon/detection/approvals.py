@@ -93,7 +93,7 @@ class Grounds:
 
     sources: Mapping[SourceKey, timedelta | None] = field(default_factory=dict)
     assets: Mapping[str, Sequence[Token]] = field(default_factory=dict)
-    canonical: Mapping[str, Canonical] = field(default_factory=dict)
+    canonical: Mapping[str, Canonical] = field(default_factory=dict, compare=False)
     identities: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -27,14 +27,15 @@ class ByHistory:
         self._said: Cases | None = NONE
 
     def take(self, outflow: Outflow) -> None:
-        known = self._recent.get(outflow.key)
+        key = outflow.key
+        known = self._recent.get(key)
         if known is None and len(self._recent) >= MOST:
             self._recent.popitem(last=False)
-        self._recent[outflow.key] = outflow
+        self._recent[key] = outflow
         if known is None or not _alike(known, outflow):
             self._enter(outflow)
-        elif outflow.key in self._cases:
-            self._cases[outflow.key] = replace(self._cases[outflow.key], outflow=outflow)
+        elif self._cases and key in self._cases:
+            self._cases[key] = replace(self._cases[key], outflow=outflow)
             self._said = None
 
     def withdraw(self, key: Key) -> None:
@@ -62,7 +63,7 @@ class ByHistory:
             while len(self._cases) > MOST:
                 del self._cases[next(iter(self._cases))]
             self._said = None
-        elif self._cases.pop(outflow.key, None) is not None:
+        elif self._cases and self._cases.pop(outflow.key, None) is not None:
             self._said = None
 
     def _sorted(self) -> Cases:

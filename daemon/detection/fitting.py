@@ -112,7 +112,7 @@ def in_time(one: Known, output: Output, *, terms: Terms) -> bool:
         at <= seen + terms.late
         and at >= seen - terms.window
         and (one.gone is None or seen <= one.gone + terms.linger)
-        and output.chain in one.homes.get(output.place, ())
+        and output.key.token.chain in one.homes.get(output.place, ())
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,6 +45,16 @@ class Tracked:
 
     outflow: Outflow
     outputs: list[Output]
+
+    @property
+    def loose(self) -> bool:
+        """Whether something of it is not explained."""
+        if self.outflow.unlisted:
+            return True
+        for one in self.outputs:  # noqa: SIM110 - a loop, because every payment comes by here
+            if not one.by:
+                return True
+        return False
 
     @property
     def missing(self) -> int:
@@ -113,18 +123,19 @@ class Matches:
     # Detector.
 
     def take(self, outflow: Outflow) -> None:
-        tracked = self._tracked.get(outflow.key)
+        key, first_seen = outflow.key, outflow.first_seen
+        tracked = self._tracked.get(key)
         if tracked is None:
             if outflow.uncovered <= 0 or not self._answerable(outflow):
                 return
-            tracked = self._tracked[outflow.key] = Tracked(outflow, self._recalled.pop(outflow.key, []))
-            self._ages.append((outflow.first_seen, outflow.key))
+            tracked = self._tracked[key] = Tracked(outflow, self._recalled.pop(key, []))
+            self._ages.append((first_seen, key))
             if len(self._tracked) > MOST_TRACKED:
                 self._forget(next(iter(self._tracked)))
         before, tracked.outflow = tracked.outflow, outflow
         if before is outflow or before.destinations != outflow.destinations or before.fee != outflow.fee:
             self._enter(tracked)
-        self._judge(outflow.key)
+        self._judge(key)
 
     def withdraw(self, key: Key) -> None:
         tracked = self._tracked.pop(key, None)
@@ -236,7 +247,8 @@ class Matches:
 
     def _answerable(self, outflow: Outflow) -> bool:
         """Whether what was approved at its time is known, or it was judged before."""
-        if outflow.key in self._recalled or outflow.key in self._awaited or outflow.key in self._withdrawn:
+        key = outflow.key
+        if key in self._withdrawn or key in self._recalled or key in self._awaited:
             return True
         clock = self._book.clock or outflow.first_seen
         began = outflow.first_seen if self.began is None else self.began
@@ -252,15 +264,7 @@ class Matches:
         alone = len(outflow.destinations) == 1 and not outflow.unlisted and outflow.key.token.contract is None
         fee = (outflow.fee or 0) * step if alone else 0
         paid = {(Place(outflow.asset, Address(name)), units * step): None for name, units in outflow.destinations}
-        touched: set[Place] = set()
-        for one in list(tracked.outputs):
-            if (one.place, one.units) in paid:
-                del paid[one.place, one.units]
-                one.network_fee = fee
-            else:
-                tracked.outputs.remove(one)
-                self._drop_output(one)
-                touched.add(one.place)
+        touched = self._left(tracked, paid=paid, fee=fee) if tracked.outputs else ()
         for place, units in paid:
             output = Output(outflow.key, place, units, step, outflow.first_seen, fee)
             tracked.outputs.append(output)
@@ -270,6 +274,19 @@ class Matches:
                 self._settle(one)
         for place in touched:
             self._try_again(place)
+
+    def _left(self, tracked: Tracked, *, paid: dict[tuple[Place, int], None], fee: int) -> Collection[Place]:
+        """Where it does not pay any more what it did; what it still pays is taken out of `paid`."""
+        touched: dict[Place, None] = {}
+        for one in list(tracked.outputs):
+            if (one.place, one.units) in paid:
+                del paid[one.place, one.units]
+                one.network_fee = fee
+            else:
+                tracked.outputs.remove(one)
+                self._drop_output(one)
+                touched[one.place] = None
+        return touched
 
     def _group(self, place: Place) -> Group:
         group = self._groups.get(place)
@@ -350,11 +367,11 @@ class Matches:
     def _judge(self, key: Key) -> None:
         """Keeps in mind whether something of it is not explained."""
         tracked = self._tracked.get(key)
-        loose = tracked is not None and (bool(tracked.outflow.unlisted) or not all(one.by for one in tracked.outputs))
-        if loose and key not in self._loose:
-            self._loose[key] = None
-            self._note(key, kept=True)
-        elif not loose and key in self._loose:
+        if tracked is not None and tracked.loose:
+            if key not in self._loose:
+                self._loose[key] = None
+                self._note(key, kept=True)
+        elif self._loose and key in self._loose:
             del self._loose[key]
             self._note(key, kept=False)
 

@@ -77,27 +77,31 @@ def outflow(moved: Moved, *, inventory: Inventory) -> Outflow | None:
     debits = debits_of(movement, inventory=inventory)
     if asset is None or not debits:
         return None
-    chain = movement.token.chain
-    outside = tuple(
-        party
-        for party in movement.destinations
-        if party.units > 0 and (chain, Address(party.name)) not in inventory.wallet_of
-    )
-    listed = sum(party.units for party in outside)
-    left = -sum(units for _, units in movement.changes) - (movement.fee or 0)
-    units = listed if movement.fee is None else max(listed, left)
-    if units <= 0 and (not movement.fee or any(change > 0 for _, change in movement.changes)):
+    wallet_of, chain, fee = inventory.wallet_of, movement.token.chain, movement.fee
+    outside: list[Party] = []
+    listed = credited = 0
+    left = -(fee or 0)
+    for party in movement.destinations:  # loops, because every movement comes by here
+        if party.units > 0 and (chain, Address(party.name)) not in wallet_of:
+            outside.append(party)
+            listed += party.units
+    for _, change in movement.changes:
+        left -= change
+        if change > 0:
+            credited += change
+    units = listed if fee is None else max(listed, left)
+    if units <= 0 and (not fee or credited):
         return None
     return Outflow(
         key=Key(movement.transaction, movement.token),
-        wallet=max(debits, key=lambda name: debits[name]),
+        wallet=max(debits, key=debits.__getitem__),
         payers=tuple(debits),
         asset=asset,
         units=units,
-        destinations=outside,
+        destinations=tuple(outside),
         unlisted=units - listed,
-        fee=movement.fee,
-        change=movement.change + sum(units for _, units in movement.changes if units > 0),
+        fee=fee,
+        change=movement.change + credited,
         stage=Stage.MINED if movement.stage is Stage.UNKNOWN else movement.stage,
         tip=movement.tip,
         first_seen=moved.first_seen,
@@ -109,10 +113,10 @@ def outflow(moved: Moved, *, inventory: Inventory) -> Outflow | None:
 
 def debits_of(movement: Movement, *, inventory: Inventory) -> dict[str, int]:
     """What each wallet pays in the balance of its accounts."""
-    chain = movement.token.chain
+    wallet_of, chain = inventory.wallet_of, movement.token.chain
     sums: dict[str, int] = {}
     for account, units in movement.changes:
-        wallet = inventory.wallet_of.get((chain, account))
+        wallet = wallet_of.get((chain, account))
         if wallet is not None:
             sums[wallet] = sums.get(wallet, 0) - units
     return {name: paid for name, paid in sums.items() if paid > 0}

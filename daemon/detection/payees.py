@@ -88,6 +88,8 @@ class Payees:
     held: Held = lambda wallet, token: NOBODY_KNOWS  # noqa: ARG005
     usual: Growing = field(default_factory=Growing)
     kind: str = field(default="destination", init=False)
+    strangers: tuple[tuple[str, int], ...] = field(default=(), init=False, repr=False)
+    """As the function `strangers`, of the payment that was told last."""
     _payees: dict[str, Payee] = field(default_factory=dict, init=False, repr=False)
     _told: dict[Key, Told] = field(default_factory=dict, init=False, repr=False)
     _last: Outflow | None = field(default=None, init=False, repr=False)
@@ -102,10 +104,12 @@ class Payees:
             return told.held
         held = told.held if told and known_then else self._before(outflow)
         self._told.pop(outflow.key, None)
-        units = dict(strangers(outflow, known=known))
+        self.strangers = tuple(strangers(outflow, known=known))
+        units = dict(self.strangers)
+        before = told.payees if told else ()
         for row, paid in units.items():
-            self._enter(row, Payment.of(outflow, units=paid, held=held), again=told is not None and row in told.payees)
-        for row in told.payees if told else ():
+            self._enter(row, Payment.of(outflow, units=paid, held=held), again=row in before)
+        for row in before:
             if row not in units:
                 self._leave(row, outflow.key)
         self._told[outflow.key] = Told(tuple(units), held)
@@ -164,11 +168,12 @@ class Payees:
             payee = Payee()
             self._changed[row] = True
         self._payees[row] = payee  # the newest comes last
-        place = next((at for at, one in enumerate(payee.early) if one.same(payment)), None)
+        place = next((at for at, one in enumerate(payee.early) if one.same(payment)), None) if payee.early else None
         if place is not None:
             known = payee.early[place]
-            changed = known._replace(units=payment.units, held=payment.held if known.held.most is None else known.held)
-            if changed != known:
+            held = payment.held if known.held.most is None else known.held
+            if known.units != payment.units or known.held != held:
+                changed = known._replace(units=payment.units, held=held)
                 payee.early = (*payee.early[:place], changed, *payee.early[place + 1 :])
                 self._changed.setdefault(row, False)
             return
@@ -178,7 +183,7 @@ class Payees:
         if payee.count == OFTEN:
             self.usual.add(*_parts(row))
         if payee.count <= EARLY:
-            payee.early = tuple(sorted((*payee.early, payment), key=lambda one: one.at))
+            payee.early = tuple(sorted((*payee.early, payment), key=_by_time)) if payee.early else (payment,)
             self._changed.setdefault(row, False)
 
     def _leave(self, row: str, key: Key) -> None:
@@ -212,6 +217,10 @@ def strangers(outflow: Outflow, *, known: Destinations) -> Iterator[tuple[str, i
     for name, units in outflow.destinations:
         if name != UNKNOWN and not known.known(chain, name):
             yield f"{chain} {name}", outflow.beyond(name, units)
+
+
+def _by_time(payment: Payment) -> datetime:
+    return payment.at
 
 
 def _parts(row: str) -> tuple[str, Address]:

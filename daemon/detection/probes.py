@@ -11,7 +11,7 @@ from connectors.config import format_duration
 from daemon.detection.case import Case, Cases
 from daemon.detection.destinations import Destinations
 from daemon.detection.outflow import Key, Outflow
-from daemon.detection.payees import Payees, Payment, Stock, strangers
+from daemon.detection.payees import Payees, Payment, Stock
 from daemon.detection.standing import Standing, by_wallet
 from daemon.interval import EXACT, Interval, amount, plain
 from daemon.policy.probe import Probe
@@ -56,13 +56,10 @@ class Probes:
 
     def take(self, outflow: Outflow) -> None:
         held = self._payees.take(outflow, known=self._known)
-        large = tuple(
-            (row, units)
-            for row, units in strangers(outflow, known=self._known)
-            if units > 0 and self._large.reaches(units, held.least)
-        )
-        if large:
-            self._standing.put(outflow, Paid(held, large))
+        least, large = held.least, self._large
+        paid = tuple([one for one in self._payees.strangers if one[1] > 0 and large.reaches(one[1], least)])
+        if paid:
+            self._standing.put(outflow, Paid(held, paid))
         else:
             self._standing.drop(outflow.key)
 

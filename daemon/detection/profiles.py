@@ -44,8 +44,8 @@ def paid_at(tip: Tip | None, *, first_seen: datetime) -> datetime:
 
 def comparable(units: int, *, token: Token) -> int:
     """Units as a token of FINEST decimals would count them: one asset may be several tokens."""
-    step: int = 10 ** max(0, FINEST - token.decimals)
-    return units * step
+    factor: int = 10 ** max(0, FINEST - token.decimals)
+    return units * factor
 
 
 class Profiles:

@@ -134,15 +134,17 @@ def _last_bits(alphabet: Alphabet, count: int) -> float:
 
 def compared(one: Parted, known: Iterable[Address], *, among: int) -> Resemblance | None:
     """The known address of its kind that it resembles most, if any that it isn't; `among` so many of its kind."""
-    magnitude = _magnitude(among)
-    told = least_last(one.alphabet, magnitude=magnitude, rarity=TOLD)
-    alone = least_last(one.alphabet, magnitude=magnitude, rarity=ALONE)
+    lead, body = len(one.lead), one.body
+    begins, ends = body[:LEAST], body[-LEAST:]
     best: Resemblance | None = None
     for address in known:
-        other = address[len(one.lead) :]
-        if one.body == other:
-            continue
-        first, last = _common(one.body, other), _common(one.body[::-1], other[::-1])
+        other = address[lead:]
+        if not (other.startswith(begins) and other.endswith(ends)) or other == body:
+            continue  # nearly all that were found by a hash
+        magnitude = _magnitude(among)
+        told = least_last(one.alphabet, magnitude=magnitude, rarity=TOLD)
+        alone = least_last(one.alphabet, magnitude=magnitude, rarity=ALONE)
+        first, last = _common(body, other), _common(body[::-1], other[::-1])
         if first < LEAST or last < told[min(first, len(told) - 1)]:
             continue
         bits = _first_bits(one.alphabet, first) + _last_bits(one.alphabet, last)

@@ -5,26 +5,25 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from connectors.base import Control, Tip
+from connectors.base import Control
 from daemon.control import ControlChange, WalletControl, by_name, changed_facts
 from daemon.coverage import Cover, Coverage, Reserve
+from daemon.emit.moments import moment
+from daemon.emit.transfers import transfer
 from daemon.feeds.values import FeedKind, Feeds, SourceState
 from daemon.gate.state import GateState
-from daemon.interval import EXACT, Interval, amount, plain
+from daemon.interval import EXACT, Interval, plain
 from daemon.model import (
     ChainState,
-    Counterparty,
     Due,
     Exposure,
     Finding,
     Holding,
     LastKnown,
-    Leg,
     Move,
     Owner,
     Report,
     Tier,
-    Transfer,
     Verdict,
     WalletState,
 )
@@ -283,38 +282,6 @@ def due_text(one: Due) -> str:
     return f"{one.what} due by {one.by}, {f'{days} left' if one.left else 'today'}"
 
 
-def transfer(item: Transfer, *, parties: int | None = None) -> JSON:
-    """A movement; of its destinations and sources the first `parties`, all of them by default.
-
-    `fee_rate` is in units per virtual byte, to three places; a block stands there while it is in one.
-    """
-    movement = item.moved.movement
-    decimals = movement.token.decimals
-    rate = None if movement.fee is None or not movement.size else Decimal(movement.fee) / movement.size
-    return {
-        "chain": movement.token.chain,
-        "transaction": movement.transaction,
-        "stage": movement.stage.value,
-        "direction": item.direction.value,
-        "first_seen": moment(item.moved.first_seen),
-        "since": moment(item.moved.since),
-        **_block(movement.tip),
-        "asset": item.asset,
-        "contract": movement.token.contract,
-        "wallets": _wallet_legs(item.legs, decimals=decimals),
-        "destinations": [_counterparty(party, decimals=decimals) for party in item.destinations[:parties]],
-        "sources": [_counterparty(party, decimals=decimals) for party in item.sources[:parties]],
-        "change": _quantity(movement.change, decimals=decimals),
-        "fee": None if movement.fee is None else _quantity(movement.fee, decimals=decimals),
-        "fee_rate": None if rate is None else plain(rate, places=3),
-        "size": movement.size,
-        "replaced_by": movement.replaced_by,
-        "history": [
-            {"stage": step.stage.value, "at": moment(step.at), **_block(step.tip)} for step in item.moved.history
-        ],
-    }
-
-
 def interval(value: Interval) -> JSON:
     return {
         "value": None if value.value is None else plain(value.value),
@@ -334,11 +301,6 @@ def money_interval(value: Interval) -> JSON:
 def money(value: Decimal) -> str:
     """Two places, half-even; only for showing."""
     return f"{value.quantize(Decimal('0.01'), context=EXACT):f}"
-
-
-def moment(at: datetime) -> str:
-    """RFC 3339 in UTC, with milliseconds only where there are any."""
-    return at.isoformat(timespec="milliseconds" if at.microsecond else "seconds").replace("+00:00", "Z")
 
 
 def _holding(held: Holding) -> JSON:
@@ -366,38 +328,6 @@ def _move(move: Move) -> JSON:
         "direction": move.direction,
         "counterpart": move.counterpart,
     }
-
-
-def _block(tip: Tip | None) -> JSON:
-    return {
-        "height": tip.height if tip else None,
-        "hash": tip.hash if tip else None,
-        "time": moment(tip.time) if tip else None,
-    }
-
-
-def _wallet_legs(legs: tuple[Leg, ...], *, decimals: int) -> list[JSON]:
-    """What each wallet gains or loses, and each of its accounts; those of no wallet stand under the wallet null."""
-    grouped: dict[str | None, list[Leg]] = {}
-    for leg in legs:
-        grouped.setdefault(leg.wallet, []).append(leg)
-    return [
-        {
-            "wallet": wallet,
-            "tier": own[0].tier.value if own[0].tier else None,
-            **_quantity(sum(leg.units for leg in own), decimals=decimals),
-            "accounts": [{"account": leg.account, **_quantity(leg.units, decimals=decimals)} for leg in own],
-        }
-        for wallet, own in grouped.items()
-    ]
-
-
-def _counterparty(party: Counterparty, *, decimals: int) -> JSON:
-    return {"address": party.name, **_quantity(party.units, decimals=decimals), "wallet": party.wallet}
-
-
-def _quantity(units: int, *, decimals: int) -> JSON:
-    return {"units": str(units), "amount": plain(amount(units, decimals=decimals), places=80)}
 
 
 def age(at: datetime, now: datetime) -> float:

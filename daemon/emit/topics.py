@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from daemon.emit import rendering
+from daemon.emit.moments import moment
 from daemon.gate.state import GateState
 from daemon.model import AssetExposure, Finding, Report, WalletState
 from daemon.policy.blocks import with_blocks
@@ -75,7 +76,7 @@ def _gate_body(gate: GateState, report: Report, now: datetime, lives: int | None
         {
             "wallet": gate.wallet,
             **rendering.gate(gate),
-            "expires": rendering.moment(now + timedelta(seconds=lives or 0)),
+            "expires": moment(now + timedelta(seconds=lives or 0)),
             **_made(report, now=now),
         }
     )
@@ -140,7 +141,7 @@ def _wallet_body(name: str, state: WalletState, report: Report, now: datetime, _
 
 def _made(report: Report, *, now: datetime) -> dict[str, Any]:
     """Whose it is, when it was judged, and how long ago that was when it was sent."""
-    return {"entity": report.entity, "at": rendering.moment(report.at), "age_seconds": rendering.age(report.at, now)}
+    return {"entity": report.entity, "at": moment(report.at), "age_seconds": rendering.age(report.at, now)}
 
 
 def _reasons(report: Report) -> dict[str, object]:

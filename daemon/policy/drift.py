@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Literal
 
 from daemon.interval import amount, plain
-from daemon.model import Drifted, SweepState, Verdict
+from daemon.model import Verdict
 from daemon.policy.rule import Picture, Rule, judgement
 from daemon.policy.stopping import on_chain
+from daemon.sweeps import Drifted, SweepState
 
 ALERT = "PyrometerDrift"
 

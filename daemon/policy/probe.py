@@ -33,7 +33,7 @@ class Probe(Rule):
         Decimal("0.001"), gt=0, lt=1, description="the first payment is small up to this share of what its wallet held"
     )
     large_share: Decimal = Field(
-        Decimal("0.01"), gt=0, le=1, description="a later one is large from this share of what its wallet held"
+        Decimal("0.05"), gt=0, le=1, description="a later one is large from this share of what its wallet held"
     )
     keep: Duration = Field(timedelta(hours=1), description="how long a payment that was mined stays a finding")
 

@@ -18,12 +18,13 @@ from daemon.detection.case import Cases
 from daemon.detection.outflow import Key
 from daemon.feeds.values import Feeds
 from daemon.interval import EXACT, Interval, plain
-from daemon.model import ChainState, Exposure, Judgement, Severity, SweepState, Transfer, Verdict, WalletState
+from daemon.model import ChainState, Exposure, Judgement, Severity, Transfer, Verdict, WalletState
 from daemon.policy.blocks import blocks
 from daemon.policy.calendars import Calendar
 from daemon.policy.memory import Memory
 from daemon.policy.remedies import Remedy
 from daemon.policy.schedule import Schedule
+from daemon.sweeps import SweepState
 from daemon.track import Highest
 from daemon.windows import Window
 

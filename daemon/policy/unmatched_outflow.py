@@ -32,7 +32,7 @@ class UnmatchedOutflow(Rule):
         description="how long before a payment it may have been approved",
     )
     grace: Duration = Field(
-        timedelta(seconds=10),
+        timedelta(seconds=5),
         ge=timedelta(0),
         le=timedelta(days=1),
         description="how long after a payment every source of approvals is asked once more before it is unmatched",

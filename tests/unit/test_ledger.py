@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from connectors.base import Drift, Failure, Held, Token, Unread, Update
 from connectors.errors import Reason
 from daemon.ledger import MOST_NAMED, GapError, Ledger, Sweep, Total
-from daemon.model import Drifted, SweepState, Tier
+from daemon.model import Tier
+from daemon.sweeps import Drifted, SweepState
 from tests.build import (
     ETH,
     USDT,

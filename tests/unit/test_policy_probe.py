@@ -27,7 +27,7 @@ THIEF, BROKER = "0x" + "7" * 40, "0x" + "b" * 40
 
 
 def watched(**keys: object) -> Watched:
-    rule = Probe.model_validate({"kind": "probe", "clear_after": "0s", **keys})
+    rule = Probe.model_validate({"kind": "probe", "large_share": "0.01", "clear_after": "0s", **keys})
     return Watched(rule, inv=INVENTORY, allowed={BROKER: "broker"}, held=HELD)
 
 
@@ -227,7 +227,7 @@ async def test_what_a_wallet_held_is_asked_again_once_it_was_read() -> None:
 
 async def test_an_account_that_is_unread_leaves_it_unknown_only_where_it_matters() -> None:
     inv = inventory(wallet("hot", Tier.HOT, 1, 2))
-    rule = Probe.model_validate({"kind": "probe"})
+    rule = Probe.model_validate({"kind": "probe", "large_share": "0.01"})
 
     async def judged(unread: str, large: str) -> Judgement:
         watch = Watched(rule, inv=inv, held={(1, ETH): whole("1000"), (2, ETH): whole(unread)})
@@ -254,4 +254,4 @@ async def test_a_reload_with_other_shares_judges_anew_what_is_remembered() -> No
 def test_the_defaults_are_those_that_are_documented() -> None:
     rule = Probe(kind="probe")
     assert (rule.within, rule.keep) == (timedelta(days=1), timedelta(hours=1))
-    assert (rule.small_share, rule.large_share) == (Decimal("0.001"), Decimal("0.01"))
+    assert (rule.small_share, rule.large_share) == (Decimal("0.001"), Decimal("0.05"))
