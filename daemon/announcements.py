@@ -34,6 +34,8 @@ class Payment:
     stage: Stage
     tip: Tip | None
     given: Mapping[str, int] = field(default_factory=dict)
+    to: Mapping[str, int] = field(default_factory=dict)
+    """Of them, by destination."""
 
     @property
     def explained(self) -> int:
@@ -130,6 +132,10 @@ class Announced:
             return 0
         return self._enter(new, before=before)
 
+    def parts(self, key: Key) -> Mapping[str, int]:
+        place = self._places.get(key)
+        return {} if place is None else self._payments[place][key].to
+
     def withdraw(self, key: Key) -> None:
         place = self._places.get(key)
         if place is not None:
@@ -143,10 +149,10 @@ class Announced:
             return 0
         self._places[new.key] = place
         if before is not None and (new.units, new.paid, new.order) == (before.units, before.paid, before.order):
-            self._put(replace(new, given=before.given), before=before)
+            self._put(replace(new, given=before.given, to=before.to), before=before)
         elif before is None and new.order > self._newest.get(place, (new.first_seen, "", "")):
             self._newest[place] = new.order
-            self._put(replace(new, given=self._give(new)), before=None)
+            self._put(self._served(new), before=None)
         else:
             payments[new.key] = new
             self._changed.add(new.key)
@@ -186,19 +192,19 @@ class Announced:
                 self._number += 1
                 continue
             self._newest[place] = payment.order
-            given = self._give(payment)
-            if given != payment.given:
-                self._put(replace(payment, given=given), before=payment)
+            served = self._served(payment)
+            if served != payment:
+                self._put(served, before=payment)
                 self._number += payment.key != asked
         self._left = {number: left for number, left in self._left.items() if number in self._all}
         self._explained = self._departed = None
 
-    def _give(self, payment: Payment) -> dict[str, int]:
-        """What each announcement explains of it; that much is left less of them."""
+    def _served(self, payment: Payment) -> Payment:
+        """With what each announcement explains of it; that much is left less of them."""
         rest: dict[str, int] = {}
         for party in payment.paid:
             rest[party.name] = rest.get(party.name, 0) + party.units
-        decimals, given = payment.key.token.decimals, {}
+        paid, decimals, given = dict(rest), payment.key.token.decimals, {}
         for one in self._by_place.get(payment.place, ()):
             if not one.in_force(payment.first_seen):
                 continue
@@ -206,12 +212,14 @@ class Announced:
             room = units = int(left.scaleb(decimals, EXACT))
             for name in one.destinations:
                 part = min(room, rest.get(name, 0))
-                rest[name] = rest.get(name, 0) - part
+                if part:
+                    rest[name] -= part
                 room -= part
             if units > room:
                 given[one.id] = units - room
                 self._left[one.id] = EXACT.subtract(left, amount(units - room, decimals=decimals))
-        return given
+        to = {name: units - rest[name] for name, units in paid.items() if units > rest[name]}
+        return replace(payment, given=given, to=to)
 
     # What others ask.
 
@@ -255,7 +263,7 @@ class Announced:
             place = self._places.setdefault(one.key, one.place)
             known = self._payments.setdefault(place, {}).get(one.key)
             first_seen = one.first_seen if known is None else min(one.first_seen, known.first_seen)
-            self._payments[place][one.key] = replace(known or one, first_seen=first_seen, given={})
+            self._payments[place][one.key] = replace(known or one, first_seen=first_seen, given={}, to={})
         for place in {one.place for one in found}:
             self._share_out(place)
         self._number += 1

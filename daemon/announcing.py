@@ -124,15 +124,15 @@ class Announcer:
             return await self._keep(new, before=None, entry=entry), True
 
     async def approve(self, number: str, *, who: str) -> Announcement:
-        """By another name than the one that announced it."""
+        """By another name than the one that announced it; who asks without a token may be anybody, also the first."""
         async with self._turn:
             known, now = await self._known(number), self._clock()
             if known.state(now) is not State.ANNOUNCED:
                 raise Refused(
                     409, f"announcement {number} is {known.state(now)}; only one that is announced is approved"
                 )
-            if who == known.announced.by:
-                raise Refused(403, _alone(who))
+            if who == known.announced.by or ALONE in (who, known.announced.by):
+                raise Refused(403, _alone(known.announced.by, who=who))
             approved = replace(known, approved=Act(who, now))
             return await self._keep(approved, before=known, entry=_entry(approved, "approve", act=Act(who, now)))
 
@@ -263,9 +263,9 @@ def _same(known: Announcement, new: Announcement, *, plan: Plan) -> bool:
     return known == replace(new, id=known.id, starts=starts, announced=announced, approved=known.approved)
 
 
-def _alone(who: str) -> str:
-    said = f"{who} has announced it: approval takes a second person"
-    if who == ALONE:
+def _alone(first: str, *, who: str) -> str:
+    said = f"{first} has announced it: approval takes a second person"
+    if ALONE in (first, who):
         return f"{said}, and without api.tokens_file everybody is {ALONE}; give each person a token, with scope operate"
     return f"{said}, with a token of another name"
 

@@ -21,6 +21,9 @@ MOST = 500_000
 """Approvals that are known at once, used ones among them: some 1.2 kB each, so 600 MB if all of them are there. Beyond,
 the oldest are forgotten."""
 
+SET_BACK = timedelta(minutes=1)
+"""So much before the last time that was told the clock was set back; a little before, a judgement had to wait."""
+
 MOST_TOLD = 10_000
 """Unreadable destinations that are told once only."""
 
@@ -123,7 +126,7 @@ class ApprovalBook:
 
     def take(self, said: Approved, *, now: datetime) -> None:
         """What a source has just said. Costs what is new in it, and a look at each row where any is."""
-        self.clock = now
+        self.tick(now)
         source = said.source
         if source not in self._grounds.sources:
             return
@@ -165,6 +168,8 @@ class ApprovalBook:
 
     def tick(self, now: datetime) -> None:
         """What time it is, where no source says anything."""
+        if self.clock is not None and now < self.clock - SET_BACK:
+            self._said.clear()  # what was too old by a clock that was ahead is not
         self.clock = now
 
     def matcher(self, policy: str) -> Matcher | None:
@@ -193,6 +198,7 @@ class ApprovalBook:
         self._named = {key: names for key, names in self._named.items() if key in grounds.sources}
         self._said = {key: said for key, said in self._said.items() if key in grounds.sources}
         if (before.assets, before.identities) != (grounds.assets, grounds.identities):
+            self._said.clear()  # what could not be read may be readable now
             for known in list(self._known.values()):
                 if not self._used(known.key):
                     self._forget(known)

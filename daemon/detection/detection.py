@@ -44,6 +44,10 @@ class Explains(Protocol):
         """Units of it that are explained, and used up by it; asked again of the same key, it is counted once."""
         ...
 
+    def parts(self, key: Key) -> Mapping[str, int]:
+        """Of the units of a payment that are explained, by destination."""
+        ...
+
     def withdraw(self, key: Key) -> None:
         """It never happened: what it has used up can be used again."""
         ...
@@ -56,6 +60,9 @@ class Silence:
 
     def take(self, one: Outflow) -> int:  # noqa: ARG002
         return 0
+
+    def parts(self, key: Key) -> Mapping[str, int]:  # noqa: ARG002
+        return {}
 
     def withdraw(self, key: Key) -> None:
         pass
@@ -200,14 +207,14 @@ class Detection:
 
     def _covered(self, one: Outflow) -> Outflow:
         covered = self._explains.take(one) if one.stands else 0
-        if covered != one.covered:
-            one = replace(one, covered=covered)
+        if covered or one.covered:
+            one = replace(one, covered=covered, announced=self._explains.parts(one.key) if covered else {})
         self._told[one.key] = one
         return one
 
     def _explain_anew(self) -> None:
         for one in list(self._told.values()):
             again = self._covered(one)
-            if again.covered != one.covered:
+            if (again.covered, again.announced) != (one.covered, one.announced):
                 for detector in self._detectors.values():
                     detector.take(again)

@@ -59,8 +59,9 @@ class Tracked:
     @property
     def missing(self) -> int:
         """Units that nothing explains, in the token's."""
-        loose = sum(one.units // one.step for one in self.outputs if not one.by)
-        return max(0, loose + self.outflow.unlisted - self.outflow.covered)
+        outflow = self.outflow
+        loose = (outflow.beyond(one.place.to, one.units // one.step) for one in self.outputs if not one.by)
+        return sum(loose) + outflow.unlisted
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,9 +24,10 @@ class Outflow:
 
     `wallet` pays most of it, `payers` are all that pay. `units` leave without the fee, to `destinations` outside the
     inventory, the largest first, and to `unlisted` that the chain's reader does not list; 0 where only a fee is paid.
-    `units` are `covered` as far as announcements explain them. `fee` and `size` are a movement's; `change` is all that
-    comes back to us, be it to another account than the one that pays. What a restart has lost sight of (stage unknown)
-    counts as mined, without a `tip`: it may be, and then nobody will tell.
+    `units` are `covered` as far as announcements explain them, which have `announced` so many of each destination.
+    `fee` and `size` are a movement's; `change` is all that comes back to us, be it to another account than the one that
+    pays. What a restart has lost sight of (stage unknown) counts as mined, without a `tip`: it may be, and then nobody
+    will tell.
     """
 
     key: Key
@@ -44,6 +46,7 @@ class Outflow:
     replaced_by: str | None = None
     covered: int = 0
     size: int = 0
+    announced: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def chain(self) -> str:
@@ -53,6 +56,10 @@ class Outflow:
     def uncovered(self) -> int:
         """Units that no announcement explains."""
         return self.units - self.covered
+
+    def beyond(self, name: str, units: int) -> int:
+        """How many of the units that it pays this destination no announcement of that one explains."""
+        return max(0, units - self.announced.get(name, 0))
 
     @property
     def stands(self) -> bool:

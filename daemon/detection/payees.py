@@ -213,10 +213,10 @@ class Payees:
 
 def strangers(outflow: Outflow, *, known: Destinations) -> Iterator[tuple[str, int]]:
     """(row, units without those that were announced) of everybody it pays that is not known, and has a name."""
-    chain, uncovered = outflow.chain, outflow.uncovered
+    chain = outflow.chain
     for name, units in outflow.destinations:
         if name != UNKNOWN and not known.known(chain, name):
-            yield f"{chain} {name}", units if units < uncovered else uncovered
+            yield f"{chain} {name}", outflow.beyond(name, units)
 
 
 def _by_time(payment: Payment) -> datetime:

@@ -51,7 +51,11 @@ class UnknownDestinations:
         if concerned is None and not self._looks:
             return None
         chain, known = outflow.chain, self._known
-        unknown = {name: units for name, units in outflow.destinations if not known.known(chain, name)}
+        unknown = {
+            name: units
+            for name, units in outflow.destinations
+            if not known.known(chain, name) and outflow.beyond(name, units)
+        }
         alike = self._alike(chain, unknown, concerned=concerned is not None)
         if alike is None and (concerned is None or not (unknown or outflow.unlisted)):
             return None

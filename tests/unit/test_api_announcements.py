@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from daemon.announcing import Refused
 from daemon.auditing import verify
 from daemon.errors import ConfigError, StoreError
 from daemon.tokens import Scope
@@ -113,6 +114,16 @@ async def test_without_tokens_everybody_is_the_same_and_the_refusal_says_so() ->
         status, body = await api.post(f"{ROUTE}/{one['id']}/approval")
     assert status == 403
     assert "without api.tokens_file everybody is local" in body["detail"]
+
+
+@pytest.mark.parametrize(("first", "second"), [("aya", "local"), ("local", "ben")])
+async def test_who_has_no_token_is_nobodys_second_person(first: str, second: str) -> None:
+    """As after a restart that has taken the tokens away, or brought them."""
+    announcer = exchange()._announcer()
+    plan, _ = await announcer.announce(json.dumps(PLAN).encode(), who=first)
+    with pytest.raises(Refused, match="takes a second person") as refused:
+        await announcer.approve(plan.id, who=second)
+    assert refused.value.status == 403
 
 
 async def test_a_withdrawal_needs_a_reason_and_ends_the_plan() -> None:

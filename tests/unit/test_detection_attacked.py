@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import pytest
 
 from connectors.base import Movement, Stage, Token
+from daemon.detection.approval import Approved
 from daemon.detection.detection import Around, Detection
+from daemon.detection.outflow import Key, Outflow
 from daemon.detection.profiles import Profiles
 from daemon.model import Judgement, Tier
 from daemon.policy.unknown_destination import UnknownDestination
 from daemon.policy.unusual import Unusual
 from tests.build import ETH, ETHER, USDT, at, inventory, movement, told, wallet
-from tests.matched import COIN, payment
+from tests.matched import BOOKS, COIN, POLICY, approval, grounds, payment
 from tests.matched import Desk as Books
 from tests.unit.detected import Watched, of
+from tests.unit.test_announcements import plan
 from tests.unit.test_detection_unusual import ANY, moved
 from tests.unit.test_detection_unusual import Desk as Habits
 
 INVENTORY = inventory(wallet("hot", Tier.HOT, 1), wallet("vault", Tier.COLD, 2), assets={"ETH": [ETH], "USDT": [USDT]})
 HELD = {(number, token): 100 * ETHER for number in (1, 2) for token in (ETH, USDT)}
 FINE = Token("ethereum", "0x" + "f" * 40, 18)
-STRANGER = "0x" + "9" * 40
+STRANGER, PARTNER, BROKER = ("0x" + digit * 40 for digit in "978")
 
 
-def watched() -> Watched:
-    return Watched(UnknownDestination(kind="unknown_destination"), inv=INVENTORY, held=HELD)
+def watched(*allowed: str) -> Watched:
+    rule = UnknownDestination(kind="unknown_destination")
+    return Watched(rule, inv=INVENTORY, held=HELD, allowed=dict.fromkeys(allowed, "known"))
 
 
 def stolen(stage: Stage = Stage.PENDING) -> Movement:
@@ -120,3 +127,71 @@ def test_a_source_that_spoke_while_the_clock_was_ahead_is_not_current_once_it_is
     assert desk.book.silent(at(59)) == ("approvals:books",)
     desk.ask(seconds=60)
     assert (desk.book.silent(at(61)), desk.book.spoken) == ((), at(60))
+
+
+class ToPartner:
+    """Announcements explain every unit that goes to the partner."""
+
+    number = 0
+
+    def __init__(self) -> None:
+        self._parts: dict[Key, dict[str, int]] = {}
+
+    def take(self, one: Outflow) -> int:
+        self._parts[one.key] = {name: units for name, units in one.destinations if name == "partner"}
+        return sum(self._parts[one.key].values())
+
+    def parts(self, key: Key) -> Mapping[str, int]:
+        return self._parts[key]
+
+    def withdraw(self, key: Key) -> None:
+        del self._parts[key]
+
+
+@pytest.mark.parametrize(
+    ("to", "unmatched"),
+    [([("partner", 5), ("thief", 5)], ["t1"]), ([("partner", 5), ("alice", 5)], [])],
+    ids=["a theft", "a customer"],
+)
+def test_what_is_announced_and_approved_both_excuses_nobody_else_in_the_transaction(
+    to: list[tuple[str, int]], unmatched: list[str]
+) -> None:
+    desk = Books()
+    desk.detection = Detection(
+        Around(desk.inventory, approvals=desk.book), policies=[(POLICY, desk.rule)], explains=ToPartner()
+    )
+    desk.approve(approval("W-1", 5, "partner"), approval("W-2", 5, "alice"))
+    desk.tell(payment("t1", to, seconds=5))
+    assert desk.unmatched(100) == unmatched
+
+
+@pytest.mark.parametrize("other", [BROKER, STRANGER])
+async def test_an_announced_destination_is_not_held_against_a_payment_that_goes_elsewhere_too(other: str) -> None:
+    watch = watched(BROKER)
+    watch.pipeline.detecting.announced.put([plan(wallet="vault", destinations=(PARTNER,))])
+    pays = movement("a", {2: -2 * ETHER}, destinations=[(PARTNER, ETHER), (other, ETHER)], fee=0)
+    await watch.see(pays, seconds=5)
+    assert watch.told == ([] if other == BROKER else ["firing vault"])
+
+
+def test_approvals_of_an_asset_that_a_reload_adds_are_read_though_the_source_says_nothing_new() -> None:
+    desk = Books()
+    desk.book.configured(replace(grounds(desk.inventory), assets={}))
+    said = Approved(BOOKS, (approval("W-1", "1", "alice"),), complete=True, asked=at(0))
+    desk.book.take(said, now=at(0))
+    desk.book.configured(grounds(desk.inventory))
+    desk.tell(payment("t1", [("alice", COIN)], seconds=5))
+    desk.book.take(replace(said, asked=at(20)), now=at(20))
+    assert desk.cases(20).by_wallet == {}
+
+
+def test_approvals_that_a_clock_ahead_made_too_old_are_read_again_once_it_is_set_right() -> None:
+    desk = Books()
+    said = Approved(BOOKS, (approval("W-1", "1", "alice"),), complete=True, asked=at(0))
+    desk.book.take(said, now=at(0))
+    desk.book.take(replace(said, asked=at(9 * 86_400)), now=at(9 * 86_400))
+    desk.cases(9 * 86_400)
+    desk.cases(4)
+    desk.tell(payment("t1", [("alice", COIN)], seconds=5))
+    desk.book.take(replace(said, asked=at(20)), now=at(20))
+    assert desk.cases(20).by_wallet == {}

@@ -37,6 +37,9 @@ class Announced:
     def take(self, one: Outflow) -> int:
         return self._units if one.key.transaction == self._transaction else 0
 
+    def parts(self, key: Key) -> Mapping[str, int]:
+        return {}
+
     def withdraw(self, key: Key) -> None:
         pass
 

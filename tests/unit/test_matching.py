@@ -253,9 +253,9 @@ def test_announced_units_need_no_approval() -> None:
     desk.tell(one)
     matches = desk.detection._detectors["unmatched-outflow"]
     told = next(iter(desk.detection._told.values()))
-    matches.take(replace(told, covered=11))
+    matches.take(replace(told, covered=11, announced={"vault": 10, "thief": 1}))
     assert desk.unmatched(100) == []
-    matches.take(replace(told, covered=10))
+    matches.take(replace(told, covered=10, announced={"vault": 10}))
     assert desk.unmatched(101) == ["t1"]
 
 

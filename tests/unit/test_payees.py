@@ -89,7 +89,7 @@ def test_units_that_an_announcement_explains_later_do_not_count() -> None:
     payees = holding()
     one = paid("a", "x")
     payees.take(one, known=KNOWN)
-    payees.take(replace(one, covered=5), known=KNOWN)
+    payees.take(replace(one, covered=5, announced={"x": 5}), known=KNOWN)
     found = payees.first("ethereum x")
     assert found is not None
     assert found.units == 0
