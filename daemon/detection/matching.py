@@ -174,9 +174,11 @@ class Matches:
         for place in one.homes:
             group = self._group(place)
             (group.used if one.key in self._user else group.free).add(one)
-            group.widest = max(group.widest, one.fee or 0)
-        for place in one.homes:
-            self._try_again(place)
+            if one.fee and one.fee > group.widest:
+                group.widest = one.fee
+        if self._loose:
+            for place in one.homes:
+                self._try_again(place)
 
     def uses(self, key: ApprovalKey) -> bool:
         return key in self._user

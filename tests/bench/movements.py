@@ -74,7 +74,7 @@ def _each(accounts: int, *, approvals: int) -> float:
     around = Around(
         exchange.inventory,
         destinations=destinations,
-        payees=Payees(held=lambda wallet, token: HOLDS),  # noqa: ARG005
+        payees=Payees(held=lambda wallet, token: HOLDS),
         approvals=book,
     )
     around.profiles.watch(exchange.inventory.wallets, now=at(0))
