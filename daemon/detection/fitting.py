@@ -73,10 +73,7 @@ class Shelf:
     def remove(self, one: Known) -> bool:
         """Whether it was there."""
         rows = self.rows
-        if len(rows) == 1:  # as at nearly every place
-            place = 0
-        else:
-            place = bisect_left(rows, (one.units, *one.order))
+        place = 0 if len(rows) == 1 else bisect_left(rows, (one.units, *one.order))
         if place < len(rows) and rows[place][3] is one:
             del rows[place]
             return True

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from connectors.base import Address, Party, Stage
+from connectors.base import Address, Stage
 from daemon.detection.approvals import ApprovalBook, ApprovalKey, Known, Place
 from daemon.detection.case import Case, Cases
 from daemon.detection.fitting import (
@@ -18,46 +17,20 @@ from daemon.detection.fitting import (
     Output,
     Terms,
     first_fitting,
-    in_time,
     merged,
     moved,
     shared_out,
 )
 from daemon.detection.outflow import Key, Outflow
 from daemon.detection.recalling import Recalled, recalled, row_of
-from daemon.interval import amount, plain
+from daemon.detection.unexplained import Tracked, unexplained
 from daemon.model import Inventory
 
 MOST_TRACKED = 500_000
 """Payments that are known at once, each with its destinations: some 900 bytes and 400 for each destination, so 650 MB
 if all of them are there. Beyond, the oldest are forgotten. A day of 100,000 withdrawals takes some 130 MB."""
 
-MOST_NAMED = 3
 BEGAN = "began"
-
-
-@dataclass(slots=True)
-class Tracked:
-    """A payment, with what it pays at each place."""
-
-    outflow: Outflow
-    outputs: list[Output]
-
-    @property
-    def loose(self) -> bool:
-        """Whether something of it is not explained."""
-        if self.outflow.unlisted:
-            return True
-        for one in self.outputs:  # a loop, because every payment comes by here
-            if not one.by:
-                return True
-        return False
-
-    @property
-    def missing(self) -> int:
-        """Units that nothing explains, in the token's."""
-        loose = sum(one.units // one.step for one in self.outputs if not one.by)
-        return max(0, loose + self.outflow.unlisted - self.outflow.covered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +130,7 @@ class Matches:
             if not tracked.missing or (one.stage is Stage.MINED and now - one.since >= self._patience.keep):
                 continue
             if spoken is not None and spoken >= one.first_seen + self._patience.grace:
-                case = self._case(tracked)
+                case = unexplained(tracked, groups=self._groups, user=self._user, terms=self._terms)
                 for wallet in one.payers:
                     found.setdefault(wallet, []).append(case)
             elif silent:
@@ -359,7 +332,7 @@ class Matches:
     def _judge(self, key: Key) -> None:
         """Keeps in mind whether something of it is not explained."""
         tracked = self._tracked.get(key)
-        if tracked is not None and tracked.loose:
+        if tracked is not None and tracked.loose:  # nearly always it is not, and there is nothing to forget
             if key not in self._loose:
                 self._loose[key] = None
                 self._note(key, kept=True)
@@ -396,59 +369,6 @@ class Matches:
         for one in outputs:
             self._groups[one.place].outputs.pop(one, None)
             self._tidy(one.place)
-
-    # Words.
-
-    def _case(self, tracked: Tracked) -> Case:
-        outflow = tracked.outflow
-        loose = [one for one in tracked.outputs if not one.by]
-        twice = [(one, used) for one in loose if (used := self._left_twice(one)) is not None]
-        facts: dict[str, Any] = {
-            "unmatched": {str(one.place.to): _coins(one.units // one.step, outflow) for one in loose[:MOST_NAMED]},
-            "unmatched_total": _coins(tracked.missing, outflow),
-        }
-        if twice:
-            facts["left_twice"] = {used.key.id: self._user[used.key].key.transaction for _, used in twice[:MOST_NAMED]}
-            used = twice[0][1]
-            first = self._user[used.key].key.transaction
-            return Case(outflow, f"approval {used.key.id} left twice: first in {first}", facts)
-        near = {one.place.to: ids for one in loose[:MOST_NAMED] if (ids := self._near(one))}
-        if near:
-            facts["approved_otherwise"] = near
-        return Case(outflow, _says(tracked, loose, near=near), facts)
-
-    def _left_twice(self, output: Output) -> Known | None:
-        """An approval that would explain it, had it not been used."""
-        group = self._groups.get(output.place)
-        if group is None:
-            return None
-        found = first_fitting(group.used, output, terms=self._terms, widest=group.widest)
-        return found if found is not None and found.key in self._user else None
-
-    def _near(self, output: Output) -> dict[str, str]:
-        """What else was approved for this destination, and not paid."""
-        group = self._groups.get(output.place)
-        timely = [one for one in group.free if in_time(one, output, terms=self._terms)] if group else []
-        return {one.key.id: plain(one.approval.coins, places=80) for one in timely[:MOST_NAMED]}
-
-
-def _says(tracked: Tracked, loose: Iterable[Output], *, near: Mapping[Address, Mapping[str, str]]) -> str:
-    outflow = tracked.outflow
-    parties = [Party(str(one.place.to), one.units // one.step) for one in loose]
-    parts = [f"{_coins(party.units, outflow)} to {party.name}" for party in parties[:2]]
-    if len(parties) > len(parts):
-        parts.append(f"and {len(parties) - len(parts)} destinations more")
-    if outflow.unlisted:
-        parts.append(f"{_coins(outflow.unlisted, outflow)} to nobody knows whom")
-    total = _coins(tracked.missing, outflow)
-    other = next(iter(near.values()), {})
-    instead = ", ".join(f"{coins} ({name})" for name, coins in other.items())
-    approved = f"; approved there: {instead}" if instead else ""
-    return f"{outflow.wallet} pays {total} {outflow.asset} that nobody approved: {', '.join(parts)}{approved}"
-
-
-def _coins(units: int, outflow: Outflow) -> str:
-    return plain(amount(units, decimals=outflow.key.token.decimals), places=80)
 
 
 def _name(key: ApprovalKey) -> str:

@@ -10,7 +10,7 @@ from daemon.detection.approvals import MOST_TOLD
 from tests.build import at
 from tests.matched import BOOKS, COIN, Desk, approval, at_stage, payment
 
-GRACE = 10.0
+GRACE = 5.0
 
 
 def test_a_payment_of_just_what_was_approved_is_explained() -> None:
