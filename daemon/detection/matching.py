@@ -332,7 +332,7 @@ class Matches:
     def _judge(self, key: Key) -> None:
         """Keeps in mind whether something of it is not explained."""
         tracked = self._tracked.get(key)
-        if tracked is not None and tracked.loose:  # nearly always it is not, and there is nothing to forget
+        if tracked is not None and tracked.loose:
             if key not in self._loose:
                 self._loose[key] = None
                 self._note(key, kept=True)
