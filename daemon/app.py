@@ -223,9 +223,10 @@ class App:
         self._caught_up.clear()
         self._wake.set()
 
-    def _hear(self, source: SourceKey, said: Heard) -> None:
-        """From a source's worker: into the books, and the pipe is woken."""
-        self._pipeline.hear(source, said, now=self._now())
+    async def _hear(self, source: SourceKey, said: Heard) -> None:
+        """From a source's worker: into the books, and the pipe is woken. Others get on meanwhile."""
+        for _ in self._pipeline.hearing(source, said, now=self._now()):
+            await asyncio.sleep(0)
         notices.unmatchable(self._pipeline.detecting.approvals.problems())
         self._caught_up.clear()
         self._wake.set()

@@ -70,9 +70,14 @@ class Pipeline:
 
     def hear(self, source: SourceKey, said: Heard, *, now: datetime) -> None:
         """What a source has just said: the book of the feeds ages it, and approvals go to who matches them."""
+        for _ in self.hearing(source, said, now=now):
+            pass
+
+    def hearing(self, source: SourceKey, said: Heard, *, now: datetime) -> Iterator[None]:
+        """As `hear`, with pauses in which anything else may be done: an answer may name 100,000 approvals."""
         self.feeds.take(source, said, now=now)
         if isinstance(said, Approved):
-            self.detecting.approvals.take(said, now=now)
+            yield from self.detecting.approvals.entering(said, now=now)
 
     async def cycle(self, now: datetime) -> Report:
         """One pass: a judgement, made durable, then handed to every sink, also behind one that breaks its promise.

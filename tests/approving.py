@@ -56,7 +56,7 @@ class Following:
         self.said: list[Heard] = []
         self._news = asyncio.Event()
 
-    def take(self, _: SourceKey, said: Heard) -> None:
+    async def take(self, _: SourceKey, said: Heard) -> None:
         self.said.append(said)
         self._news.set()
 

@@ -24,6 +24,9 @@ the oldest are forgotten."""
 SET_BACK = timedelta(minutes=1)
 """So much before the last time that was told the clock was set back; a little before, a judgement had to wait."""
 
+AT_ONCE = 500
+"""Rows of an answer that are entered in one go, in some ten milliseconds when all of them are new."""
+
 MOST_TOLD = 10_000
 """Unreadable destinations that are told once only."""
 
@@ -116,6 +119,9 @@ class ApprovalBook:
         self._restored: dict[str, dict[str, str]] = {}
         self._unreadable: dict[ApprovalKey, None] = {}
         self._told: list[str] = []
+        self._ways: dict[tuple[str, str | None], tuple[tuple[str, frozenset[str]], ...]] = {}
+        """What `_chains` gives, by what approvals say of asset and chain; under the grounds of now."""
+        self._finest: dict[str, int] = {}
         self.clock: datetime | None = None
         """The time that it was told last; it may have been set back."""
 
@@ -126,17 +132,32 @@ class ApprovalBook:
 
     def take(self, said: Approved, *, now: datetime) -> None:
         """What a source has just said. Costs what is new in it, and a look at each row where any is."""
+        for _ in self.entering(said, now=now):
+            pass
+
+    def entering(self, said: Approved, *, now: datetime) -> Iterator[None]:
+        """As `take`, with a pause after each AT_ONCE rows: a first answer of 100,000 takes more than a second.
+
+        In a pause anything else may be done with the book. What is entered so far can be used; the source has spoken
+        only when all of it is, and one that is never gone on with has not.
+        """
         self.tick(now)
         source = said.source
+        news = said.approvals is not self._said.get(source)
+        for start in range(0, len(said.approvals) if news else 0, AT_ONCE):
+            if start:
+                yield
+            if source not in self._grounds.sources:
+                break
+            since = now - 2 * self._reach
+            for one in said.approvals[start : start + AT_ONCE]:
+                self._enter(source, one, since=since)
         if source not in self._grounds.sources:
             return
         before = self._asked.get(source, said.asked)
         self._asked[source] = max(said.asked, before) if before <= now else said.asked
-        if said.approvals is not self._said.get(source):
-            for one in said.approvals:
-                self._enter(source, one, now=now)
         if said.complete:
-            if said.approvals is not self._said.get(source):
+            if news:
                 names = {one.id for one in said.approvals}
                 for name in self._named.get(source, set()) - names:
                     self._gone(ApprovalKey(source, name), at=said.asked)
@@ -194,6 +215,7 @@ class ApprovalBook:
     def configured(self, grounds: Grounds) -> None:
         """Goes on under another configuration: reads destinations anew where chains or assets have changed."""
         before, self._grounds = self._grounds, grounds
+        self._ways, self._finest = {}, {}
         self._asked = {key: at for key, at in self._asked.items() if key in grounds.sources}
         self._named = {key: names for key, names in self._named.items() if key in grounds.sources}
         self._said = {key: said for key, said in self._said.items() if key in grounds.sources}
@@ -241,7 +263,8 @@ class ApprovalBook:
     def _used(self, key: ApprovalKey) -> bool:
         return any(one.uses(key) for one in self._matchers.values())
 
-    def _enter(self, source: SourceKey, one: Approval, *, now: datetime) -> None:
+    def _enter(self, source: SourceKey, one: Approval, *, since: datetime) -> None:
+        """One that is new only if it was given after `since`."""
         key = ApprovalKey(source, one.id)
         known = self._known.get(key)
         if known is not None:
@@ -249,7 +272,7 @@ class ApprovalBook:
             if known.approval is one or known.approval == one or self._used(key):
                 return
             self._forget(known)
-        if now - one.at <= 2 * self._reach:
+        if one.at >= since:
             self._read(key, one)
 
     @property
@@ -259,13 +282,13 @@ class ApprovalBook:
     def _read(self, key: ApprovalKey, one: Approval, *, gone: datetime | None = None) -> None:
         homes: dict[Place, frozenset[str]] = {}
         why = "no chain of the configuration has this asset"
-        for chain in self._chains(one):
+        for chain, alone in self._chains(one):
             try:
                 place = Place(one.asset, self._grounds.canonical[chain](one.destination))
             except BadAddress as error:
                 why = str(error)
             else:
-                homes[place] = homes.get(place, frozenset()) | {chain}
+                homes[place] = homes[place] | alone if place in homes else alone
         if not homes:
             self._tell(key, why)
             return
@@ -287,17 +310,25 @@ class ApprovalBook:
         heapq.heappush(self._ages, (one.at, key))
         return known
 
-    def _chains(self, one: Approval) -> Iterator[str]:
-        tokens = self._grounds.assets.get(one.asset, ())
-        yield from dict.fromkeys(
-            token.chain
-            for token in tokens
-            if one.chain in (None, token.chain) and token.chain in self._grounds.canonical
-        )
+    def _chains(self, one: Approval) -> Sequence[tuple[str, frozenset[str]]]:
+        """The chains that it can be paid on, each also as a set of its own that all approvals share."""
+        found = self._ways.get((one.asset, one.chain))
+        if found is None:
+            tokens = self._grounds.assets.get(one.asset, ())
+            chains = dict.fromkeys(token.chain for token in tokens if one.chain in (None, token.chain))
+            found = tuple((chain, frozenset((chain,))) for chain in chains if chain in self._grounds.canonical)
+            if found:
+                self._ways[one.asset, one.chain] = found  # what the configuration does not name would be endless
+        return found
 
     def finest(self, asset: str) -> int:
         """The decimals that units of approvals of this asset count in."""
-        return max((token.decimals for token in self._grounds.assets.get(asset, ())), default=0)
+        found = self._finest.get(asset)
+        if found is None:
+            found = max((token.decimals for token in self._grounds.assets.get(asset, ())), default=0)
+            if asset in self._grounds.assets:
+                self._finest[asset] = found
+        return found
 
     def _tell(self, key: ApprovalKey, why: str) -> None:
         if key not in self._unreadable and len(self._unreadable) < MOST_TOLD:

@@ -68,13 +68,14 @@ class Shelf:
         self.rows: list[Ranked] = []
 
     def add(self, one: Known) -> None:
-        insort(self.rows, (one.units, *one.order, one))
+        insort(self.rows, (one.units, one.approval.at, one.key, one))
 
     def remove(self, one: Known) -> bool:
         """Whether it was there."""
-        place = bisect_left(self.rows, (one.units, *one.order))
-        if place < len(self.rows) and self.rows[place][3] is one:
-            del self.rows[place]
+        rows = self.rows
+        place = 0 if len(rows) == 1 else bisect_left(rows, (one.units, *one.order))
+        if place < len(rows) and rows[place][3] is one:
+            del rows[place]
             return True
         return False
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from connectors.base import Address, Party, Stage
+from connectors.base import Address, Stage
 from daemon.detection.approvals import ApprovalBook, ApprovalKey, Known, Place
 from daemon.detection.case import Case, Cases
 from daemon.detection.fitting import (
@@ -18,14 +17,13 @@ from daemon.detection.fitting import (
     Output,
     Terms,
     first_fitting,
-    in_time,
     merged,
     moved,
     shared_out,
 )
 from daemon.detection.outflow import Key, Outflow
 from daemon.detection.recalling import Recalled, recalled, row_of
-from daemon.interval import amount, plain
+from daemon.detection.unexplained import Tracked, unexplained
 from daemon.model import Inventory
 
 MOST_TRACKED = 500_000
@@ -35,33 +33,7 @@ if all of them are there. Beyond, the oldest are forgotten. A day of 100,000 wit
 MOST_WITHDRAWN = 10_000
 """Payments that were taken back and are judged when they come again, however long ago they were first seen."""
 
-MOST_NAMED = 3
 BEGAN = "began"
-
-
-@dataclass(slots=True)
-class Tracked:
-    """A payment, with what it pays at each place."""
-
-    outflow: Outflow
-    outputs: list[Output]
-
-    @property
-    def loose(self) -> bool:
-        """Whether something of it is not explained."""
-        if self.outflow.unlisted:
-            return True
-        for one in self.outputs:  # noqa: SIM110 - a loop, because every payment comes by here
-            if not one.by:
-                return True
-        return False
-
-    @property
-    def missing(self) -> int:
-        """Units that nothing explains, in the token's."""
-        outflow = self.outflow
-        loose = (outflow.beyond(one.place.to, one.units // one.step) for one in self.outputs if not one.by)
-        return sum(loose) + outflow.unlisted
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +138,7 @@ class Matches:
             if not tracked.missing or (one.stage is Stage.MINED and now - one.since >= self._patience.keep):
                 continue
             if spoken is not None and spoken >= one.first_seen + self._patience.grace:
-                case = self._case(tracked)
+                case = unexplained(tracked, groups=self._groups, user=self._user, terms=self._terms)
                 for wallet in one.payers:
                     found.setdefault(wallet, []).append(case)
             elif silent:
@@ -183,9 +155,11 @@ class Matches:
         for place in one.homes:
             group = self._group(place)
             (group.used if one.key in self._user else group.free).add(one)
-            group.widest = max(group.widest, one.fee or 0)
-        for place in one.homes:
-            self._try_again(place)
+            if one.fee and one.fee > group.widest:
+                group.widest = one.fee
+        if self._loose:
+            for place in one.homes:
+                self._try_again(place)
 
     def uses(self, key: ApprovalKey) -> bool:
         return key in self._user
@@ -404,59 +378,6 @@ class Matches:
         for one in outputs:
             self._groups[one.place].outputs.pop(one, None)
             self._tidy(one.place)
-
-    # Words.
-
-    def _case(self, tracked: Tracked) -> Case:
-        outflow = tracked.outflow
-        loose = [one for one in tracked.outputs if not one.by]
-        twice = [(one, used) for one in loose if (used := self._left_twice(one)) is not None]
-        facts: dict[str, Any] = {
-            "unmatched": {str(one.place.to): _coins(one.units // one.step, outflow) for one in loose[:MOST_NAMED]},
-            "unmatched_total": _coins(tracked.missing, outflow),
-        }
-        if twice:
-            facts["left_twice"] = {used.key.id: self._user[used.key].key.transaction for _, used in twice[:MOST_NAMED]}
-            used = twice[0][1]
-            first = self._user[used.key].key.transaction
-            return Case(outflow, f"approval {used.key.id} left twice: first in {first}", facts)
-        near = {one.place.to: ids for one in loose[:MOST_NAMED] if (ids := self._near(one))}
-        if near:
-            facts["approved_otherwise"] = near
-        return Case(outflow, _says(tracked, loose, near=near), facts)
-
-    def _left_twice(self, output: Output) -> Known | None:
-        """An approval that would explain it, had it not been used."""
-        group = self._groups.get(output.place)
-        if group is None:
-            return None
-        found = first_fitting(group.used, output, terms=self._terms, widest=group.widest)
-        return found if found is not None and found.key in self._user else None
-
-    def _near(self, output: Output) -> dict[str, str]:
-        """What else was approved for this destination, and not paid."""
-        group = self._groups.get(output.place)
-        timely = [one for one in group.free if in_time(one, output, terms=self._terms)] if group else []
-        return {one.key.id: plain(one.approval.coins, places=80) for one in timely[:MOST_NAMED]}
-
-
-def _says(tracked: Tracked, loose: Iterable[Output], *, near: Mapping[Address, Mapping[str, str]]) -> str:
-    outflow = tracked.outflow
-    parties = [Party(str(one.place.to), one.units // one.step) for one in loose]
-    parts = [f"{_coins(party.units, outflow)} to {party.name}" for party in parties[:2]]
-    if len(parties) > len(parts):
-        parts.append(f"and {len(parties) - len(parts)} destinations more")
-    if outflow.unlisted:
-        parts.append(f"{_coins(outflow.unlisted, outflow)} to nobody knows whom")
-    total = _coins(tracked.missing, outflow)
-    other = next(iter(near.values()), {})
-    instead = ", ".join(f"{coins} ({name})" for name, coins in other.items())
-    approved = f"; approved there: {instead}" if instead else ""
-    return f"{outflow.wallet} pays {total} {outflow.asset} that nobody approved: {', '.join(parts)}{approved}"
-
-
-def _coins(units: int, outflow: Outflow) -> str:
-    return plain(amount(units, decimals=outflow.key.token.decimals), places=80)
 
 
 def _name(key: ApprovalKey) -> str:

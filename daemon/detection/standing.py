@@ -32,7 +32,8 @@ class Standing(Generic[Kept]):
             del self._kept[next(iter(self._kept))]
 
     def drop(self, key: Key) -> None:
-        self._kept.pop(key, None)
+        if self._kept:
+            self._kept.pop(key, None)
 
     def at(self, now: datetime) -> Iterator[tuple[Outflow, Kept]]:
         """What stands now, the newest first; what does not is forgotten."""

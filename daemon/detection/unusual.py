@@ -46,6 +46,8 @@ def scored(rule: Unusual, one: Outflow, *, profiles: Profiles) -> Case | None:
     found = _by_fee(rule, one, fees=profiles.fees(one.key.token))
     if one.units:
         found += _by_history(rule, one, tally=tally, profile=profile)
+    if not found:
+        return None
     score = sum(part.points for part in found)
     return _case(rule, one, score=score, parts=found) if score >= rule.threshold else None
 

@@ -22,7 +22,7 @@ from daemon.supervisor import keep
 
 log = structlog.get_logger(__name__)
 
-Take = Callable[[SourceKey, Heard], None]
+Take = Callable[[SourceKey, Heard], Awaitable[None]]
 
 GRACE = timedelta(seconds=2)
 """A source's own deadline comes first, and knows better why; this one is for what hangs beside it."""
@@ -51,19 +51,19 @@ class FeedWorker:
                     if not (reader.pushed and answered):
                         await self._rest()
         except FeedError as error:
-            self._say(_fault(error))
+            await self._say(_fault(error))
             await self._rest()
 
     async def _ask(self, reader: Reader | ApprovalReader) -> bool:
         patience = None if reader.pushed else self.asked.config.timeout + GRACE
         said = await heard(self.asked, reader, around=self._around, patience=patience)
-        self._say(said)
+        await self._say(said)
         return not isinstance(said, Fault)
 
     async def _rest(self) -> None:
         await self._around.timing.sleep(self.asked.config.every.total_seconds())
 
-    def _say(self, said: Heard) -> None:
+    async def _say(self, said: Heard) -> None:
         source = self.asked.source
         down = isinstance(said, Fault)
         if isinstance(said, Fault) and not self._down:
@@ -71,7 +71,7 @@ class FeedWorker:
         if self._down and not down:
             log.info("feed up again", feed=source.feed, source=source.name)
         self._down = down
-        self._take(self.asked.key, said)
+        await self._take(self.asked.key, said)
 
 
 async def heard(

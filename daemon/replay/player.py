@@ -101,7 +101,7 @@ class Player:
             self._news = False
             await self._pipeline.cycle(self._simulation.now())
 
-    def _hear(self, source: SourceKey, said: Heard) -> None:
+    async def _hear(self, source: SourceKey, said: Heard) -> None:
         self._pipeline.hear(source, said, now=self._simulation.now())
         if self._approvals is not None and isinstance(said, Approved):
             self._approvals.take(said, now=self._simulation.now())

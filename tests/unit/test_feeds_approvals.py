@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -324,8 +324,9 @@ class Noted(ApprovalBook):
         super().__init__()
         self.said: list[tuple[Approved, datetime]] = []
 
-    def take(self, said: Approved, *, now: datetime) -> None:
+    def entering(self, said: Approved, *, now: datetime) -> Iterator[None]:
         self.said.append((said, now))
+        yield
 
 
 async def test_every_good_answer_goes_on_and_a_stale_source_is_a_reason_not_to_be_ready() -> None:

@@ -49,7 +49,7 @@ class Heard:
     def __init__(self) -> None:
         self.said: list[tuple[SourceKey, Said]] = []
 
-    def take(self, source: SourceKey, said: Said) -> None:
+    async def take(self, source: SourceKey, said: Said) -> None:
         self.said.append((source, said))
 
     @property
