@@ -65,7 +65,7 @@ def test_bad_conditions_delay_no_alarm_by_more_than_a_block(name: str) -> None:
             # Of several nodes one may tell what waits before the only one did.
             assert moment - a_block(scenario) <= then <= moment + a_block(scenario), key
     more = {alert for alert, _, _ in late.keys() - alarms(good).keys()}
-    # The liar is told as well; and one that is first to list a payment may make its fee look unusual, until it is mined.
+    # The liar is told as well; and if it is the first to list a payment, its fee may look unusual until it is mined.
     assert more <= {"PyrometerDisagreement", "PyrometerUnusualMovement"}
     assert answers(bad) == answers(good)
     # What is expected comes, but for rules that are still to come.
