@@ -36,6 +36,8 @@ class Controls:
         self._known: dict[str, dict[Address, Controlled]] = {name: {} for name in inventory.wallets}
         self._plain: set[At] = set()
         self._told: Counter[str] = Counter()
+        self._views: dict[str, WalletControl] = {}
+        """What `of` gives, until something of the wallet is entered: every wallet is asked for at every pass."""
         self.number = 0
         """How often anything was entered."""
         self._awaited: set[At] = set()
@@ -58,8 +60,11 @@ class Controls:
 
     def of(self, wallet: str) -> WalletControl:
         """KeyError when there is no such wallet."""
-        accounts = self._inventory.wallets[wallet].accounts
-        return WalletControl(tuple(self._known[wallet].values()), len(accounts) - self._told[wallet])
+        found = self._views.get(wallet)
+        if found is None:
+            awaited = len(self._inventory.wallets[wallet].accounts) - self._told[wallet]
+            found = self._views[wallet] = WalletControl(tuple(self._known[wallet].values()), awaited)
+        return found
 
     def carry_over(self, older: Controls, *, chains: Collection[str]) -> None:
         """What `older` knows of accounts that both watch on these chains."""
@@ -198,6 +203,7 @@ class Controls:
 
     def _put(self, wallet: str, controlled: Controlled, *, told: bool = True) -> None:
         self.number += 1
+        self._views.pop(wallet, None)
         found = self._inventory.wallets[wallet]
         at, known = (found.chain, controlled.account), self._known[wallet]
         if told and (at in self._awaited or (at not in self._plain and controlled.account not in known)):

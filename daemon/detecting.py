@@ -42,12 +42,13 @@ class Detecting:
         if self._detection is not None and self._setup is not setup:
             self._detection.take(movements.drained())  # came before the reload; detectors that go on are to know of it
         before, self._ledger, self._setup = self._setup, ledger, setup
-        telling = [name for name, wallet in setup.inventory.wallets.items() if wallet.chain in setup.telling]
-        self.profiles.watch(telling, now=now)
         self.approvals.tick(now)
         if self._detection is not None and before is setup:
             self._detection.take(movements.drained())
             return self._detection.look(now)
+        wallets = setup.inventory.wallets
+        telling = dict.fromkeys(name for name, wallet in wallets.items() if wallet.chain in setup.telling)
+        self.profiles.watch(telling, now=now)
         self.approvals.configured(setup.grounds)
         older, self._detection = self._detection, self._made(setup)
         self.approvals.keep_only(policy for policy, _ in setup.policies)
