@@ -30,14 +30,11 @@ def verdicts(
     `nothing` says that there is nothing against it: `{wallet} pays ...`.
     """
     cases = picture.cases.get(policy, NONE)
-    for name, state in picture.wallets.items():
-        chain = state.wallet.chain
-        if chain not in picture.telling or not concerns(state):
-            continue
+
+    def verdict(name: str, *, unread: str = "") -> Verdict:
         found = cases.by_wallet.get(name, ())
-        read = picture.chains[chain].reason is None
-        causes = tuple(dict.fromkeys((*cases.unsure.get(name, ()), *(() if read else (f"chain:{chain}",)))))
-        yield Verdict(
+        causes = tuple(dict.fromkeys((*cases.unsure.get(name, ()), *((f"chain:{unread}",) if unread else ()))))
+        return Verdict(
             policy=policy,
             subject=name,
             alert=alert,
@@ -47,10 +44,29 @@ def verdicts(
             cleared=not found and not causes and picture.remembers,
             causes=() if found else causes,
             evidence=_evidence(found) if found else {},
-            chains=(chain,) if found else (),
+            chains=(picture.wallets[name].wallet.chain,) if found else (),
             wallets=(name,),
             grounds=tuple(one.outflow.key.transaction for one in found),
         )
+
+    subjects = picture.memory.value(
+        (policy, "subjects"),
+        lambda: [
+            (name, state.wallet.chain)
+            for name, state in picture.wallets.items()
+            if state.wallet.chain in picture.telling and concerns(state)
+        ],
+        rests_on=(rule,),
+    )
+    fine = picture.memory.value((policy, "fine"), dict[str, Verdict], rests_on=(rule, picture.remembers))
+    unread = {name for name, state in picture.chains.items() if state.reason is not None}
+    for name, chain in subjects:
+        if chain in unread:
+            yield verdict(name, unread=chain)
+        elif name in cases.by_wallet or name in cases.unsure:
+            yield verdict(name)
+        else:  # of most wallets there is nothing to say, pass after pass
+            yield fine.get(name) or fine.setdefault(name, verdict(name))
 
 
 def _says(found: Sequence[Case]) -> str:

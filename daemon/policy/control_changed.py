@@ -37,10 +37,15 @@ class ControlChanged(Rule):
 
 def judge(rule: ControlChanged, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     """One verdict per wallet with all of its accounts."""
-    for name, state in picture.wallets.items():
-        known = picture.controls.get(name)
-        if known is not None:
-            yield _verdict(rule, picture, policy=policy, state=state, known=known)
+    names = [name for name in picture.wallets if name in picture.controls]
+    reasons = {name: state.reason for name, state in picture.chains.items()}
+    yield from picture.memory.verdicts(
+        policy,
+        lambda name: _verdict(rule, picture, policy=policy, state=picture.wallets[name], known=picture.controls[name]),
+        of=names,
+        each=[(picture.controls, names), (reasons, [picture.wallets[name].wallet.chain for name in names])],
+        all_rest_on=(rule, picture.remembers),
+    )
 
 
 def _verdict(

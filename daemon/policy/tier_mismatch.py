@@ -26,9 +26,15 @@ class TierMismatch(Rule):
 
 def judge(rule: TierMismatch, picture: Picture, *, policy: str) -> Iterator[Verdict]:
     """One verdict per wallet with an observed tier."""
-    for state in picture.wallets.values():
-        if state.observed is not None:
-            yield _verdict(rule, picture, policy=policy, state=state)
+    names = [name for name, state in picture.wallets.items() if state.observed is not None]
+    reasons = {name: state.reason for name, state in picture.chains.items()}
+    yield from picture.memory.verdicts(
+        policy,
+        lambda name: _verdict(rule, picture, policy=policy, state=picture.wallets[name]),
+        of=names,
+        each=[(picture.wallets, names), (reasons, [picture.wallets[name].wallet.chain for name in names])],
+        all_rest_on=(rule,),
+    )
 
 
 def _verdict(rule: TierMismatch, picture: Picture, *, policy: str, state: WalletState) -> Verdict:

@@ -69,6 +69,12 @@ KINDS: list[dict[str, Any]] = [
     {"kind": "drain", "name": "hot", "window": "10m", "max_share": "0.25", "against": "hot"},
     {"kind": "drain", "name": "tier", "window": "2m", "max_share": "0.2", "of": "tier"},
     {"kind": "drain", "name": "wallet", "window": "1h", "max_share": "0.3", "of": "wallet"},
+    {"kind": "unknown_destination"},
+    {"kind": "probe"},
+    {"kind": "unusual"},
+    {"kind": "dormant"},
+    {"kind": "tier_mismatch"},
+    {"kind": "control_changed"},
     {"kind": "price_deviation"},
     {"kind": "feed_stale"},
     {"kind": "disagreement"},
@@ -146,7 +152,19 @@ class Both:
     def __init__(self) -> None:
         self.seconds, self.height = 0.0, 1
         self.limit, self.other = "0.2", Tier.HOT
-        setup = Setup("E", "JPY", watched(self.other), rules(self.limit), PLAN, Decimal(1), {"ethereum": AGES}, NOON)
+        told = frozenset({"ethereum"})
+        setup = Setup(
+            entity="E",
+            currency="JPY",
+            inventory=watched(self.other),
+            policies=rules(self.limit),
+            feeds=PLAN,
+            growth=Decimal(1),
+            ages={"ethereum": AGES},
+            began=NOON,
+            telling=told,
+            controlling=told,
+        )
         ledger, book = Ledger(setup.inventory), FeedBook(PLAN)
         self.pipeline = Pipeline(setup, ledger, book, (), Unrecorded(), (), (), averages())
         self.forgetful = Forgetful(setup, ledger, book, (), Unrecorded(), (), (), averages())
