@@ -31,9 +31,6 @@ POLICIES: TypeAdapter[tuple[str | PresetUse | RuleConfig, ...]] = TypeAdapter(tu
 LOOKS = 3
 """How often the books are asked within READING where a change of them stands in no block: one of them may fail."""
 
-ASKED_MORE_OFTEN = 3
-"""Times, of the books: they are near, and what nobody has approved is to be told within a block."""
-
 
 def configured(
     stage: Stage,
@@ -103,8 +100,8 @@ def _every(scenario: Scenario) -> timedelta:
 
 
 def _approvals(stage: Stage) -> list[dict[str, object]]:
-    """What the back office has approved; asked more often than the chains, so that it is asked soon after a payment."""
-    every = _every(stage.scenario) / ASKED_MORE_OFTEN
+    """What the back office has approved; asked with the chains, so that what a payment needs is read beside it."""
+    every = _every(stage.scenario)
     approvals: dict[str, object] = {
         "kind": "http",
         "name": "back-office",

@@ -8,11 +8,14 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from connectors.base import Connector, Update
+from connectors.base import Address, Connector, Update
+from daemon.detection.approval import Approval, Approved
+from daemon.detection.approvals import Grounds
 from daemon.detection.destinations import Destinations
 from daemon.exposure import Ages
 from daemon.feeds.book import FeedBook
-from daemon.feeds.plan import Plan
+from daemon.feeds.plan import Plan, SourceKey
+from daemon.feeds.values import FeedKind
 from daemon.ledger import Ledger
 from daemon.model import Finding, Inventory, Judgement, Notification, Report, Verdict
 from daemon.pipeline import Pipeline
@@ -20,9 +23,17 @@ from daemon.policy.rule import Rule
 from daemon.setup import Setup
 from tests.integration.evm_chain import following
 
+BOOKS: SourceKey = (FeedKind.APPROVALS, "books")
+
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def grounds(inv: Inventory) -> Grounds:
+    """Books that write addresses as the chain does."""
+    chains = dict.fromkeys(inv.watches, Address)
+    return Grounds({BOOKS: None}, inv.assets, chains, {name: name for name in inv.watches})
 
 
 class Journal:
@@ -63,7 +74,10 @@ class Judged:
             chains,
             frozenset({chain}),
             destinations=destinations,
+            grounds=grounds(inv),
         )
+        self.approved: list[Approval] = []
+        """What the books say; they are asked before each judgement."""
         self._journal = Journal()
         self._pipeline = Pipeline(setup, Ledger(inv), FeedBook(setup.feeds), (), self._journal, ("am",), ())
         self._updates = updates
@@ -77,6 +91,8 @@ class Judged:
         async with asyncio.timeout(within):
             async for update in self._updates:
                 self._pipeline.ledger.apply(update)
+                said = Approved(BOOKS, tuple(self.approved), complete=True, asked=now())
+                self._pipeline.detecting.approvals.take(said, now=now())
                 report = await self._pipeline.cycle(now())
                 if wanted(report):
                     return report

@@ -61,9 +61,11 @@ def test_bad_conditions_delay_no_alarm_by_more_than_a_block(name: str) -> None:
     late = alarms(bad)
     for key, moments in alarms(good).items():
         assert len(late[key]) == len(moments), key
+        # What nobody approved waits for the books, which are asked with each block and fail now and then, too.
+        slack = a_block(scenario) * (3 if key[0] == "PyrometerUnmatchedOutflow" else 1)
         for moment, then in zip(moments, late[key], strict=True):
             # Of several nodes one may tell what waits before the only one did.
-            assert moment - a_block(scenario) <= then <= moment + a_block(scenario), key
+            assert moment - slack <= then <= moment + slack, key
     more = {alert for alert, _, _ in late.keys() - alarms(good).keys()}
     # The liar is told as well; and if it is the first to list a payment, its fee may look unusual until it is mined.
     assert more <= {"PyrometerDisagreement", "PyrometerUnusualMovement"}
@@ -175,7 +177,7 @@ class Gates(Nobody):
         stands = any(
             self._wallet in finding.verdict.wallets and finding.state is State.FIRING
             for finding in report.findings
-            if finding.verdict.policy.startswith("theft/")
+            if finding.verdict.policy.startswith(("theft/", "unmatched-outflow"))
         )
         self.told.append((report.at, report.gates[self._wallet].open, stands))
 
@@ -184,8 +186,9 @@ def test_the_gate_of_bitgets_hot_wallet_is_closed_from_the_finding_on_and_stays_
     scenario = load(find("bitget-2026"))
     gates = Gates("eth-hot")
     outcome = played(scenario, trial=AS_IT_WAS, audience=gates)
-    fired = min(alarm.at for alarm in outcome.alarms if alarm.alert == "PyrometerDrain")
+    fired = min(alarm.at for alarm in outcome.alarms if alarm.alert == "PyrometerUnmatchedOutflow")
     first = next(place for place, (_, _, stands) in enumerate(gates.told) if stands)
+    seen = next(place for place, (_, is_open, _) in enumerate(gates.told) if is_open)  # before, nobody saw the chain
     assert gates.told[first][0] <= fired
-    assert all(is_open for _, is_open, _ in gates.told[1:first])
+    assert all(is_open for _, is_open, _ in gates.told[seen:first])
     assert not any(is_open for _, is_open, _ in gates.told[first:])
