@@ -119,21 +119,5 @@ async def test_an_approved_payment_that_is_replaced_by_fee_uses_its_approval_onc
         assert judged.told == []
 
 
-async def test_a_payment_that_a_reorganisation_undoes_gives_its_approval_back() -> None:
-    async with watched() as (node, judged):
-        judged.approved.append(approval("w1", 5))
-        first = await send(node, HOT, to=CUSTOMER, value=5)
-        await mined(node, judged)
-        await node.rpc("anvil_reorg", 1, [])
-        await node.mine(4)
-        await judged.until(lambda report: not {(first, Stage.PENDING), (first, Stage.MINED)} & stages(report))
-        await send(node, HOT, to=CUSTOMER, value=5, gas_price=100)
-        await mined(node, judged)
-        assert judged.told == []
-        await send(node, HOT, to=CUSTOMER, value=5, gas_price=100)
-        await mined(node, judged)
-        assert judged.told == ["firing hot"]
-
-
 def stages(report: Report) -> set[tuple[str, Stage]]:
     return {(one.moved.movement.transaction, one.moved.movement.stage) for one in report.movements}
