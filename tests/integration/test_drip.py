@@ -21,4 +21,4 @@ def test_a_rate_comes_out_as_the_page_says() -> None:
 def test_the_page_has_every_rate_and_the_columns_that_are_played() -> None:
     text = PAGE.read_text()
     assert next(iter(table(()))) in text
-    assert text.count(" ETH | 0:00 h") == len(RATES)
+    assert text.count(" ETH | 0:01 h") == len(RATES)
