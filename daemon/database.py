@@ -1,12 +1,16 @@
-"""URLs of databases: which are understood, what of them may be shown, and which driver they need."""
+"""Databases: which URLs are understood, what of them may be shown, which driver they need, how a file is opened."""
 
+import asyncio
 import importlib.util
 import re
-from collections.abc import Callable
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import cache
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
+import aiosqlite
 from pydantic import AfterValidator, PlainSerializer, SecretStr
 
 POSTGRESQL = "postgresql+asyncpg"
@@ -56,3 +60,23 @@ def driver_errors() -> tuple[type[Exception], ...]:
         return ()
     driver = import_module("asyncpg")
     return driver.PostgresError, driver.InterfaceError, driver.InternalClientError
+
+
+async def open_sqlite(path: str, **options: Any) -> aiosqlite.Connection:  # noqa: ANN401 - as sqlite3.connect
+    """As SQLAlchemy opens one, which calls this where it is the `async_creator_fn`. sqlite3.Error."""
+    connection = aiosqlite.connect(path, **options)
+    connection._thread.daemon = True  # one that hangs must not keep the process from ending
+    async with closed_on_failure(connection):
+        await connection
+    return connection
+
+
+@asynccontextmanager
+async def closed_on_failure(connection: aiosqlite.Connection) -> AsyncIterator[None]:
+    """The driver would leave a thread behind that speaks to the event loop, which may be gone by then."""
+    try:
+        yield
+    except sqlite3.Error:
+        await connection.close()
+        await asyncio.to_thread(connection._thread.join)
+        raise

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from connectors.transport import Timing
-from daemon.database import DatabaseUrl, driver_errors
+from daemon.database import DatabaseUrl, driver_errors, open_sqlite
 from daemon.document import reason
 from daemon.feeds.rows import Columns, table
 from daemon.feeds.source import FeedError, Raw, SourceConfig, bad
@@ -74,7 +74,10 @@ async def opened_sql(config: SqlSource, *, columns: Columns, timing: Timing) -> 
 @asynccontextmanager
 async def opened_database(config: SqlSource, *, timing: Timing) -> AsyncIterator[Database]:
     """Each question has a connection of its own, so that a lost one costs one answer."""
-    engine = create_async_engine(_read_only(make_url(config.url.get_secret_value())), poolclass=NullPool)
+    url = make_url(config.url.get_secret_value())
+    lite = url.get_backend_name() == "sqlite"
+    arguments = {"async_creator_fn": open_sqlite} if lite else {}
+    engine = create_async_engine(_read_only(url) if lite else url, poolclass=NullPool, connect_args=arguments)
     try:
         yield Database(engine, seconds=config.timeout.total_seconds(), timing=timing)
     finally:
@@ -83,7 +86,7 @@ async def opened_database(config: SqlSource, *, timing: Timing) -> AsyncIterator
 
 def _read_only(url: URL) -> URL:
     """SQLite makes a file where there is none, unless told that it must not write."""
-    if not url.drivername.startswith("sqlite") or not url.database or url.database == ":memory:":
+    if not url.database or url.database == ":memory:":
         return url
     return url.set(database=f"file:{quote(url.database)}").update_query_dict({"mode": "ro", "uri": "true"})
 

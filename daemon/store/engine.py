@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAl
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from daemon.database import driver_errors
+from daemon.database import closed_on_failure, driver_errors, open_sqlite
 from daemon.errors import ConfigError
 
 BUSY_SECONDS = 2.0
@@ -79,19 +79,11 @@ def _sqlite(deadline: float) -> dict[str, Any]:
 
 
 async def _connect_sqlite(path: str, **options: Any) -> aiosqlite.Connection:  # noqa: ANN401 - as sqlite3.connect
-    """As the driver does, but a failure leaves no thread behind that would speak to an event loop that is gone."""
-    connection = aiosqlite.connect(path, **options)
-    thread = connection._thread
-    thread.daemon = True  # one that hangs must not keep the process from ending
-    try:
-        await connection
-        # With WAL, readers and the writer don't wait for each other; FULL: what is committed survives a power cut.
+    connection = await open_sqlite(path, **options)
+    # With WAL, readers and the writer don't wait for each other; FULL: what is committed survives a power cut.
+    async with closed_on_failure(connection):
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             await _set(connection, pragma, patience=options["timeout"])
-    except sqlite3.Error:
-        await connection.close()
-        await asyncio.to_thread(thread.join)
-        raise
     return connection
 
 

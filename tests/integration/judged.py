@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Protocol
 
 from connectors.base import Address, Connector, Update
 from daemon.detection.approval import Approval, Approved
@@ -44,6 +45,14 @@ class Journal:
 
     async def record(self, findings: Sequence[Finding], notifications: Sequence[Notification]) -> None:
         self.told += [f"{one.event.value} {one.finding.verdict.subject}" for one in notifications]
+
+
+class Miner(Protocol):
+    """A node that makes a block when it is told to."""
+
+    async def mine(self) -> None: ...
+
+    async def head(self) -> tuple[int, str]: ...
 
 
 class Judged:
@@ -106,6 +115,18 @@ class Judged:
     async def at(self, block: str) -> Report:
         """Follows the chain until this block is read."""
         return await self.until(lambda report: any(one.tip and one.tip.hash == block for one in report.chains.values()))
+
+    async def mined(self, node: Miner) -> Report:
+        """The report on one more block."""
+        await node.mine()
+        return await self.at((await node.head())[1])
+
+    async def mining(self, node: Miner, wanted: Callable[[Report], object]) -> Report:
+        """Block after block, until a report is as wanted: a payment is given up when blocks have come without it."""
+        async with asyncio.timeout(30):
+            while not wanted(report := await self.mined(node)):
+                pass
+        return report
 
 
 def of(report: Report, subject: str) -> Verdict:

@@ -53,11 +53,6 @@ def shown(report: Report, wallet_name: str) -> dict[str, str]:
     return {one["transaction"]: one["stage"] for one in evidence}
 
 
-async def mined(node: AnvilNode, judged: Judged) -> Report:
-    await node.mine()
-    return await judged.at((await node.head())[1])
-
-
 @pytest.mark.parametrize(
     ("payer", "to", "told"),
     [
@@ -73,7 +68,7 @@ async def test_unknown_destinations_and_look_alikes_are_told_and_others_not(
 ) -> None:
     async with watched(UNKNOWN) as (node, judged):
         await send(node, payer, to=to, value=5)
-        report = await mined(node, judged)
+        report = await judged.mined(node)
         assert judged.told == told
         if to == LOOK_ALIKE:
             assert f"looks like broker {BROKER} but is not it" in of(report, "hot").summary
@@ -89,8 +84,7 @@ async def test_pending_first_mined_later_and_undone_by_a_reorganisation_is_one_f
         await node.rpc("anvil_reorg", 1, [])
         await judged.until(lambda report: shown(report, "cold") == {name: "pending"})
         assert judged.told == ["firing cold"]
-        await node.mine(4)
-        await judged.until(lambda report: shown(report, "cold") == {})
+        await judged.mining(node, lambda report: shown(report, "cold") == {})
         assert judged.told == ["firing cold", "resolved cold"]
 
 
@@ -117,10 +111,10 @@ async def test_a_small_payment_in_ether_and_then_a_tenth_of_the_token_is_a_probe
 ) -> None:
     async with watched(PROBE) as (node, judged):
         await send(node, HOT, to=first, value=10**15)
-        await mined(node, judged)
+        await judged.mined(node)
         assert judged.told == []
         large = await send_token(node, HOT, contract=str(USDT.contract), to=second, units=100_000)
-        report = await mined(node, judged)
+        report = await judged.mined(node)
         assert judged.told == told
         assert shown(report, "hot") == ({large: "mined"} if told else {})
 
@@ -128,14 +122,14 @@ async def test_a_small_payment_in_ether_and_then_a_tenth_of_the_token_is_a_probe
 async def test_a_probe_is_told_while_the_large_payment_waits_and_follows_what_replaces_it() -> None:
     async with watched(PROBE) as (node, judged):
         test = await send(node, HOT, to=THIEF, value=10**15, nonce=0)
-        await mined(node, judged)
+        await judged.mined(node)
         large = await send(node, HOT, to=THIEF, value=10**17, nonce=1)
         before = await judged.until(lambda report: shown(report, "hot") == {large: "pending"})
         [told] = of(before, "hot").evidence["transactions"]
         assert told["probe"]["transaction"] == test
         faster = await send(node, HOT, to=THIEF, value=10**17, gas_price=100, nonce=1)
         after = await judged.until(lambda report: shown(report, "hot") == {faster: "pending"})
-        report = await mined(node, judged)
+        report = await judged.mined(node)
         assert shown(report, "hot") == {faster: "mined"}
         assert (
             {one.id for one in report.findings}

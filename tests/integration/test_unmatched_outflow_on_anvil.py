@@ -55,11 +55,6 @@ def shown(report: Report) -> dict[str, str]:
     return {one["transaction"]: one["stage"] for one in evidence}
 
 
-async def mined(node: AnvilNode, judged: Judged) -> Report:
-    await node.mine()
-    return await judged.at((await node.head())[1])
-
-
 @pytest.mark.parametrize(
     ("to", "units", "told"),
     [(CUSTOMER, 5, []), (CUSTOMER, 6, ["firing hot"]), (THIEF, 5, ["firing hot"])],
@@ -69,7 +64,7 @@ async def test_what_the_books_approved_is_not_told_and_one_wei_more_is(to: str, 
     async with watched() as (node, judged):
         judged.approved.append(approval("w1", 5))
         await send(node, HOT, to=to, value=units)
-        await mined(node, judged)
+        await judged.mined(node)
         assert judged.told == told
 
 
@@ -77,10 +72,10 @@ async def test_tokens_are_matched_in_their_own_decimals_and_an_approval_that_lef
     async with watched() as (node, judged):
         judged.approved.append(approval("w1", 1_000, asset="USDT"))
         first = await send_token(node, HOT, contract=str(USDT.contract), to=CUSTOMER, units=1_000)
-        await mined(node, judged)
+        await judged.mined(node)
         assert judged.told == []
         second = await send_token(node, HOT, contract=str(USDT.contract), to=CUSTOMER, units=1_000)
-        report = await mined(node, judged)
+        report = await judged.mined(node)
         assert shown(report) == {second: "mined"}
         assert f"approval w1 left twice: first in {first}" in of(report, "hot").summary
 
@@ -88,10 +83,10 @@ async def test_tokens_are_matched_in_their_own_decimals_and_an_approval_that_lef
 async def test_a_late_approval_ends_it_and_a_sweep_between_own_wallets_needs_none() -> None:
     async with watched() as (node, judged):
         await send(node, HOT, to=COLD, value=5)
-        await mined(node, judged)
+        await judged.mined(node)
         assert judged.told == []
         name = await send(node, HOT, to=CUSTOMER, value=7)
-        assert shown(await mined(node, judged)) == {name: "mined"}
+        assert shown(await judged.mined(node)) == {name: "mined"}
         judged.approved.append(approval("w2", 7))
         await judged.verdict("hot", Judgement.OK)
         assert judged.told == ["firing hot", "resolved hot"]
@@ -103,7 +98,7 @@ async def test_pending_first_then_replaced_by_fee_then_mined_is_one_finding_that
         before = await judged.until(lambda report: shown(report) == {first: "pending"})
         second = await send(node, HOT, to=THIEF, value=5, gas_price=100, nonce=0)
         await judged.until(lambda report: shown(report) == {second: "pending"})
-        report = await mined(node, judged)
+        report = await judged.mined(node)
         assert shown(report) == {second: "mined"}
         assert [one.id for one in report.findings] == [one.id for one in before.findings]
         assert judged.told == ["firing hot"]
@@ -115,8 +110,25 @@ async def test_an_approved_payment_that_is_replaced_by_fee_uses_its_approval_onc
         first = await send(node, HOT, to=CUSTOMER, value=5, nonce=0)
         await judged.until(lambda report: (first, Stage.PENDING) in stages(report))
         await send(node, HOT, to=CUSTOMER, value=5, gas_price=100, nonce=0)
-        await mined(node, judged)
+        await judged.mined(node)
         assert judged.told == []
+
+
+async def test_a_payment_that_a_reorganisation_undoes_gives_its_approval_back() -> None:
+    async with watched() as (node, judged):
+        judged.approved.append(approval("w1", 5))
+        first = await send(node, HOT, to=CUSTOMER, value=5)
+        await judged.mined(node)
+        await node.rpc("anvil_reorg", 1, [])
+        await judged.until(lambda report: (first, Stage.PENDING) in stages(report))
+        await judged.mining(node, lambda report: (first, Stage.EVICTED) in stages(report))
+        second = await send(node, HOT, to=CUSTOMER, value=5, gas_price=100)
+        assert second != first
+        await judged.mined(node)
+        assert judged.told == []
+        third = await send(node, HOT, to=CUSTOMER, value=5)
+        assert shown(await judged.mined(node)) == {third: "mined"}
+        assert judged.told == ["firing hot"]
 
 
 def stages(report: Report) -> set[tuple[str, Stage]]:
