@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,15 +154,17 @@ async def _every_target_is_up(prometheus: Prometheus) -> None:
 async def _every_rule_is_well(prometheus: Prometheus) -> None:
     """Evaluated on real series, twice: whoever depends on another has seen it."""
     for _ in range(2):
-        now = max(rule["lastEvaluation"] for rule in await prometheus.rules())
-        await prometheus.becomes(
-            lambda found, now=now: all(r["lastEvaluation"] > now for g in found["groups"] for r in g["rules"]), "rules"
-        )
+        newest = max(rule["lastEvaluation"] for rule in await prometheus.rules())
+        await prometheus.becomes(partial(_evaluated, after=newest), "rules")
     rules = await prometheus.rules()
     assert {rule["health"] for rule in rules} == {"ok"}, [rule for rule in rules if rule["health"] != "ok"]
     assert len(rules) == sum(
         len(group["rules"]) for path in RULES for group in yaml.safe_load(path.read_text())["groups"]
     )
+
+
+def _evaluated(found: dict[str, Any], *, after: str) -> bool:
+    return all(rule["lastEvaluation"] > after for group in found["groups"] for rule in group["rules"])
 
 
 async def _what_is_known_is_there_and_what_is_not_is_absent(prometheus: Prometheus) -> None:

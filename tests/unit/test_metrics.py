@@ -6,8 +6,7 @@ from decimal import Decimal
 
 import pytest
 from prometheus_client import generate_latest
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.parser import text_string_to_metric_families
 
 from connectors.base import ProviderStats, Update
@@ -15,8 +14,10 @@ from connectors.errors import Reason
 from daemon.emit.metrics import STAGES, Counts, Delivery, Metrics, Reload
 from daemon.exposure import Ages
 from daemon.feeds.values import FeedKind, FeedReason, SourceState
-from daemon.model import Report
-from tests.build import AGES, ETH, ETHER, NOON, at, complete, failed
+from daemon.ledger import Ledger
+from daemon.model import Report, Tier
+from tests.build import AGES, ETH, ETHER, NOON, at, complete, failed, inventory, wallet
+from tests.documented import parsed
 from tests.unit.test_pipeline import Bench
 
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -193,10 +194,10 @@ def test_a_clock_that_was_set_back_makes_nothing_faster_than_at_once() -> None:
 
 def exemplars(subject: Metrics) -> dict[tuple[str, str], dict[str, str]]:
     """By series and bucket, as a scraper that speaks OpenMetrics finds them."""
-    text = generate_openmetrics(subject.registry).decode()
+    encode, _ = choose_encoder("application/openmetrics-text;version=1.0.0")
     return {
         (sample.name, sample.labels["le"]): sample.exemplar.labels
-        for family in openmetrics_families(text)
+        for family in parsed(encode(subject.registry).decode())
         for sample in family.samples
         if sample.exemplar is not None
     }
@@ -229,3 +230,24 @@ async def test_no_label_ever_holds_an_address() -> None:
     texts = {text for _, labels in series for _, text in labels}
     assert "hot" in texts
     assert not [text for text in texts if text.startswith("0x")]
+
+
+async def scraped_with(accounts: int) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
+    """The series of a hot and a cold wallet with so many accounts each, of which every fifth can't be read."""
+    hot, cold = range(1, accounts + 1), range(accounts + 1, 2 * accounts + 1)
+    inv = inventory(wallet("hot", Tier.HOT, *hot), wallet("cold", Tier.COLD, *cold))
+    bench = Bench()
+    bench.pipeline.setup = replace(bench.setup, inventory=inv)
+    bench.pipeline.ledger = Ledger(inv)
+    unread = [(number, ETH) for number in hot if number % 5 == 0]
+    bench.pipeline.ledger.apply(complete(1, {(number, ETH): ETHER for number in (*hot, *cold)}))
+    bench.pipeline.ledger.apply(complete(2, {(number, ETH): 2 * ETHER for number in cold}, unread=unread))
+    subject = metrics(Clock())
+    subject.offer(await bench.pipeline.cycle(at(2)))
+    return set(scrape(subject))
+
+
+async def test_ten_thousand_accounts_have_the_series_of_ten() -> None:
+    few, many = await scraped_with(10), await scraped_with(10_000)
+    assert few == many
+    assert len(few) > 100
