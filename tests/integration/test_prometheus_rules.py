@@ -174,6 +174,7 @@ async def _what_is_known_is_there_and_what_is_not_is_absent(prometheus: Promethe
         'pyrometer_verdict{verdict="breach",subject="ETH"} == 1',
         'pyrometer_provider_errors_total{provider="node-1"} > 0',
         'pyrometer_sink_up{sink="am-1"} == 1',
+        'pyrometer_stage_seconds_count{stage="read"} > 0',
         "entity:pyrometer_replicas_judging:count == 1",
         'entity_scope:pyrometer_hot_share_headroom:ratio{scope="ETH"} < 0',
         'process_start_time_seconds{job="pyrometer"} > time() - 3600',
