@@ -28,10 +28,10 @@ from daemon import references
 from daemon.allowlist import DestinationConfig
 from daemon.broker import is_loopback
 from daemon.classify import Classification
-from daemon.database import DRIVER_MISSING, DatabaseUrl, importable, lacks_driver
+from daemon.database import DRIVER_MISSING, DatabaseUrl, importable, lacks_driver, lacks_password, with_password
 from daemon.diagnosis import explain, first_of
 from daemon.document import Document, Keys, key_path, read
-from daemon.emit.config import MqttConfig
+from daemon.emit.config import MqttConfig, Password
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.references import feed_warnings
 from daemon.feeds.sql import SqlSource
@@ -47,7 +47,7 @@ DEFAULT_STORE = "sqlite+aiosqlite:///pyrometer.db"
 DIGESTS = frozenset(("nemesis",))
 """Keys whose values are hashes of blocks, which look like private keys."""
 
-MASKED_BY_ITSELF = ("url", "store", "password")
+MASKED_BY_ITSELF = ("url", "store", "password", "store_password")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.-]+):(?P<port>\d{1,5})")
 
@@ -249,6 +249,8 @@ class Settings(Strict):
         SecretStr(DEFAULT_STORE), description="SQLAlchemy URL of the database, sqlite+aiosqlite or postgresql+asyncpg"
     )
     store_file: Path | None = Field(None, description="instead of `store`: a file that holds the URL")
+    store_password: Password | None = Field(None, description="of the user that the URL names; never shown")
+    store_password_file: Path | None = Field(None, description="instead of `store_password`: a file that holds it")
     chains: Mapping[Name, AnyChainConfig] = Field(min_length=1, description="the chains and their nodes")
     assets: Mapping[Name, AssetConfig] = Field(min_length=1, description="what customers own, and where it lives")
     wallets: Mapping[Name, WalletConfig] = Field(min_length=1, description="what is watched")
@@ -286,10 +288,16 @@ class Settings(Strict):
             raise ValueError("expected three to five capital letters, such as JPY")
         return value
 
+    @model_validator(mode="after")
+    def _somebodys_password(self) -> Settings:
+        if self.store_password is not None and not lacks_password(self.store):
+            raise ValueError("store_password needs a store postgresql+asyncpg://user@host/database, without a password")
+        return self
+
     @property
     def store_url(self) -> str:
         """The database's URL, with its password."""
-        return self.store.get_secret_value()
+        return with_password(self.store, self.store_password)
 
     @property
     def tokens(self) -> tuple[ApiToken, ...]:

@@ -12,12 +12,13 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from aiomqtt import Message
-from pydantic import AfterValidator, Field, PlainSerializer, SecretStr, field_validator
+from pydantic import AfterValidator, Field, PlainSerializer, SecretStr, field_validator, model_validator
 
 from connectors import strictjson
 from connectors.config import masked
 from connectors.transport import Timing
 from daemon.broker import PORT, TLS_PORT, Broker, BrokerError, Connection, connected, left
+from daemon.emit.config import Password
 from daemon.feeds.rows import Columns, payload
 from daemon.feeds.source import FeedError, Raw, SourceConfig, bad
 from daemon.feeds.values import FeedReason
@@ -54,6 +55,8 @@ class MqttSource(SourceConfig):
         description="mqtt://user:password@host:port, or mqtts:// for TLS; only scheme and host are ever shown"
     )
     url_file: Path | None = Field(None, description="instead of `url`: a file that holds it, beside this one")
+    password: Password | None = Field(None, description="of the user that the URL names; never shown")
+    password_file: Path | None = Field(None, description="instead of `password`: a file that holds it, beside this one")
     certificate: Path | None = Field(
         None, description="with mqtts://: a file with the authorities that are good; default: the known ones"
     )
@@ -63,6 +66,13 @@ class MqttSource(SourceConfig):
         max_length=LONGEST_TOPIC,
         description="where the messages come; no wildcards",
     )
+
+    @model_validator(mode="after")
+    def _somebodys_password(self) -> MqttSource:
+        parts = urlsplit(self.url.get_secret_value())
+        if self.password is not None and (not parts.username or parts.password is not None):
+            raise ValueError("password needs a url such as mqtt://user@host, with a user and without a password")
+        return self
 
     @field_validator("topic")
     @classmethod
@@ -230,10 +240,17 @@ def _broker(config: MqttSource, *, folder: Path) -> Broker:
         str(parts.hostname),
         parts.port or PORTS[parts.scheme],
         None if parts.username is None else unquote(parts.username),
-        None if parts.password is None else unquote(parts.password),
+        _password(config),
         _tls(config, folder=folder) if parts.scheme == "mqtts" else None,
         config.timeout.total_seconds(),
     )
+
+
+def _password(config: MqttSource) -> str | None:
+    if config.password is not None:
+        return config.password.get_secret_value()
+    written = urlsplit(config.url.get_secret_value()).password
+    return None if written is None else unquote(written)
 
 
 def _tls(config: MqttSource, *, folder: Path) -> ssl.SSLContext:
