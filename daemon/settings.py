@@ -26,7 +26,7 @@ from connectors import AnyChainConfig
 from connectors.config import AN_INSTANT, Duration, Receiver, Strict, format_duration, is_http_url, told_apart
 from daemon import references
 from daemon.allowlist import DestinationConfig
-from daemon.broker import is_loopback
+from daemon.api.config import ApiConfig
 from daemon.classify import Classification
 from daemon.database import DRIVER_MISSING, DatabaseUrl, importable, lacks_driver, lacks_password, with_password
 from daemon.diagnosis import explain, first_of
@@ -49,7 +49,6 @@ DIGESTS = frozenset(("nemesis",))
 
 MASKED_BY_ITSELF = ("url", "store", "password", "store_password")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.-]+):(?P<port>\d{1,5})")
 
 
 def _name(text: str) -> str:
@@ -184,40 +183,6 @@ class AlertmanagerConfig(Strict):
         if value is not None and (not is_http_url(value) or "@" in value):
             raise ValueError("expected an http:// or https:// URL without credentials")
         return value
-
-
-class ApiConfig(Strict):
-    """The HTTP server."""
-
-    listen: str = Field("127.0.0.1:9517", description="address and port; port 0 takes a free one")
-    tokens_file: Path | None = Field(None, description="who may use it; required unless it listens on loopback only")
-
-    @field_validator("listen")
-    @classmethod
-    def _host_and_port(cls, value: str) -> str:
-        match = LISTEN.fullmatch(value)
-        if match is None or int(match["port"]) > 65_535:
-            raise ValueError("expected host:port, such as 127.0.0.1:9517 or [::1]:9517")
-        return value
-
-    @model_validator(mode="after")
-    def _guarded(self) -> ApiConfig:
-        if self.tokens_file is None and not self.loopback:
-            raise ValueError("listening beyond loopback needs a tokens_file; or listen on 127.0.0.1")
-        return self
-
-    @property
-    def host(self) -> str:
-        return self.listen.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        return int(self.listen.rpartition(":")[2])
-
-    @property
-    def loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        return is_loopback(self.host)
 
 
 class LogConfig(Strict):

@@ -81,6 +81,19 @@ class MqttSource(SourceConfig):
             raise ValueError("expected one topic, without the wildcards + and #")
         return value
 
+    def broker(self, folder: Path) -> Broker:
+        """Where it listens, and as whom we come; paths count from `folder`. FeedError for a bad certificate."""
+        parts = urlsplit(self.url.get_secret_value())
+        written = None if parts.password is None else unquote(parts.password)
+        return Broker(
+            str(parts.hostname),
+            parts.port or PORTS[parts.scheme],
+            None if parts.username is None else unquote(parts.username),
+            written if self.password is None else self.password.get_secret_value(),
+            _tls(self, folder=folder) if parts.scheme == "mqtts" else None,
+            self.timeout.total_seconds(),
+        )
+
 
 MOST_WAITING = 1_000
 """Messages of which every one counts, and that nobody has taken yet; of at most `broker.MOST_BYTES` each."""
@@ -227,30 +240,11 @@ async def opened_topic(
     config: MqttSource, *, folder: Path, timing: Timing, every_one: bool = False
 ) -> AsyncIterator[Topic]:
     """A topic; asks nothing yet. FeedError when the certificate can't be used."""
-    topic = Topic(config, broker=_broker(config, folder=folder), timing=timing, every_one=every_one)
+    topic = Topic(config, broker=config.broker(folder), timing=timing, every_one=every_one)
     try:
         yield topic
     finally:
         await topic.close()
-
-
-def _broker(config: MqttSource, *, folder: Path) -> Broker:
-    parts = urlsplit(config.url.get_secret_value())
-    return Broker(
-        str(parts.hostname),
-        parts.port or PORTS[parts.scheme],
-        None if parts.username is None else unquote(parts.username),
-        _password(config),
-        _tls(config, folder=folder) if parts.scheme == "mqtts" else None,
-        config.timeout.total_seconds(),
-    )
-
-
-def _password(config: MqttSource) -> str | None:
-    if config.password is not None:
-        return config.password.get_secret_value()
-    written = urlsplit(config.url.get_secret_value()).password
-    return None if written is None else unquote(written)
 
 
 def _tls(config: MqttSource, *, folder: Path) -> ssl.SSLContext:

@@ -36,11 +36,10 @@ async def pings(supervisor: Supervisor) -> None:
     await until(lambda: supervisor.told("WATCHDOG=1") >= wanted, what=supervisor.heard)
 
 
-@pytest.mark.parametrize("abstract", [False, True])
 async def test_ready_alive_reloading_and_stopping_are_told_in_this_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with supervising(tmp_path, abstract=abstract) as supervisor:
+    with supervising(tmp_path) as supervisor:
         watched(monkeypatch, supervisor)
         async with AnvilNode() as anvil:
             await fund(anvil, hot=10_000, cold=990_000)
@@ -53,32 +52,30 @@ async def test_ready_alive_reloading_and_stopping_are_told_in_this_order(
 
                 daemon.hang_up()
                 await daemon.logged("reloaded")
-                await until(lambda: supervisor.states == ["READY", "RELOADING", "READY"], what=supervisor.heard)
+                reloaded = ["READY", "RELOADING", "READY"]
+                await until(lambda: supervisor.states == reloaded, what=supervisor.heard)
                 begun = next(one for one in supervisor.heard if "RELOADING" in one)
                 assert int(begun["MONOTONIC_USEC"]) > 0
                 await pings(supervisor)
 
+                daemon.configure({**config(anvil.url), "walets": {}})
+                daemon.hang_up()
+                refused = [*reloaded, "RELOADING", "READY"]
+                await until(lambda: supervisor.states == refused, what=supervisor.heard)
+                await until(lambda: "the last reload was refused" in supervisor.status, what=supervisor.heard)
+
                 assert await daemon.stop() == 0
-                assert supervisor.states == ["READY", "RELOADING", "READY", "STOPPING"]
+                assert supervisor.states == [*refused, "STOPPING"]
 
 
-async def test_it_is_ready_before_any_chain_was_read_and_says_what_it_does_not_know(
+async def test_it_is_ready_before_any_chain_was_read_silent_while_it_hangs_and_heard_when_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with supervising(tmp_path) as supervisor:
-        watched(monkeypatch, supervisor)
-        async with running_daemon(tmp_path, config(DEAD)):
-            await until(lambda: supervisor.states == ["READY"], what=supervisor.heard)
-            await until(lambda: "not known: ethereum: " in supervisor.status, what=supervisor.heard)
-            await pings(supervisor)
-
-
-async def test_a_process_that_hangs_is_silent_and_speaks_again_when_it_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with supervising(tmp_path) as supervisor:
+    with supervising(tmp_path, abstract=True) as supervisor:
         watched(monkeypatch, supervisor)
         async with running_daemon(tmp_path, config(DEAD)) as daemon:
+            await until(lambda: supervisor.states == ["READY"], what=supervisor.heard)
+            await until(lambda: "not known: ethereum: " in supervisor.status, what=supervisor.heard)
             await pings(supervisor)
             os.kill(pid(daemon), signal.SIGSTOP)
             try:
@@ -90,19 +87,6 @@ async def test_a_process_that_hangs_is_silent_and_speaks_again_when_it_goes_on(
             finally:
                 os.kill(pid(daemon), signal.SIGCONT)
             await pings(supervisor)
-
-
-async def test_a_refused_reload_leaves_it_ready_and_the_status_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with supervising(tmp_path) as supervisor:
-        watched(monkeypatch, supervisor)
-        async with running_daemon(tmp_path, config(DEAD)) as daemon:
-            await until(lambda: supervisor.states == ["READY"], what=supervisor.heard)
-            daemon.configure({**config(DEAD), "walets": {}})
-            daemon.hang_up()
-            await until(lambda: supervisor.states == ["READY", "RELOADING", "READY"], what=supervisor.heard)
-            await until(lambda: "the last reload was refused" in supervisor.status, what=supervisor.heard)
 
 
 async def test_a_supervisor_that_is_not_there_costs_one_line_and_nothing_else(

@@ -61,7 +61,7 @@ def test_systemd_would_say_what_is_wrong_with_a_unit(tmp_path: Path) -> None:
     copy = tmp_path / UNIT.name
     text = UNIT.read_text().replace("/opt/pyrometer/bin/pyrometer", "/bin/true")
     copy.write_text(text.replace("ProtectSystem=strict", "ProtectSystem=very"))
-    assert "ProtectSystem" in analyze("verify", "--man=no", "--recursive-errors=no", copy).stderr
+    assert "protect system" in analyze("verify", "--man=no", "--recursive-errors=no", copy).stderr
 
 
 @pytest.mark.real
