@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import kubernetes_validate
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
@@ -244,7 +244,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def test_the_configuration_names_no_file_that_is_not_mounted(manifests: Manifests) -> None:
-    text = manifests.one("ConfigMap")["data"]["pyrometer.yaml"]
+    text = str(yaml.safe_load(manifests.one("ConfigMap")["data"]["pyrometer.yaml"]))
     (items,) = [one["secret"]["items"] for one in manifests.pod["spec"]["volumes"] if one["name"] == "secrets"]
     mounted = {f"/run/secrets/{item['path']}" for item in items} | {"/run/store/password"}
     assert set(re.findall(r"/run/\w+/[\w.]+", text)) == mounted
