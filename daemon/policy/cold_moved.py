@@ -14,6 +14,7 @@ from daemon.announcements import Payment
 from daemon.detection.outflow import Key
 from daemon.interval import amount, plain
 from daemon.model import Tier, Transfer, Verdict, WalletState
+from daemon.policy.remaining import remaining
 from daemon.policy.rule import Picture, Rule, judgement
 
 ALERT = "PyrometerColdMoved"
@@ -88,7 +89,7 @@ def _verdict(
         else _silent(rule, known, name=name, chain=chain, read=read, planned=planned),
         cleared=read and remembered and not told,
         causes=() if told or read else (f"chain:{chain}",),
-        evidence={"blocks": picture.blocks([chain]), **_evidence(known, name=name, planned=planned)} if told else {},
+        evidence={"blocks": picture.blocks([chain]), **_evidence(known, state=state, planned=planned)} if told else {},
         wallets=(name,),
         grounds=tuple(dict.fromkeys(one.moved.movement.transaction for one in told)),
     )
@@ -164,9 +165,12 @@ def _silent(
     return f"{nothing}: its last payment, {movement.transaction}, {end[movement.stage]}"
 
 
-def _evidence(known: Sequence[Transfer], *, name: str, planned: Mapping[Key, Payment]) -> dict[str, object]:
+def _evidence(
+    known: Sequence[Transfer], *, state: WalletState, planned: Mapping[Key, Payment]
+) -> dict[str, object]:
+    name = state.wallet.name
     told = [_transaction(one, name=name, planned=_planned(one, planned)) for one in known[:MOST_SHOWN]]
-    return {"transactions": told, "payments": len(known)}
+    return {"payments": len(known), "still_there": remaining(state), "transactions": told}
 
 
 def _transaction(transfer: Transfer, *, name: str, planned: Payment | None) -> dict[str, object]:

@@ -10,6 +10,7 @@ from connectors.base import Address, Control
 from connectors.config import Duration
 from daemon.control import ControlChange, Controlled, WalletControl, by_name, changed_facts
 from daemon.model import Expected, Verdict, Wallet, WalletState
+from daemon.policy.remaining import remaining
 from daemon.policy.rule import Picture, Rule, few, judgement
 
 ALERT = "PyrometerControlChanged"
@@ -43,7 +44,11 @@ def judge(rule: ControlChanged, picture: Picture, *, policy: str) -> Iterator[Ve
         policy,
         lambda name: _verdict(rule, picture, policy=policy, state=picture.wallets[name], known=picture.controls[name]),
         of=names,
-        each=[(picture.controls, names), (reasons, [picture.wallets[name].wallet.chain for name in names])],
+        each=[
+            (picture.controls, names),
+            (picture.wallets, names),
+            (reasons, [picture.wallets[name].wallet.chain for name in names]),
+        ],
         all_rest_on=(rule, picture.remembers),
     )
 
@@ -72,7 +77,13 @@ def _verdict(
         summary=_says(wallet, changes, others=others) if breach else _silent(wallet, known, unread=unread),
         cleared=readable and not known.awaited and not breach and picture.remembers,
         causes=() if breach or readable else (f"chain:{wallet.chain}",),
-        evidence={"blocks": picture.blocks([wallet.chain]), **_evidence(changes, others=others)} if breach else {},
+        evidence={
+            "blocks": picture.blocks([wallet.chain]),
+            "still_there": remaining(state),
+            **_evidence(changes, others=others),
+        }
+        if breach
+        else {},
         wallets=(wallet.name,),
         grounds=_grounds(changes, others=others),
     )
