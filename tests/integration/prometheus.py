@@ -1,4 +1,4 @@
-"""A real Prometheus on a free port: started and stopped at will, and asked over its API as a panel or a person asks it."""
+"""A real Prometheus on a free port: started and stopped at will, and asked over its API as panels and people ask it."""
 
 from __future__ import annotations
 
