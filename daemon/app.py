@@ -10,7 +10,7 @@ import aiohttp
 import structlog
 from aiohttp import web
 
-from connectors.base import Update
+from connectors.base import Tip, Update
 from connectors.transport import REAL, Timing
 from daemon import notices, version
 from daemon.api.auth import Gatekeeper
@@ -80,7 +80,7 @@ class App:
         self._workers: dict[str, ChainWorker] = {}
         self._asking = FeedWorkers(start=self._keep, stop=self._end, take=self._hear)
         self._reports: Report | None = None
-        self._fresh: dict[str, datetime] = {}
+        self._fresh: dict[str, tuple[datetime, Tip]] = {}
         self._last_cycle = asyncio.get_running_loop().time()
         self._outbox = Outbox(stores.findings, sinks=[endpoint.name for endpoint in loaded.endpoints], clock=now)
         monotonic = asyncio.get_running_loop().time
@@ -95,6 +95,7 @@ class App:
             receivers=self._sinks.receivers,
             sinks=(self.metrics, self, *self._sinks.every),
             averages=loaded.averages(),
+            timed=self.metrics.timed,
         )
         self._keepers = Keepers(stores, self._pipeline, in_force=lambda: self._loaded, clock=now)
         self._pipeline.sinks = (*self._pipeline.sinks, self._keepers.past)
@@ -178,12 +179,11 @@ class App:
                 await self._wake.wait()
         self._wake.clear()
         fresh, self._fresh = self._fresh, {}
-        with self.metrics.stages.labels("judge").time():
-            await self._pipeline.cycle(self._now())
+        await self._pipeline.cycle(self._now())
         if not self._wake.is_set():
             self._caught_up.set()
-        for seen in fresh.values():
-            self.metrics.detection.observe(max(0.0, (self._now() - seen).total_seconds()))
+        for chain, (seen, tip) in fresh.items():
+            self.metrics.detected(self._now() - seen, chain=chain, block=tip.hash)
 
     async def _restore(self) -> None:
         """The findings of an earlier run. While the store can't tell, we judge without them; later they are adopted."""
@@ -219,7 +219,8 @@ class App:
         if update.drift:
             notices.drifted(update.chain, ledger.sweeps()[update.chain])
         if update.tip is not None and update.tip != tip_before:
-            self._fresh[update.chain] = update.seen
+            self._fresh[update.chain] = (update.seen, update.tip)
+            self.metrics.read(self._now() - update.seen, chain=update.chain, block=update.tip.hash)
         self._caught_up.clear()
         self._wake.set()
 
@@ -308,9 +309,11 @@ class App:
             providers=lambda: {chain: worker.stats() for chain, worker in self._workers.items()},
             reorgs=lambda: {chain: book.reorgs for chain, book in self._pipeline.ledger.books.items()},
             drifted=lambda: {chain: book.drifted for chain, book in self._pipeline.ledger.books.items()},
+            ages=lambda: self._pipeline.setup.ages,
             delivery=self._sinks.delivery,
+            receivers=lambda: self._sinks.problems,
             reload=lambda: self._reloaded,
-            store_problem=lambda: self._outbox.problem,
+            store_problem=lambda: self._outbox.problem or self._keepers.problem,
         )
 
     def _sources(self) -> Sources:
