@@ -101,7 +101,9 @@ def _parts(outflow: Outflow, *, unknown: dict[str, int], first: str | None) -> I
     if outflow.unlisted:
         yield f"{_coins(outflow, outflow.unlisted)} {outflow.asset} to nobody knows whom"
     for name in named:
-        yield f"{_coins(outflow, unknown[name])} {outflow.asset} to {name}"
+        paid, beyond = unknown[name], outflow.beyond(name, unknown[name])
+        exceeds = f", {_coins(outflow, beyond)} more than was announced" if beyond < paid else ""
+        yield f"{_coins(outflow, paid)} {outflow.asset} to {name}{exceeds}"
 
 
 def _coins(outflow: Outflow, units: int) -> str:
