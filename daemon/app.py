@@ -308,6 +308,7 @@ class App:
             providers=lambda: {chain: worker.stats() for chain, worker in self._workers.items()},
             reorgs=lambda: {chain: book.reorgs for chain, book in self._pipeline.ledger.books.items()},
             drifted=lambda: {chain: book.drifted for chain, book in self._pipeline.ledger.books.items()},
+            ages=lambda: self._pipeline.setup.ages,
             delivery=self._sinks.delivery,
             reload=lambda: self._reloaded,
             store_problem=lambda: self._outbox.problem,

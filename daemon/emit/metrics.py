@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from connectors.base import ProviderStats
-from daemon.exposure import ALL
+from daemon.exposure import ALL, Ages
 from daemon.interval import Interval
 from daemon.model import Judgement, Report, Severity, State
 
@@ -46,6 +46,7 @@ class Counts:
     providers: Callable[[], Mapping[str, tuple[ProviderStats, ...]]]
     reorgs: Callable[[], Mapping[str, int]]
     drifted: Callable[[], Mapping[str, int]]
+    ages: Callable[[], Mapping[str, Ages]]
     delivery: Callable[[], Delivery]
     reload: Callable[[], Reload]
     store_problem: Callable[[], str | None]
@@ -86,6 +87,7 @@ class Metrics(Collector):
             buckets=DETECTION_BUCKETS,
             registry=self.registry,
         )
+        ProcessCollector(registry=self.registry)
         self.registry.register(self)
 
     def offer(self, report: Report) -> None:
@@ -110,12 +112,14 @@ class Metrics(Collector):
             yield from _holdings(report)
             yield from _shares(report)
             yield _coverage(report)
+            yield _coverage_limits(report)
             yield from _judgements(report)
         yield _gates(report, judged=silent <= self._stale_after.total_seconds())
 
     def _counters(self) -> Families:
         yield from _providers(self._counts.providers())
         yield from _followed(reorgs=self._counts.reorgs(), drifted=self._counts.drifted())
+        yield from _limits(self._counts.ages())
         yield from _delivery(self._counts.delivery())
         yield from _reload(self._counts.reload())
         store_up = GaugeMetricFamily("pyrometer_store_up", "1 while the database does what it is asked, else 0")
@@ -135,10 +139,17 @@ def _ages(report: Report, *, now: datetime) -> Families:
             tip_age.add_metric([name], (now - chain.tip.time).total_seconds())
             reading_age.add_metric([name], (now - chain.seen).total_seconds())
     feeds = GaugeMetricFamily("pyrometer_feed_age_seconds", "Age of the values of a source", labels=["feed", "source"])
+    feed_limits = GaugeMetricFamily(
+        "pyrometer_feed_max_age_seconds",
+        "Age from which on the values of a source are no longer current; absent where they never age",
+        labels=["feed", "source"],
+    )
     for source in report.feeds.sources:
         if source.at is not None:
             feeds.add_metric([source.feed.value, source.name], (now - source.at).total_seconds())
-    yield from (tip_age, reading_age, feeds)
+        if source.max_age is not None:
+            feed_limits.add_metric([source.feed.value, source.name], source.max_age.total_seconds())
+    yield from (tip_age, reading_age, feeds, feed_limits)
 
 
 def _sources(report: Report) -> Families:
@@ -229,6 +240,26 @@ def _coverage(report: Report) -> GaugeMetricFamily:
     return ratios
 
 
+COVERED = {
+    "PyrometerGuaranteeShort": "guarantee",
+    "PyrometerBackingShort": "backing",
+    "PyrometerReserveShort": "reserve",
+}
+"""Alert of a rule → the kind of coverage that it judges."""
+
+
+def _coverage_limits(report: Report) -> GaugeMetricFamily:
+    limits = GaugeMetricFamily(
+        "pyrometer_coverage_limit_ratio",
+        "The limit that a coverage is judged by",
+        labels=["kind", "asset", "policy"],
+    )
+    for verdict in report.verdicts:
+        if verdict.alert in COVERED:
+            _add(limits, [COVERED[verdict.alert], verdict.subject, verdict.policy], verdict.limit)
+    return limits
+
+
 def _gates(report: Report, *, judged: bool) -> GaugeMetricFamily:
     """Told also when nobody judges any more: then all are closed."""
     gates = GaugeMetricFamily(
@@ -284,6 +315,22 @@ def _followed(*, reorgs: Mapping[str, int], drifted: Mapping[str, int]) -> Famil
         for chain, count in counts.items():
             family.add_metric([chain], count)
     yield from (followed, drift)
+
+
+def _limits(ages: Mapping[str, Ages]) -> Families:
+    """Of every chain that is configured, also of one that was never read: its age is then seen to be missing."""
+    reading = GaugeMetricFamily(
+        "pyrometer_chain_max_age_seconds", "Age from which on a reading is no longer current", labels=["chain"]
+    )
+    tip = GaugeMetricFamily(
+        "pyrometer_chain_max_tip_age_seconds",
+        "Age of the newest block from which on a chain's nodes stand still",
+        labels=["chain"],
+    )
+    for name, limit in ages.items():
+        reading.add_metric([name], limit.reading.total_seconds())
+        tip.add_metric([name], limit.tip.total_seconds())
+    yield from (reading, tip)
 
 
 def _delivery(delivery: Delivery) -> Families:
