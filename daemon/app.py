@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,6 +37,7 @@ from daemon.supervisor import Backoff, keep
 log = structlog.get_logger(__name__)
 
 Now = Callable[[], datetime]
+Around = Callable[[], AbstractContextManager[None]]
 
 CYCLE_LIMIT = timedelta(seconds=10)
 """A pass of the pipe takes milliseconds; without one for so long the picture counts as dead."""
@@ -63,6 +64,7 @@ class App:
         stores: Stores,
         session: aiohttp.ClientSession,
         timing: Timing = REAL,
+        reloading: Around = nullcontext,
     ) -> None:
         self._loaded = loaded
         self._env = env
@@ -74,7 +76,8 @@ class App:
         self._wake = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._hup = asyncio.Event()
-        self._reloading = asyncio.Lock()
+        self._reload_lock = asyncio.Lock()
+        self._reloading = reloading
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
         self._workers: dict[str, ChainWorker] = {}
@@ -154,19 +157,23 @@ class App:
 
         ConfigError leaves all as it was, as does StoreError when the audit log can't be told.
         """
-        async with self._reloading:
-            try:
-                wanted = await asyncio.to_thread(load_whole, self._loaded.path, env=self._env, now=self._now())
-                refuse_what_takes_a_restart(self._loaded.settings, wanted.settings)
-                await self._keepers.reloading(wanted, who=who, at=self._now())
-            except (ConfigError, StoreError) as error:
-                self._reloaded = Reload(self._loaded.sha256, self._reloaded.at, success=False)
-                log.error("reload refused, the running configuration stays", who=who, error=str(error))  # noqa: TRY400
-                raise
-            await self._swap(wanted)
-            self._reloaded = Reload(wanted.sha256, self._now(), success=True)
-            log.info("reloaded", who=who, sha256=wanted.sha256)
-            return wanted.sha256
+        async with self._reload_lock:
+            with self._reloading():
+                return await self._load_again(who)
+
+    async def _load_again(self, who: str) -> str:
+        try:
+            wanted = await asyncio.to_thread(load_whole, self._loaded.path, env=self._env, now=self._now())
+            refuse_what_takes_a_restart(self._loaded.settings, wanted.settings)
+            await self._keepers.reloading(wanted, who=who, at=self._now())
+        except (ConfigError, StoreError) as error:
+            self._reloaded = Reload(self._loaded.sha256, self._reloaded.at, success=False)
+            log.error("reload refused, the running configuration stays", who=who, error=str(error))  # noqa: TRY400
+            raise
+        await self._swap(wanted)
+        self._reloaded = Reload(wanted.sha256, self._now(), success=True)
+        log.info("reloaded", who=who, sha256=wanted.sha256)
+        return wanted.sha256
 
     # Workers: each a step for the supervisor.
 
@@ -354,15 +361,21 @@ class App:
 
 @asynccontextmanager
 async def opened(
-    loaded: Loaded, *, env: Mapping[str, str], now: Now = utc_now, timing: Timing = REAL
+    loaded: Loaded,
+    *,
+    env: Mapping[str, str],
+    now: Now = utc_now,
+    timing: Timing = REAL,
+    reloading: Around = nullcontext,
 ) -> AsyncIterator[App]:
     """An App with its store and its HTTP client open. ConfigError when the store's URL can't be used.
 
-    `now` is the time that it judges by, `timing` what its connectors wait by: a replay has clocks of its own.
+    `now` is the time that it judges by, `timing` what its connectors wait by: a replay has clocks of its own. Each
+    reload happens within `reloading`.
     """
     for warning in loaded.settings.warnings():
         log.warning(warning)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(loaded.settings.store_url))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield App(loaded, env=env, now=now, stores=store.stores, session=session, timing=timing)
+        yield App(loaded, env=env, now=now, stores=store.stores, session=session, timing=timing, reloading=reloading)

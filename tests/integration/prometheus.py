@@ -1,12 +1,12 @@
-"""A real Prometheus with the configuration that we ship: only hosts, paths and waiting times are put in their place."""
+"""A real Prometheus on a free port: started and stopped at will, and asked over its API as panels and people ask it."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,14 @@ import aiohttp
 from tests.integration.anvil import free_port
 from tests.real import ROOT, require_program
 
-SHIPPED = ROOT / "deploy" / "prometheus"
-TOKEN_FILE = "/run/secrets/prometheus_token"
 HINT = "apt-get install prometheus"
-PATIENCE = 60.0
+DEADLINE = 60.0
 
-JSON = dict[str, Any]
+SHIPPED = ROOT / "deploy" / "prometheus"
 
 
-def shipped(folder: Path, changes: Mapping[str, str]) -> Path:
-    """A copy of deploy/prometheus in `folder`, with each text of `changes` replaced; the path of its prometheus.yml.
+def put_shipped(folder: Path, changes: Mapping[str, str]) -> None:
+    """Puts a copy of what we ship for Prometheus into `folder`, with each text of `changes` replaced.
 
     A text that stands nowhere fails: the test would not be on what we ship.
     """
@@ -34,100 +32,92 @@ def shipped(folder: Path, changes: Mapping[str, str]) -> Path:
         assert any(before in file.read_text() for file in files), before
         for file in files:
             file.write_text(file.read_text().replace(before, after))
-    return folder / "prometheus.yml"
 
 
 class Prometheus:
-    """The process. `config` may name `prometheus:9090`, which is its own address then."""
+    """One server. It reads `config` when it starts, and keeps what it has scraped in `data` while it is stopped."""
 
-    def __init__(self, config: Path) -> None:
-        self.port = free_port()
-        self.config = config
-        config.write_text(config.read_text().replace("prometheus:9090", f"127.0.0.1:{self.port}"))
-        self._log = config.parent / "prometheus.log"
+    def __init__(self, config: Path, *, data: Path) -> None:
+        self._program = require_program("prometheus", HINT)
+        self._config = config
+        self._data = data
         self._process: asyncio.subprocess.Process | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self.port = free_port()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """Starts it and waits until it is ready; what it stored before is there again."""
-        program = require_program("prometheus", HINT)
-        with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                program,
-                f"--config.file={self.config}",
-                f"--storage.tsdb.path={self.config.parent / 'data'}",
-                f"--web.listen-address=127.0.0.1:{self.port}",
-                "--enable-feature=exemplar-storage",
-                stdout=log,
-                stderr=log,
-            )
-        self._session = self._session or aiohttp.ClientSession()
-        async with asyncio.timeout(PATIENCE):
-            while not await self._ready():
-                assert self._process.returncode is None, self._log.read_text()
-                await asyncio.sleep(0.05)
+        """Starts it and waits until it answers queries."""
+        self._process = await asyncio.create_subprocess_exec(
+            str(self._program),
+            f"--config.file={self._config}",
+            f"--storage.tsdb.path={self._data}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--enable-feature=exemplar-storage",
+            "--log.level=error",
+        )
+        end = time.monotonic() + DEADLINE
+        async with aiohttp.ClientSession() as session:
+            while not await self._ready(session):
+                assert self._process.returncode is None, "Prometheus ended before it was ready"
+                assert time.monotonic() < end, "Prometheus does not start"
+                await asyncio.sleep(0.02)
 
-    async def stop(self, *, kill: bool = False) -> None:
-        """SIGTERM, or SIGKILL."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-            await self._process.wait()
+    async def stop(self) -> None:
+        """SIGTERM, as `docker compose stop` sends it; does nothing when it does not run."""
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(DEADLINE):
+                await process.wait()
 
-    async def close(self) -> None:
-        await self.stop(kill=True)
-        if self._session is not None:
-            await self._session.close()
-
-    async def _ready(self) -> bool:
-        assert self._session is not None
-        with suppress(aiohttp.ClientError):
-            async with self._session.get(f"{self.url}/-/ready") as response:
-                return response.status == 200
-        return False
-
-    async def ask(self, route: str, **query: str) -> Any:  # noqa: ANN401 - a JSON value
-        """`data` of /api/v1/`route`; fails when Prometheus finds the question bad."""
-        assert self._session is not None
-        async with self._session.get(f"{self.url}/api/v1/{route}", params=query) as response:
-            body: JSON = await response.json()
+    async def asked(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 - a JSON value
+        """The `data` of an answer of its HTTP API."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.url}/api/v1/{path}", params=parameters) as response,
+        ):
+            body = await response.json()
         assert body["status"] == "success", body
         return body["data"]
 
-    async def query(self, expression: str) -> list[JSON]:
-        """The samples of an instant query now, each with `metric` and `value`."""
-        found: list[JSON] = (await self.ask("query", query=expression))["result"]
-        return found
-
-    async def alerts(self, name: str) -> list[JSON]:
-        """Pending and firing alerts of this name."""
-        return [one for one in (await self.ask("alerts"))["alerts"] if one["labels"]["alertname"] == name]
-
-    async def rules(self) -> list[JSON]:
-        """All of them, with `health`, `lastError` and `lastEvaluation`."""
-        return [rule for group in (await self.ask("rules"))["groups"] for rule in group["rules"]]
-
-    async def becomes(self, true: Callable[[Any], object], route: str, **query: str) -> Any:  # noqa: ANN401
-        """Asks until the answer satisfies `true`; the answer."""
-        body: Any = None
+    async def seen(self, true: Callable[[Any], object], path: str, **parameters: str) -> Any:  # noqa: ANN401
+        """Asks its HTTP API until the `data` of the answer satisfies `true`; that."""
+        data: Any = None
         try:
-            async with asyncio.timeout(PATIENCE):
-                while not true(body := await self.ask(route, **query)):  # noqa: ASYNC110 - it happens in another process
+            async with asyncio.timeout(DEADLINE):
+                while not true(data := await self.asked(path, **parameters)):  # noqa: ASYNC110 - it scrapes by itself
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            raise AssertionError(f"{route} {query} stayed {body}\n{self._log.read_text()[-2000:]}") from None
-        return body
+            raise AssertionError(f"{path} {parameters} stayed {data}") from None
+        return data
 
+    async def samples(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        """What an instant query gives now: labels and value of each series."""
+        found = (await self.asked("query", query=expression))["result"]
+        return [(one["metric"], float(one["value"][1])) for one in found]
 
-@asynccontextmanager
-async def running_prometheus(config: Path) -> AsyncIterator[Prometheus]:
-    """A started Prometheus on a free port; killed at the end."""
-    prometheus = Prometheus(config)
-    try:
-        await prometheus.start()
-        yield prometheus
-    finally:
-        await prometheus.close()
+    async def value(self, expression: str) -> float | None:
+        """The value of the only series, None where there is none."""
+        samples = await self.samples(expression)
+        assert len(samples) <= 1, f"{expression} gives several series: {samples}"
+        return samples[0][1] if samples else None
+
+    async def becomes(self, expression: str, value: float | None, *, seconds: float = DEADLINE) -> None:
+        """Asks until the only series has this value, or there is none."""
+        last: object = "nothing"
+        try:
+            async with asyncio.timeout(seconds):
+                while (last := await self.value(expression)) != value:  # noqa: ASYNC110 - it scrapes by itself
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"{expression} stayed {last} instead of {value}") from None
+
+    async def _ready(self, session: aiohttp.ClientSession) -> bool:
+        try:
+            async with session.get(f"{self.url}/-/ready") as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False

@@ -16,7 +16,7 @@ import yaml
 
 from tests.integration.alertmanager import Alertmanager, running_alertmanager
 from tests.integration.anvil import AnvilNode, free_port
-from tests.integration.prometheus import HINT, PATIENCE, SHIPPED, TOKEN_FILE, Prometheus, running_prometheus, shipped
+from tests.integration.prometheus import DEADLINE, HINT, SHIPPED, Prometheus, put_shipped
 from tests.real import require_program
 from tests.system.daemon import Daemon, running_daemon
 from tests.system.exchange import config, fund
@@ -24,6 +24,7 @@ from tests.system.exchange import config, fund
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 RULES, TESTS = sorted(SHIPPED.glob("rules/*.yml")), sorted(SHIPPED.glob("tests/*.yml"))
+TOKEN_FILE = "/run/secrets/prometheus_token"
 TOKEN = "prometheus-throw-away"
 DEAD = "http://127.0.0.1:9"
 
@@ -55,7 +56,8 @@ async def test_promtool_accepts_the_configuration_with_the_rules_that_it_names(t
     """It looks for the token's file, which only the stack has."""
     token = tmp_path / "token"
     token.write_text(TOKEN)
-    code, output = await promtool("check", "config", shipped(tmp_path / "prometheus", {TOKEN_FILE: str(token)}))
+    put_shipped(tmp_path, {TOKEN_FILE: str(token)})
+    code, output = await promtool("check", "config", tmp_path / "prometheus.yml")
     assert code == 0, output
     assert "2 rule files found" in output
 
@@ -105,18 +107,22 @@ async def stack(folder: Path) -> AsyncIterator[Stack]:
         await fund(anvil, hot=60, cold=940)
         whole = exchange(anvil.url, api={"listen": f"127.0.0.1:{port}", "tokens_file": "tokens.yaml"})
         whole["alertmanager"] = {"endpoints": [{"url": alertmanager.url, "name": "am-1"}]}
+        prometheus = Prometheus(files / "prometheus.yml", data=folder / "data")
         changes = {
+            "prometheus:9090": f"127.0.0.1:{prometheus.port}",
             "pyrometer:9517": f"127.0.0.1:{port}",
             "alertmanager:9093": f"127.0.0.1:{alertmanager.port}",
             TOKEN_FILE: str(folder / "token"),
             **SOONER,
         }
-        async with (
-            running_daemon(folder, whole) as daemon,
-            running_prometheus(shipped(files, changes)) as prometheus,
-        ):
+        put_shipped(files, changes)
+        async with running_daemon(folder, whole) as daemon:
             daemon.token = TOKEN
-            yield Stack(daemon, prometheus, alertmanager)
+            try:
+                await prometheus.start()
+                yield Stack(daemon, prometheus, alertmanager)
+            finally:
+                await prometheus.stop()
 
 
 def exchange(url: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - YAML values
@@ -135,7 +141,7 @@ def exchange(url: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - YAML va
 
 async def test_a_real_prometheus_lives_on_the_shipped_configuration(tmp_path: Path) -> None:
     async with stack(tmp_path) as the:
-        await the.prometheus.becomes(lambda found: found["result"], "query", query="pyrometer_chain_height")
+        await the.prometheus.seen(lambda found: found["result"], "query", query="pyrometer_chain_height")
         await _every_target_is_up(the.prometheus)
         await _every_rule_is_well(the.prometheus)
         await _what_is_known_is_there_and_what_is_not_is_absent(the.prometheus)
@@ -145,7 +151,7 @@ async def test_a_real_prometheus_lives_on_the_shipped_configuration(tmp_path: Pa
 
 async def _every_target_is_up(prometheus: Prometheus) -> None:
     jobs = {"pyrometer", "prometheus", "alertmanager"}
-    found = await prometheus.becomes(lambda found: len(found["result"]) == 3, "query", query="up == 1")
+    found = await prometheus.seen(lambda found: len(found["result"]) == 3, "query", query="up == 1")
     assert {one["metric"]["job"] for one in found["result"]} == jobs
     (target,) = [one["metric"] for one in found["result"] if one["metric"]["job"] == "pyrometer"]
     assert target["entity"] == "Example Exchange KK"
@@ -154,13 +160,17 @@ async def _every_target_is_up(prometheus: Prometheus) -> None:
 async def _every_rule_is_well(prometheus: Prometheus) -> None:
     """Evaluated on real series, twice: whoever depends on another has seen it."""
     for _ in range(2):
-        newest = max(rule["lastEvaluation"] for rule in await prometheus.rules())
-        await prometheus.becomes(partial(_evaluated, after=newest), "rules")
-    rules = await prometheus.rules()
+        newest = max(rule["lastEvaluation"] for rule in await _rules(prometheus))
+        await prometheus.seen(partial(_evaluated, after=newest), "rules")
+    rules = await _rules(prometheus)
     assert {rule["health"] for rule in rules} == {"ok"}, [rule for rule in rules if rule["health"] != "ok"]
     assert len(rules) == sum(
         len(group["rules"]) for path in RULES for group in yaml.safe_load(path.read_text())["groups"]
     )
+
+
+async def _rules(prometheus: Prometheus) -> list[dict[str, Any]]:
+    return [rule for group in (await prometheus.asked("rules"))["groups"] for rule in group["rules"]]
 
 
 def _evaluated(found: dict[str, Any], *, after: str) -> bool:
@@ -179,22 +189,22 @@ async def _what_is_known_is_there_and_what_is_not_is_absent(prometheus: Promethe
         'entity_scope:pyrometer_hot_share_headroom:ratio{scope="ETH"} < 0',
         'process_start_time_seconds{job="pyrometer"} > time() - 3600',
     ):
-        await prometheus.becomes(lambda found: found["result"], "query", query=present)
+        await prometheus.seen(lambda found: found["result"], "query", query=present)
     for absent in (
         'pyrometer_wallet_balance{wallet="dead-hot-1"}',
         'pyrometer_chain_reading_age_seconds{chain="dead"}',
         'pyrometer_chain_height{chain="dead"}',
         "pyrometer_exposure_value",
     ):
-        assert await prometheus.query(absent) == []
-    await prometheus.becomes(
+        assert await prometheus.samples(absent) == []
+    await prometheus.seen(
         lambda found: [one for one in found["alerts"] if one["labels"].get("subject") == "chain:dead"], "alerts"
     )
-    assert await prometheus.alerts("PyrometerDown") == []
+    assert await prometheus.samples('ALERTS{alertname="PyrometerDown"}') == []
 
 
 async def _the_block_of_a_detection_is_kept(prometheus: Prometheus) -> None:
-    found = await prometheus.becomes(
+    found = await prometheus.seen(
         lambda found: found,
         "query_exemplars",
         query="pyrometer_detection_seconds_bucket",
@@ -209,13 +219,13 @@ async def _the_block_of_a_detection_is_kept(prometheus: Prometheus) -> None:
 async def _the_death_of_the_daemon_reaches_alertmanager(the: Stack) -> None:
     """Its label `entity` is that of the daemon's own alerts; no label names the job or the replica."""
     await the.daemon.stop(kill=True)
-    await the.prometheus.becomes(
+    await the.prometheus.seen(
         lambda found: [
             one for one in found["alerts"] if one["labels"]["alertname"] == "PyrometerDown" and one["state"] == "firing"
         ],
         "alerts",
     )
-    assert await the.prometheus.query("pyrometer_hot_share_ratio") == []
+    assert await the.prometheus.samples("pyrometer_hot_share_ratio") == []
     assert (await _told(the.alertmanager, "PyrometerDown"))["labels"] == {
         "alertname": "PyrometerDown",
         "severity": "critical",
@@ -229,7 +239,7 @@ async def _the_death_of_the_daemon_reaches_alertmanager(the: Stack) -> None:
 
 async def _told(alertmanager: Alertmanager, name: str) -> dict[str, Any]:
     """The alert of this name that Alertmanager knows, once it does."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(DEADLINE):
         while True:
             for alert in await alertmanager.alerts():
                 if alert["labels"]["alertname"] == name:

@@ -68,6 +68,13 @@ async def test_every_metric_has_help_and_the_prefix() -> None:
         assert len(family.documentation) > 10
 
 
+def test_what_every_process_tells_of_itself_stands_in_the_documentation() -> None:
+    families = [family for family in metrics(Clock()).registry.collect() if family.name.startswith("process_")]
+    names = [f"{family.name}_total" if family.type == "counter" else family.name for family in families]
+    assert len(names) >= 6
+    assert not [name for name in names if f"`{name}`" not in text("metrics.md")]
+
+
 def test_every_reason_is_explained() -> None:
     assert not [reason for reason in Reason if f"`{reason.value}`" not in text("metrics.md")]
 
