@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 
 from tests.documented import Documented, documented_metrics, parsed
 from tests.integration.anvil import AnvilNode
+from tests.pricing import Figures
 from tests.system.daemon import PATIENCE, Daemon, running_daemon
 from tests.system.exchange import COLD, HOT, config, fund
 
@@ -21,8 +22,8 @@ DEAD = "http://127.0.0.1:9"
 BACK = "0x" + "b1" * 20
 
 
-def whole(url: str) -> dict[str, Any]:
-    """Something of everything: a chain that is read and one that is not, a guarantee, a sink that is down."""
+def whole(url: str, *, books: str) -> dict[str, Any]:
+    """Something of everything: a chain that is read and one that is not, a source that ages, a sink that is down."""
     made = config(url, chain={"max_age": "60s"}, alertmanager={"endpoints": [{"url": DEAD, "name": "am-1"}]})
     made["chains"]["dead"] = {
         **made["chains"]["ethereum"],
@@ -35,6 +36,7 @@ def whole(url: str) -> dict[str, Any]:
         "dead-cold-1": {"chain": "dead", "tier": "cold", "owner": "company", "addresses": [COLD]},
     }
     made["policies"].append({"kind": "guarantee"})
+    made["feeds"]["liabilities"] = [{"kind": "http", "url": books, "values": "@", "every": "100ms"}]
     return made
 
 
@@ -70,9 +72,9 @@ async def full(daemon: Daemon) -> dict[str, Metric]:
 
 async def test_a_real_scrape_is_what_the_documentation_says_and_holds_no_address(tmp_path: Path) -> None:
     """In names, labels and types, both ways."""
-    async with AnvilNode() as anvil:
+    async with AnvilNode() as anvil, Figures('{"ETH": 1}').serving() as books:
         await fund(anvil, hot=40, cold=960)
-        async with running_daemon(tmp_path, whole(anvil.url)) as daemon:
+        async with running_daemon(tmp_path, whole(anvil.url, books=books.url)) as daemon:
             scrape = await full(daemon)
     assert {name: told(family) for name, family in scrape.items()} == documented_metrics()
     assert not [name for name, family in scrape.items() if len(family.documentation) < 10]
