@@ -233,8 +233,7 @@ async def _the_death_of_the_daemon_reaches_alertmanager(the: Stack) -> None:
         "subject": "daemon",
         "entity": "Example Exchange KK",
     }
-    for watchdog in ("PyrometerWatchdog", "PyrometerPrometheusWatchdog"):
-        assert (await _told(the.alertmanager, watchdog))["labels"]["entity"] == "Example Exchange KK"
+    assert (await _told(the.alertmanager, "PyrometerWatchdog"))["labels"]["entity"] == "Example Exchange KK"
 
 
 async def _told(alertmanager: Alertmanager, name: str) -> dict[str, Any]:
