@@ -132,6 +132,7 @@ class Metrics(Collector):
             yield from _holdings(report)
             yield from _shares(report)
             yield _coverage(report)
+            yield _coverage_limits(report)
             yield from _judgements(report)
         yield _gates(report, judged=silent <= self._stale_after.total_seconds())
 
@@ -158,10 +159,17 @@ def _ages(report: Report, *, now: datetime) -> Families:
             tip_age.add_metric([name], (now - chain.tip.time).total_seconds())
             reading_age.add_metric([name], (now - chain.seen).total_seconds())
     feeds = GaugeMetricFamily("pyrometer_feed_age_seconds", "Age of the values of a source", labels=["feed", "source"])
+    feed_limits = GaugeMetricFamily(
+        "pyrometer_feed_max_age_seconds",
+        "Age from which on the values of a source are no longer current; absent where they never age",
+        labels=["feed", "source"],
+    )
     for source in report.feeds.sources:
         if source.at is not None:
             feeds.add_metric([source.feed.value, source.name], (now - source.at).total_seconds())
-    yield from (tip_age, reading_age, feeds)
+        if source.max_age is not None:
+            feed_limits.add_metric([source.feed.value, source.name], source.max_age.total_seconds())
+    yield from (tip_age, reading_age, feeds, feed_limits)
 
 
 def _sources(report: Report) -> Families:
@@ -250,6 +258,26 @@ def _coverage(report: Report) -> GaugeMetricFamily:
     if reserves:
         _add_bounds(ratios, ["reserve", ALL], reduce(Interval.at_most, reserves))
     return ratios
+
+
+COVERED = {
+    "PyrometerGuaranteeShort": "guarantee",
+    "PyrometerBackingShort": "backing",
+    "PyrometerReserveShort": "reserve",
+}
+"""Alert of a rule → the kind of coverage that it judges."""
+
+
+def _coverage_limits(report: Report) -> GaugeMetricFamily:
+    limits = GaugeMetricFamily(
+        "pyrometer_coverage_limit_ratio",
+        "The limit that a coverage is judged by",
+        labels=["kind", "asset", "policy"],
+    )
+    for verdict in report.verdicts:
+        if verdict.alert in COVERED:
+            _add(limits, [COVERED[verdict.alert], verdict.subject, verdict.policy], verdict.limit)
+    return limits
 
 
 def _gates(report: Report, *, judged: bool) -> GaugeMetricFamily:

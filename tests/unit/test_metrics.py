@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from connectors.base import ProviderStats, Update
 from connectors.errors import Reason
 from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
+from daemon.exposure import Ages
 from daemon.feeds.values import FeedKind, FeedReason, SourceState
 from daemon.model import Report
 from tests.build import ETH, ETHER, NOON, at, complete, failed
@@ -37,6 +38,7 @@ def metrics(clock: Clock) -> Metrics:
         delivery=lambda: Delivery({("am-1", "ok"): 4}, {"am-1": 1}),
         reload=lambda: Reload("abc", NOON, success=True),
         store_problem=lambda: None,
+        ages=lambda: {"ethereum": Ages(timedelta(minutes=2), timedelta(minutes=30), "node")},
     )
     return Metrics(now=clock, monotonic=clock.monotonic, stale_after=timedelta(seconds=10), counts=counts)
 
@@ -100,6 +102,33 @@ async def test_a_source_is_up_while_its_values_are_current_and_its_age_grows_on(
     assert value(series, "feed_up", feed="prices", source="fixed") == 1
     assert value(series, "feed_up", feed="liabilities", source="sql") == 0
     assert value(series, "feed_age_seconds", feed="liabilities", source="sql") == 90
+    assert value(series, "feed_max_age_seconds", feed="liabilities", source="sql") == 60
+    assert value(series, "feed_max_age_seconds", feed="prices", source="fixed") is None
+
+
+def test_the_limits_of_ages_are_told_before_anything_was_read() -> None:
+    series = scrape(metrics(Clock()))
+    assert value(series, "chain_max_age_seconds", chain="ethereum") == 120
+    assert value(series, "chain_max_tip_age_seconds", chain="ethereum") == 1800
+
+
+async def test_a_coverage_is_told_with_the_limit_that_it_is_judged_by() -> None:
+    whole = await report(READ)
+    guarantee, backing, reserve = (
+        replace(whole.verdicts[0], policy=f"own/{kind}", subject=subject, alert=alert, limit=Decimal(limit))
+        for kind, subject, alert, limit in (
+            ("guarantee", "ETH", "PyrometerGuaranteeShort", "1.05"),
+            ("backing", "ETH", "PyrometerBackingShort", "1"),
+            ("reserve", "all", "PyrometerReserveShort", "1.5"),
+        )
+    )
+    clock = Clock()
+    subject = metrics(clock)
+    subject.offer(replace(whole, verdicts=(guarantee, backing, reserve)))
+    series = scrape(subject)
+    assert value(series, "coverage_limit_ratio", kind="guarantee", asset="ETH", policy="own/guarantee") == 1.05
+    assert value(series, "coverage_limit_ratio", kind="backing", asset="ETH", policy="own/backing") == 1
+    assert value(series, "coverage_limit_ratio", kind="reserve", asset="all", policy="own/reserve") == 1.5
 
 
 async def test_an_unread_account_takes_its_series_away_and_leaves_bounds_and_a_count() -> None:
