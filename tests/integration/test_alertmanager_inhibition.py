@@ -42,7 +42,10 @@ FEED_STALE, FEED_DOWN = labels("PyrometerFeedStale", "warning", **FEED), labels(
 PAID = {"subject": "btc-cold"}
 COLD_MOVED, UNUSUAL = labels("PyrometerColdMoved", **PAID), labels("PyrometerUnusualMovement", "warning", **PAID)
 NOT_JUDGING = labels("PyrometerNotJudging", subject="daemon")
-HOT, HOT_WARNING = labels("PyrometerHotShareHigh", subject="all"), labels("PyrometerHotShareHigh", "warning", subject="all")
+HOT, HOT_WARNING = (
+    labels("PyrometerHotShareHigh", subject="all"),
+    labels("PyrometerHotShareHigh", "warning", subject="all"),
+)
 BAND, BAND_WARNING = labels("PyrometerWalletBand", **PAID), labels("PyrometerWalletBand", "warning", **PAID)
 TOLD = labels("PyrometerDrain", subject="ETH", policy="theft/drain")
 UNTOLD = labels("PyrometerBreachUntold", subject="ETH", policy="theft/drain")
@@ -95,11 +98,12 @@ def cases() -> list[Pair]:
     """Each within entities of its own, so that they can fire beside each other; those that are muted come last."""
     found = [Pair(*pair, muted=False) for pair in NOT_MUTED.values()]
     found += [pair for both in MUTED.values() for pair in variants(*both)]
-    own = [
-        Pair(*({**one, "entity": f"{one['entity']} {n}"} for one in (pair.source, pair.target)), muted=pair.muted)
-        for n, pair in enumerate(found)
-    ]
+    own = [Pair(_in(n, pair.source), _in(n, pair.target), muted=pair.muted) for n, pair in enumerate(found)]
     return sorted(own, key=lambda pair: pair.muted)
+
+
+def _in(number: int, found: Labels) -> Labels:
+    return {**found, "entity": f"{found['entity']} {number}"}
 
 
 def fired(found: Labels) -> Alert:
