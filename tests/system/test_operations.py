@@ -324,12 +324,15 @@ async def test_a_backup_brings_back_findings_gates_announcements_reports_and_the
             async with at_work(daemon, token=PEOPLE["aya"], **kept.variables) as it:
                 await it.follow(steps[:ruin])
                 later = await announced(daemon, at_most="3")
+                word = {"open": False, "reason": "after the backup"}
+                assert (await daemon.ask("/api/v1/gate/eth-hot-1", method="POST", body=word))[0] == 200
                 _, (head,) = await it.run("pyrometer audit verify --config pyrometer.yaml --json | jq -r .head")
                 await it.follow(steps[ruin:], hooks=system(daemon))
                 code, lines = await it.run(f"pyrometer audit verify --config pyrometer.yaml --holds {head}")
             assert (code, lines[0].startswith("BROKEN: no record has the hash")) == (6, True)
             assert await everything(daemon) == before
             assert (await daemon.ask(f"/api/v1/announcements/{later}"))[0] == 404
+            assert (await daemon.get("/api/v1/gate/eth-hot-1"))["gate"] == "open"  # what a person said since is lost
             one = await daemon.becomes(f"/api/v1/announcements/{plan}", lambda body: body["left"] == "1")
             assert one["state"] == "approved"
             assert len(await daemon.get("/api/v1/movements?stage=mined")) == 3

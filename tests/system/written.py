@@ -58,7 +58,7 @@ class Shell:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         mark = f"----{os.urandom(8).hex()}"
-        self._process.stdin.write(f"{{ {command}\n}} </dev/null\necho; echo {mark} $?\n".encode())
+        self._process.stdin.write(f"{{ {command}\n}} </dev/null\ncode=$?; echo; echo {mark} $code\n".encode())
         lines: list[str] = []
         async with asyncio.timeout(seconds):
             while not (line := (await self._process.stdout.readline()).decode()).startswith(mark):
