@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from daemon.replay.bitcoin.played import PlayedBitcoin
-from daemon.replay.played import Opening
+from daemon.replay.played import Opening, Purse
 from daemon.replay.simulation import Simulation
 from tests.integration.anvil import AnvilNode
 from tests.system.daemon import Daemon, running_daemon
@@ -75,7 +75,7 @@ class Bitcoin:
 
     def __init__(self, played: PlayedBitcoin, payer: str) -> None:
         self.config = {**played.settings(), "poll": "2s", "max_tip_age": "30d"}
-        self.tokens = {"BTC": {}}
+        self.tokens: dict[str, dict[str, Any]] = {"BTC": {}}
         self._played, self._payer, self._strangers = played, payer, 0
 
     async def height(self) -> int:
@@ -103,7 +103,7 @@ async def evm(accounts: int) -> AsyncIterator[tuple[Chain, list[str]]]:
 @asynccontextmanager
 async def bitcoin(accounts: int) -> AsyncIterator[tuple[Chain, list[str]]]:
     everybody = [PlayedBitcoin.account(f"account {number}") for number in range(accounts)]
-    purses = {(account, None): 10**8 for account in everybody}
+    purses: dict[Purse, int] = {(account, None): 10**8 for account in everybody}
     begin = datetime.now(UTC) - timedelta(hours=1)
     async with PlayedBitcoin(Opening(purses, (), begin, nodes=1, simulation=Simulation(begin), seed=1)) as played:
         yield Bitcoin(played, everybody[0]), everybody

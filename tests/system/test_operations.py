@@ -24,7 +24,7 @@ from tests.integration.postgres_databases import PostgresDatabase
 from tests.integration.subscriber import subscribed
 from tests.system.daemon import Daemon, run_command, running_daemon, until
 from tests.system.exchange import COLD, ETHER, HOT, OUTSIDE, config, fund, move
-from tests.system.written import Hook, Shell, require, shell, written
+from tests.system.written import Hook, Shell, matches, require, shell, written
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
@@ -332,10 +332,11 @@ async def test_a_backup_brings_back_findings_gates_announcements_reports_and_the
             assert (code, lines[0].startswith("BROKEN: no record has the hash")) == (6, True)
             assert await everything(daemon) == before
             assert (await daemon.ask(f"/api/v1/announcements/{later}"))[0] == 404
-            assert (await daemon.get("/api/v1/gate/eth-hot-1"))["gate"] == "open"  # what a person said since is lost
+            # What a person said since is lost.
+            await daemon.becomes("/api/v1/gate/eth-hot-1", lambda body: body["gate"] == "open")
             one = await daemon.becomes(f"/api/v1/announcements/{plan}", lambda body: body["left"] == "1")
             assert one["state"] == "approved"
-            assert len(await daemon.get("/api/v1/movements?stage=mined")) == 3
+            await daemon.becomes("/api/v1/movements?stage=mined", lambda body: len(body) == 3)
             again = await run_command(*report.asked, cwd=tmp_path)
             assert again == report.answer
 
@@ -381,6 +382,20 @@ async def everything(daemon: Daemon) -> dict[str, Any]:
     gate = await daemon.becomes("/api/v1/gate/eth-cold-1", lambda body: body["gate"] == "closed" and body["findings"])
     told = [(one["id"], one["alert"], one["since"], one["state"]) for one in found]
     return {"findings": told, "gate": (gate["since"], gate["findings"], gate["reason"])}
+
+
+async def test_the_audit_log_is_verified_and_what_was_changed_in_it_is_named(tmp_path: Path) -> None:
+    require("sqlite3")
+    whole = config(DEAD, api=guarded(tmp_path, PEOPLE))
+    async with running_daemon(tmp_path, whole) as daemon, at_work(daemon) as it:
+        for who in ("aya", "ben", "aya"):
+            assert (await daemon.ask("/-/reload", method="POST", token=PEOPLE[who]))[0] == 200
+        good, *bad = written("operations.md", under="## The audit log")
+        await it.follow([good])
+        await it.run("sqlite3 pyrometer.db \"update pyrometer_audit set body = replace(body, 'ben', 'aya')\"")
+        command, code = bad
+        found, lines = await it.run(command.command)
+        assert (matches(command.shown, lines), code.shown) == (True, (str(found),)), lines
 
 
 async def test_an_upgrade_is_made_by_the_book_and_so_is_the_way_back_from_a_newer_database(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ DOCS = ROOT / "docs"
 ANYTHING = "…"
 """Where it stands in what is shown, anything may stand; alone on a line, any lines, or none."""
 
+PACKAGES = {"amtool": "prometheus-alertmanager", "pg_dump": "postgresql-client", "psql": "postgresql-client"}
+
 Hook = Callable[[], Awaitable[object]]
 
 
@@ -123,7 +125,7 @@ def require(*programs: str) -> None:
     """Skips the test where one is missing that the written commands call; a failure in CI."""
     for name in programs:
         if shutil.which(name) is None:
-            reason = f"{name} is missing: apt-get install {name}"
+            reason = f"{name} is missing: apt-get install {PACKAGES.get(name, name)}"
             if os.environ.get("CI") == "true":
                 pytest.fail(reason)
             pytest.skip(reason)
