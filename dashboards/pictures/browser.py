@@ -17,6 +17,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
+    "--disable-lcd-text",
 )
 PATIENCE = 120.0
 """Seconds; a page takes one or two."""
@@ -39,5 +40,5 @@ async def photographed(html: str, *, size: tuple[int, int], to: Path) -> None:
         )
         async with asyncio.timeout(PATIENCE):
             _, errors = await process.communicate()
-    if process.returncode != 0 or not to.exists():
+    if process.returncode != 0:
         raise SystemExit(f"chromium drew nothing: {errors.decode(errors='replace')[-500:]}")

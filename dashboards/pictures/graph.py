@@ -90,7 +90,7 @@ class Plane:
         self._start = window.start.timestamp()
         self._length = (window.end - window.start).total_seconds()
         self._least, self._span = least, (most - least) or 1.0
-        self.left, self.right, self.top, self.bottom = left, width - 10.0, 8.0, height - 20.0
+        self.left, self.right, self.top, self.bottom = left, width - 18.0, 8.0, height - 20.0
 
     def x(self, at: float) -> float:
         """From left to right."""
@@ -114,7 +114,7 @@ def graph(
         whole=shown.unit == "none",
         seconds=shown.unit == "s",
     )
-    texts = [number(level, unit=shown.unit) for level in levels]
+    texts = [number(level, unit=shown.unit, decimals=_places(levels, shown.unit)) for level in levels]
     left = max(map(len, texts), default=1) * CHARACTER + 14
     plane = Plane(window, width=width, height=height, least=levels[0], most=levels[-1], left=left)
     rows = [Tick(plane.y(level), text) for level, text in zip(levels, texts, strict=True)]
@@ -208,6 +208,13 @@ def _round(least: float, most: float, *, whole: bool, seconds: bool) -> list[flo
     step = max(1.0, math.ceil(step)) if whole else step
     first, last = math.floor(least / step + 1e-9), math.ceil(most / step - 1e-9)
     return [place * step for place in range(first, last + 1)]
+
+
+def _places(levels: Sequence[float], unit: str) -> int | None:
+    """How many decimals of percent tell two levels apart; other units find their own."""
+    if unit != "percentunit":
+        return None
+    return max(0, -math.floor(math.log10((levels[1] - levels[0]) * 100) + 1e-9))
 
 
 def times(window: Window, plane: Plane) -> list[Tick]:

@@ -1,4 +1,4 @@
-"""A dashboard as a page that a browser without a network can draw: the panels' places, queries and colours are Grafana's."""
+"""A dashboard as a page for a browser without a network: the panels' places, queries and colours are Grafana's."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def page(dashboard: Dashboard, *, asked: Prometheus, window: Window) -> Pa
 
 
 def unfolded(panels: Sequence[Panel], values: Values) -> list[tuple[Panel, Values]]:
-    """Panels with the values that hold in them: one that is repeated stands once for each, and moves down who is below."""
+    """Panels with the values that hold in them: one that is repeated stands once for each, and others move down."""
     found: list[tuple[Panel, Values]] = []
     down = 0
     for panel in panels:

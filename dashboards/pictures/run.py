@@ -33,7 +33,7 @@ from daemon.replay.trial import AS_IT_WAS
 
 STORY = Path(__file__).parent / "story.yaml"
 LATENCY = timedelta(milliseconds=140)
-FUND = "13_600_000_000 JPY"
+FUND = "15_000_000_000 JPY"
 RESERVE = {"kind": "reserve", "name": "reserve", "limit": 1, "hot_rate": 2, "cold_rate": 0.25, "clear_after": "2m"}
 Seen = Callable[[datetime], Awaitable[None]]
 """Is told each moment that is to be looked at."""

@@ -33,6 +33,8 @@ def number(value: float, *, unit: str, decimals: int | None = None) -> str:
         return f"{_plain(value * 100, decimals, most=2)} %"
     if unit == "s" and 0 < abs(value) < 1:
         return f"{_plain(value * 1000, None, most=1)} ms"
+    if unit == "locale":
+        return f"{value:,.{decimals or 0}f}".rstrip("0").rstrip(".") if decimals else f"{value:,.0f}"
     for size, ending in SCALED.get(unit, ()):
         if abs(value) >= size:
             return f"{_plain(value / size, None if decimals == 0 else decimals, most=2)}{ending}"
