@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test check bench lock
+.PHONY: setup run test check bench dashboards pictures lock
 
 setup: .venv/.complete
 
@@ -29,6 +29,13 @@ check: setup
 
 bench: setup
 	@$(BIN)/python -m tests.bench $(ONLY)
+
+dashboards: setup
+	@$(BIN)/python -m dashboards
+
+# Needs prometheus and chromium.
+pictures: setup
+	@$(BIN)/python -m dashboards.pictures
 
 # The lock files name no package index; --universal keeps them valid for every platform.
 lock:

@@ -138,7 +138,7 @@ def board(
 
 
 def _arrange(places: list[model.GridPos]) -> None:
-    """Each as far up as it can stand below those before it, and there as far left; the builder fills plain rows only."""
+    """Each as far up as it can stand below those before it, and there as far left: the builder fills plain rows."""
     floor = [0] * GRID
     for place in places:
         tops = {x: max(floor[x : x + place.w]) for x in range(GRID - place.w + 1)}

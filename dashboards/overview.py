@@ -185,8 +185,7 @@ def _assets() -> AnyPanel:
     return grid(
         About(
             "Assets",
-            "Each asset's hot share with its bounds and limit, and what stands behind it at worst. `all` is the "
-            "sum by value.",
+            "Each asset's hot share with its bounds and limit, and what stands behind it at worst.",
             f"{NOBODY} An empty cell is not known, or no rule asks for it.",
             "NOT JUDGED",
         ),

@@ -60,7 +60,8 @@ def _balances() -> AnyPanel:
 def _states() -> list[AnyPanel]:
     gone = f"unless {BALANCE}"
     last = f"max by (wallet, asset, tier) (last_over_time(pyrometer_wallet_balance{CHOSEN}[$__range]))"
-    read = f"max by (wallet, asset, tier) (max_over_time(timestamp(pyrometer_wallet_balance{CHOSEN})[$__range:15s]))"
+    times = f"timestamp(pyrometer_wallet_balance{CHOSEN})[$__range:$__interval]"
+    read = f"max by (wallet, asset, tier) (max_over_time({times}))"
     return [
         grid(
             About(

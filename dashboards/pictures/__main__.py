@@ -14,6 +14,7 @@ from dashboards.pictures.asking import Prometheus, Window
 from dashboards.pictures.browser import photographed
 from dashboards.pictures.film import EVERY, filmed
 from dashboards.pictures.page import page
+from dashboards.pictures.png import repacked
 from dashboards.pictures.reading import read
 from dashboards.pictures.server import filled_from, serving
 
@@ -38,6 +39,7 @@ async def picture(name: str, *, asked: Prometheus, window: Window) -> None:
     for scheme, html in drawn.html.items():
         to = PICTURES / f"{name}-{scheme}.png"
         await photographed(html, size=(drawn.width, drawn.height), to=to)
+        to.write_bytes(repacked(to.read_bytes()))
         sys.stdout.write(f"{to.relative_to(PICTURES.parents[1])}\n")
 
 

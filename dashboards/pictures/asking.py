@@ -56,7 +56,7 @@ class Prometheus:
     """A client of its HTTP API, version 1."""
 
     def __init__(self, url: str, *, session: aiohttp.ClientSession) -> None:
-        self._url = url
+        self.url = url
         self._session = session
 
     async def range(self, expr: str, *, window: Window, values: Values) -> tuple[Series, ...]:
@@ -82,7 +82,7 @@ class Prometheus:
         return found
 
     async def _get(self, path: str, asked: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON, by path
-        async with self._session.get(f"{self._url}/api/v1/{path}", params=asked) as response:
+        async with self._session.get(f"{self.url}/api/v1/{path}", params=asked) as response:
             answer = await response.json()
         if answer["status"] != "success":
             raise ValueError(f"{path} {dict(asked)}: {answer['error']}")

@@ -6,13 +6,15 @@ Nodes die, one lies, blocks are undone, the receiver of alerts is away: each thi
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import yaml
 from aiohttp import web
@@ -45,6 +47,14 @@ PATIENCE = 30.0
 def story() -> Scenario:
     """What is played."""
     return load(STORY)
+
+
+class Stop(NamedTuple):
+    """A moment at which time stands still: for what goes wrong then (0), or to be looked at (1)."""
+
+    at: datetime
+    order: Literal[0, 1]
+    act: Callable[[], Awaitable[None]]
 
 
 class Receiver:
@@ -100,23 +110,32 @@ class Run:
 
     def _stopping(self, seen: Seen, *, every: timedelta) -> Pace:
         """Time stops at every moment that is to be seen, and at which something goes wrong."""
-        wrong = self._wrong()
-        coming = next(wrong, None)
-        following = self.scenario.starts + every
+        stops = self._stops(seen, every=every)
+        coming = next(stops)
 
         async def moments(to: datetime) -> AsyncIterator[datetime]:
-            nonlocal coming, following
-            while following <= to:
-                yield following
-                while coming is not None and coming[0] <= following:
-                    await coming[1]()
-                    coming = next(wrong, None)
-                await self._settled()
-                await seen(following)
-                following += every
+            nonlocal coming
+            while coming[0] <= to:
+                yield coming[0]
+                await coming[2]()
+                coming = next(stops)
             yield to
 
         return moments
+
+    def _stops(self, seen: Seen, *, every: timedelta) -> Iterator[Stop]:
+        """In order, without an end; of the same moment what goes wrong comes first."""
+        starts = self.scenario.starts
+        looks = (Stop(at, 1, self._look(seen, at)) for at in (starts + count * every for count in itertools.count(1)))
+        wrong = (Stop(at, 0, act) for at, act in self._wrong())
+        return heapq.merge(wrong, looks, key=lambda stop: stop[:2])
+
+    def _look(self, seen: Seen, at: datetime) -> Callable[[], Awaitable[None]]:
+        async def look() -> None:
+            await self._settled()
+            await seen(at)
+
+        return look
 
     def _wrong(self) -> Iterator[tuple[datetime, Callable[[], Awaitable[None]]]]:
         """What goes wrong besides what the scenario tells, in its order: (when, what)."""
