@@ -96,7 +96,7 @@ def test_a_finding_that_is_not_judged_any_more_is_closed_and_heard_of() -> None:
     first = advance((), [verdict(BREACH)], rules={"share": rule()}, now=at(0))
     step = advance(first.open, [], rules={}, now=at(1))
     assert [(event, item.why_resolved) for event, item in step.events] == [
-        (Event.RESOLVED, "no longer judged by the configuration")
+        (Event.RESOLVED, "no longer judged")
     ]
 
 
