@@ -13,6 +13,7 @@ from dashboards.panels import SOURCE, AnyPanel
 from dashboards.rules import of_one_exchange
 
 TAG = "pyrometer"
+GRID = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,19 @@ def board(
         made.annotation(Annotation(mark))
     for number, panel in enumerate(panels, start=1):
         made.with_panel(panel.id(number))
-    return made.build()
+    built = made.build()
+    _arrange([panel.grid_pos for panel in built.panels or [] if panel.grid_pos is not None])
+    return built
+
+
+def _arrange(places: list[model.GridPos]) -> None:
+    """Each as far up as it can stand below those before it, and there as far left: the builder fills plain rows."""
+    floor = [0] * GRID
+    for place in places:
+        tops = {x: max(floor[x : x + place.w]) for x in range(GRID - place.w + 1)}
+        place.x = min(tops, key=lambda x: (tops[x], x))
+        place.y = tops[place.x]
+        floor[place.x : place.x + place.w] = [place.y + place.h] * place.w
 
 
 def _others() -> builder.DashboardLink:

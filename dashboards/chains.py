@@ -115,7 +115,10 @@ def _ages() -> list[AnyPanel]:
                     f"the chain was never read, or {DOWN} An age goes on while nothing is read.",
                     "NEVER READ",
                 ),
-                Query(f"min by (chain) (pyrometer_chain_{age}_age_seconds{{{CHOSEN}}})", "{{chain}}"),
+                Query(
+                    f"min by (chain) (max_over_time(pyrometer_chain_{age}_age_seconds{{{CHOSEN}}}[$__rate_interval]))",
+                    "{{chain}}",
+                ),
                 Query(_limit(age), "limit {{chain}}", Role.LIMIT),
                 place=Place(12, 8),
                 scale=Scale("s"),

@@ -190,6 +190,7 @@ def _process() -> list[AnyPanel]:
 
 
 def _settings() -> list[AnyPanel]:
+    digest = 'label_replace(pyrometer_config_info, "digest", "$1", "sha256", "(.{12}).*")'
     return [
         rows(
             About(
@@ -200,7 +201,7 @@ def _settings() -> list[AnyPanel]:
                 "NOT SCRAPED",
             ),
             Query("min by (instance) (pyrometer_store_up)", "{{instance}}"),
-            place=Place(12, 6),
+            place=Place(12, 5),
             said=STORE,
         ),
         grid(
@@ -211,13 +212,13 @@ def _settings() -> list[AnyPanel]:
                 "NOT SCRAPED",
             ),
             Column("replica", label="instance"),
-            Column("digest", label="sha256"),
+            Column("digest", label="digest"),
             Column(
                 "loaded",
-                expr="max by (instance, sha256) (pyrometer_config_info * on (instance) group_left () "
-                "pyrometer_config_reload_timestamp_seconds * 1000)",
+                expr=f"max by (instance, digest) ({digest} * on (instance) group_left ()"
+                " pyrometer_config_reload_timestamp_seconds * 1000)",
                 unit="dateTimeAsIso",
             ),
-            place=Place(12, 6),
+            place=Place(12, 5),
         ),
     ]

@@ -121,9 +121,9 @@ def _shares() -> list[AnyPanel]:
                 f"Without a band {NOBODY}",
                 "NOT JUDGED",
             ),
-            Query(rules.share("value", where=ALL), "hot share"),
             Query(rules.share("low", where=ALL), LOW, Role.LOW),
             Query(rules.share("high", where=ALL), HIGH, Role.HIGH),
+            Query(rules.share("value", where=ALL), "hot share"),
             Query(
                 'min by (scope, policy) (pyrometer_hot_share_limit_ratio{scope="all"})', "limit {{policy}}", Role.LIMIT
             ),
@@ -171,20 +171,21 @@ def _shares() -> list[AnyPanel]:
 
 
 def _assets() -> AnyPanel:
-    known = rules.by_asset('pyrometer_hot_share_ratio{bound="high"}', label="scope")
+    known = rules.by_asset('pyrometer_hot_share_ratio{bound="high", scope!="all"}', label="scope")
     state = rules.by_asset(rules.worst("subject"), label="subject")
     shares = {
         bound: rules.by_asset(
-            f'pyrometer_hot_share_ratio{{bound="{bound}"}}', label="scope", merge="min" if bound == "low" else "max"
+            f'pyrometer_hot_share_ratio{{bound="{bound}", scope!="all"}}',
+            label="scope",
+            merge="min" if bound == "low" else "max",
         )
         for bound in ("low", "value", "high")
     }
-    limit = rules.by_asset("pyrometer_hot_share_limit_ratio", label="scope", merge="min")
+    limit = rules.by_asset('pyrometer_hot_share_limit_ratio{scope!="all"}', label="scope", merge="min")
     return grid(
         About(
             "Assets",
-            "Each asset's hot share with its bounds and limit, and what stands behind it at worst. `all` is the "
-            "sum by value.",
+            "Each asset's hot share with its bounds and limit, and what stands behind it at worst.",
             f"{NOBODY} An empty cell is not known, or no rule asks for it.",
             "NOT JUDGED",
         ),

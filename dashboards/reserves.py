@@ -112,9 +112,9 @@ def _covered(kind: str, *, title: str, shows: str, asset: str, place: Place) -> 
             "known exactly.",
             "NOTHING TO COVER, OR NOT KNOWN",
         ),
-        Query(rules.coverage("value", kind=kind, asset=asset), kind),
         Query(rules.coverage("low", kind=kind, asset=asset), LOW, Role.LOW),
         Query(rules.coverage("high", kind=kind, asset=asset), HIGH, Role.HIGH),
+        Query(rules.coverage("value", kind=kind, asset=asset), kind),
         Query(rules.coverage_limit(kind=kind, asset=asset), "limit", Role.LIMIT),
         place=place,
         scale=Scale("percentunit", least=None),
@@ -128,6 +128,11 @@ def _by_asset(kind: str, shows: str) -> AnyPanel:
 
 def _age() -> str:
     return "min by (feed, source) (pyrometer_feed_age_seconds)"
+
+
+def _oldest() -> str:
+    """Within each step, so that none is missed between two."""
+    return "min by (feed, source) (max_over_time(pyrometer_feed_age_seconds[$__rate_interval]))"
 
 
 def _age_limit() -> str:
@@ -144,7 +149,7 @@ def _feeds() -> list[AnyPanel]:
                 f"no source's values age, none has ever answered, or {NOBODY}",
                 "NEVER",
             ),
-            Query(f"{_age()} / on (feed, source) {_age_limit()}", "{{feed}}/{{source}}"),
+            Query(f"{_oldest()} / on (feed, source) {_age_limit()}", "{{feed}}/{{source}}"),
             Query("1 + 0 * max(pyrometer_report_age_seconds)", "limit", Role.LIMIT),
             place=Place(12, 8),
             scale=Scale("percentunit"),
@@ -170,7 +175,7 @@ def _held() -> AnyPanel:
         Column("asset", label="asset", width=80),
         Column("owner", label="owner"),
         Column("tier", label="tier", width=80),
-        Column("coins", expr=f"max by (asset, owner, tier) (pyrometer_holdings{held})", decimals=4),
+        Column("coins", expr=f"max by (asset, owner, tier) (pyrometer_holdings{held})", unit="locale", decimals=4),
         Column("value", expr=f"max by (asset, owner, tier) (pyrometer_holdings_value{held})", decimals=2),
-        place=Place(12, 8),
+        place=Place(12, 13),
     )

@@ -27,7 +27,7 @@ def wallets() -> model.Dashboard:
             choice("asset", label="Asset", metric='pyrometer_hot_share_ratio{scope!="all"}', of="scope"),
             choice("wallet", label="Wallet", metric="pyrometer_gate_open", of="wallet"),
         ],
-        panels=[_balances(), *_states(), _over_time(), *_sums()],
+        panels=[_balances(), *_states(), *_over_time(), *_sums()],
     )
 
 
@@ -44,10 +44,10 @@ def _balances() -> AnyPanel:
         Column("wallet", label="wallet"),
         Column("tier", label="tier", width=80),
         Column("asset", label="asset", width=80),
-        Column("balance", expr=BALANCE, decimals=4),
+        Column("balance", expr=BALANCE, unit="locale", decimals=4),
         Column(
             "below its highest",
-            expr=f"1 - {BALANCE} / ({most} > 0)",
+            expr=f"1 - {BALANCE} / ({most} > 0) or 0 * {BALANCE}",
             unit="percentunit",
             decimals=1,
             steps=steps((0, OK), (0.25, NEAR), (0.5, OVER)),
@@ -60,7 +60,8 @@ def _balances() -> AnyPanel:
 def _states() -> list[AnyPanel]:
     gone = f"unless {BALANCE}"
     last = f"max by (wallet, asset, tier) (last_over_time(pyrometer_wallet_balance{CHOSEN}[$__range]))"
-    read = f"max by (wallet, asset, tier) (max_over_time(timestamp(pyrometer_wallet_balance{CHOSEN})[$__range:15s]))"
+    times = f"timestamp(pyrometer_wallet_balance{CHOSEN})[$__range:$__interval]"
+    read = f"max by (wallet, asset, tier) (max_over_time({times}))"
     return [
         grid(
             About(
@@ -74,7 +75,7 @@ def _states() -> list[AnyPanel]:
             Column("wallet", label="wallet"),
             Column("asset", label="asset", width=80),
             Column("tier", label="tier", width=80),
-            Column("was", expr=f"{last} {gone}", decimals=4, steps=steps((0, UNKNOWN))),
+            Column("was", expr=f"{last} {gone}", unit="locale", decimals=4, steps=steps((0, UNKNOWN))),
             Column("ago", expr=f"time() - {read} {gone}", unit="s", decimals=0, width=110),
             more=[Query(rules.unless_blind("pyrometer_gate_open", column="wallet"))],
             place=Place(10, 6),
@@ -93,19 +94,25 @@ def _states() -> list[AnyPanel]:
     ]
 
 
-def _over_time() -> AnyPanel:
-    panel = lines(
-        About(
-            "Balances in $asset",
-            "Whole coins in each chosen wallet.",
-            f"a broken line is a time at which the balance was not known, or {NOBODY}",
-            "NOT KNOWN",
-        ),
-        Query(BALANCE.replace('=~"$asset"', '="$asset"'), "{{wallet}}"),
-        place=Place(24, 8),
-        scale=Scale("short"),
-    )
-    return repeated(panel, "asset", a_row=3)
+def _over_time() -> list[AnyPanel]:
+    """Vaults apart: beside them, what is hot would be a line at the bottom."""
+    found: list[AnyPanel] = []
+    for title, tiers, height in (("Hot and warm $asset", "hot|warm", 8), ("Cold $asset", "cold", 7)):
+        chosen = f'{{wallet=~"$wallet", asset="$asset", tier=~"{tiers}"}}'
+        panel = lines(
+            About(
+                title,
+                "Whole coins in each chosen wallet of these tiers.",
+                "a broken line is a time at which the balance was not known; no chosen wallet is of these tiers; "
+                f"or {NOBODY}",
+                "NOT KNOWN, OR NO SUCH WALLET",
+            ),
+            Query(f"max by (wallet) (pyrometer_wallet_balance{chosen})", "{{wallet}}"),
+            place=Place(24, height),
+            scale=Scale("short", least=None),
+        )
+        found.append(repeated(panel, "asset", a_row=4))
+    return found
 
 
 def _sums() -> list[AnyPanel]:
@@ -121,7 +128,7 @@ def _sums() -> list[AnyPanel]:
             Column("asset", label="asset", width=80),
             Column("owner", label="owner"),
             Column("tier", label="tier", width=80),
-            Column("coins", expr=f"max by (asset, owner, tier) (pyrometer_holdings{held})", decimals=4),
+            Column("coins", expr=f"max by (asset, owner, tier) (pyrometer_holdings{held})", unit="locale", decimals=4),
             Column("value", expr=f"max by (asset, owner, tier) (pyrometer_holdings_value{held})", decimals=2),
             place=Place(12, 10),
         ),
