@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import textwrap
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -307,8 +309,12 @@ async def test_not_even_annotations_that_no_rule_makes_need_a_second_screen(tmp_
             for n, (word, left_out) in enumerate(cases):
                 ends = now() + timedelta(minutes=firing_for)
                 await it.post(*worst(f"E{n}", ends, word=word, left_out=left_out, of=of))
-            await until(lambda words=words: len(screens(words)) >= len(cases))
+            await until(partial(_as_many, screens, words, len(cases)))
         assert max(len(rows(text)) for text in screens("")) <= LINES
+
+
+def _as_many(screens: Callable[[str], list[str]], words: str, count: int) -> bool:
+    return len(screens(words)) >= count
 
 
 async def test_what_prometheus_says_fits_too_with_its_description(tmp_path: Path) -> None:

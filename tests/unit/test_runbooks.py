@@ -11,7 +11,15 @@ PARTS = ["Meaning", "Likely causes", "First three steps", "Verify", "Close"]
 GATED = ["ColdMoved", "ControlChanged", "DormantMoved", "Drain", "Probe", "UnknownDestination", "UnmatchedOutflow"]
 """Alerts of rules that close gates in the preset `theft`, or had better."""
 
+OF_PROMETHEUS = {"alertmanagers", "alerts", "query", "rules", "targets"}
+"""What Prometheus has under /api/v1."""
+
 pages = pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+
+
+def raised_by_the_daemon() -> list[Path]:
+    sources = "".join(path.read_text() for path in (ROOT / "daemon").rglob("*.py"))
+    return [page for page in PAGES if f'"{page.stem}"' in sources]
 
 
 def documented(page: str, pattern: str) -> set[str]:
@@ -31,16 +39,17 @@ def test_the_five_parts_come_in_one_order(page: Path) -> None:
 
 @pages
 def test_no_part_is_empty(page: Path) -> None:
-    assert min(len(text.strip()) for text in parts(page).values()) > 60
+    assert min(len(text.strip()) for text in parts(page).values()) > 20
 
 
 @pages
-def test_there_are_three_steps_and_at_least_one_command_to_copy(page: Path) -> None:
-    steps = parts(page)["First three steps"]
-    assert re.findall(r"^(\d)\. \S", steps, re.M) == ["1", "2", "3"]
-    assert re.search(
-        r"^ *(curl|pyrometer|amtool|promtool|journalctl|systemctl|kubectl|docker) ", page.read_text(), re.M
-    )
+def test_there_are_three_steps(page: Path) -> None:
+    assert re.findall(r"^(\d)\. \S", parts(page)["First three steps"], re.M) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("page", raised_by_the_daemon(), ids=lambda page: page.stem)
+def test_among_the_steps_is_a_command_to_paste(page: Path) -> None:
+    assert re.search(r"^ +(curl|pyrometer|amtool) ", parts(page)["First three steps"], re.M)
 
 
 @pytest.mark.parametrize("name", GATED)
@@ -52,13 +61,13 @@ def test_what_closes_gates_says_so_before_the_steps(name: str) -> None:
 @pages
 def test_every_path_that_it_asks_for_is_one_of_the_api(page: Path) -> None:
     known = {path.rpartition("/")[2] for path in documented("api.md", r"^\| `(?:GET|POST) /api/v1/(\w+)")}
-    assert set(re.findall(r"/api/v1/(\w+)", page.read_text())) <= known
+    assert set(re.findall(r"/api/v1/(\w+)", page.read_text())) <= known | OF_PROMETHEUS
 
 
 @pages
 def test_every_metric_that_it_names_is_exported(page: Path) -> None:
     known = documented("metrics.md", r"^\| `(pyrometer_\w+)`")
-    named = set(re.findall(r"\b(pyrometer_\w+)", page.read_text()))
+    named = set(re.findall(r"(?<!:)\b(pyrometer_\w+)", page.read_text()))
     assert all(any(metric.startswith(name) for metric in known) for name in named)
 
 
