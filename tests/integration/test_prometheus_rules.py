@@ -17,7 +17,7 @@ import yaml
 from tests.integration.alertmanager import Alertmanager, running_alertmanager
 from tests.integration.anvil import AnvilNode, free_port
 from tests.integration.prometheus import DEADLINE, HINT, SHIPPED, Prometheus, put_shipped
-from tests.real import require_program
+from tests.real import ROOT, require_program
 from tests.system.daemon import Daemon, running_daemon
 from tests.system.exchange import config, fund
 
@@ -66,6 +66,15 @@ async def test_promtool_accepts_the_configuration_with_the_rules_that_it_names(t
 async def test_the_rules_say_what_they_are_to_say(path: Path) -> None:
     code, output = await promtool("test", "rules", path)
     assert code == 0, output
+
+
+def test_what_is_shipped_for_prometheus_and_for_the_daemon_speaks_of_one_exchange() -> None:
+    """Else alerts of the two would not belong together, and none would mute what follows from it."""
+    shipped = yaml.safe_load((SHIPPED / "prometheus.yml").read_text())
+    (pyrometer,) = [job for job in shipped["scrape_configs"] if job["job_name"] == "pyrometer"]
+    entity = yaml.safe_load((ROOT / "deploy" / "pyrometer" / "pyrometer.yaml").read_text())["entity"]
+    assert shipped["global"]["external_labels"] == {"entity": entity}
+    assert [group["labels"] for group in pyrometer["static_configs"]] == [{"entity": entity}]
 
 
 def alert_names(rules: Path) -> set[str]:
