@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -32,6 +32,7 @@ class ColdMoved(Rule):
     """
 
     kind: Literal["cold_moved"]
+    looks_back: ClassVar[bool] = True
     keep: Duration = Field(timedelta(hours=1), description="how long a payment that was mined stays a finding")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,7 @@ class ControlChanged(Rule):
     """
 
     kind: Literal["control_changed"]
+    looks_back: ClassVar[bool] = True
     keep: Duration = Field(timedelta(days=1), description="how long a change that is not expected stays a finding")
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,7 @@ class Drain(Rule):
     """
 
     kind: Literal["drain"]
+    looks_back: ClassVar[bool] = True
     window: Duration = Field(
         ge=timedelta(seconds=1),
         le=timedelta(days=31),

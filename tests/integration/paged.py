@@ -6,6 +6,7 @@ import asyncio
 import email.policy
 import json
 import shutil
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Told:
     where: str
     body: Any
     headers: dict[str, str]
+    at: float = field(default_factory=time.time)
 
 
 @dataclass
