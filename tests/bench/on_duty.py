@@ -6,7 +6,7 @@ import asyncio
 import random
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -113,6 +113,15 @@ async def _passage(stack: Stack, house: Subscriber, *, number: int, wait: float)
     )
 
 
+async def _scraped(stack: Stack, found: Sequence[Passage]) -> list[float]:
+    """Seconds from each block to the first scrape that says so; a rule would ring an interval later."""
+    verdict = 'pyrometer_verdict{policy="theft/cold-moved",verdict="breach"}'
+    await stack.prometheus.becomes(f"sum({verdict})", len(found))
+    series = (await stack.prometheus.asked("query", query=f"{verdict}[30m]"))["result"]
+    breaches = {one["metric"]["subject"]: [at for at, value in one["values"] if value == "1"] for one in series}
+    return [min(breaches[one.subject]) - one.block for one in found]
+
+
 async def _detection(stack: Stack) -> float:
     """Seconds from a node's word of a block to the end of its judgement, summed up over all blocks so far."""
     return (await stack.series())["pyrometer_detection_seconds_sum"]
@@ -128,7 +137,7 @@ def _seconds(text: str) -> float:
 
 
 async def on_duty() -> dict[str, object]:
-    """Seconds from block to webhook (p99 of 100 breaches), against the word of Prometheus on the same breach."""
+    """Seconds from block to webhook, p99 of 100 breaches (`ours`), and until Prometheus has scraped them (`peer`)."""
     server = Postgres()
     try:
         await asyncio.to_thread(server.start)
@@ -136,12 +145,15 @@ async def on_duty() -> dict[str, object]:
             hurry = with_vaults(BREACHES)
             async with running_stack(Path(folder), postgres=server, hurry=hurry, hasty=False) as stack:
                 found = await passages(stack, count=BREACHES)
+                scraped = await _scraped(stack, found)
     finally:
         server.remove()
     whole = [one.webhook - one.block for one in found]
     return {
         "bench": "on_duty",
         "ours": _rounded(_percentile(whole, 99)),
+        "peer": _rounded(_percentile(scraped, 99)),
+        "ratio": round(_percentile(scraped, 99) / _percentile(whole, 99), 1),
         "unit": "s from block to webhook, p99",
         "breaches": len(found),
         "p50": _rounded(_percentile(whole, 50)),

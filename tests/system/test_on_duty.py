@@ -53,7 +53,7 @@ async def test_one_breach_all_the_way_and_back(tmp_path: Path, postgres: Postgre
         assert told["annotations"]["amount_to_move"] == "36.3 ETH from eth-hot-1 to tier cold"
         assert told["annotations"]["blocks"] == f"ethereum {height} {block}"
         await _everybody_was_woken(stack.pager)
-        print(f"block to webhook: {stack.heard_at(finding) - began:.3f} s, of which up to 1 s until the next poll")  # noqa: T201
+        print(f"block to webhook: {stack.heard_at(finding) - began:.3f} s, of which up to 0.5 s until the next poll")  # noqa: T201
 
         (found,) = await stack.daemon.becomes("/api/v1/findings", lambda body: body)
         assert (found["id"], found["state"]) == (finding, "firing")

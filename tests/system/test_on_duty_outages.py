@@ -25,7 +25,7 @@ HASTY = {
         r"^  - jp-psa\b": "  - {preset: jp-psa, rules: {hot-share: {clear_after: 0s, closes: wallets}}}",
         # A vault that pays every few seconds, as in these tests, is none.
         r"^  - theft\b": "  - {preset: theft, without: [tier-mismatch]}",
-        r"^    chain_id: 1$": "    chain_id: 1\n    poll: 100ms",
+        r"^    poll: 500ms": "    poll: 100ms",
     },
 }
 REMINDING = HASTY | {"pyrometer.yaml": HASTY["pyrometer.yaml"] | {r"^alertmanager:$": "alertmanager:\n  resend: 5s"}}
