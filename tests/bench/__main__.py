@@ -14,6 +14,7 @@ from tests.bench.bitcoin_derive import btc_derive
 from tests.bench.evm import evm_balances_vs_web3
 from tests.bench.judging import judge_cost
 from tests.bench.movements import movements_per_second
+from tests.bench.on_duty import on_duty
 from tests.bench.replay import replay_events_per_second
 from tests.bench.reporting import report_year
 
@@ -28,6 +29,7 @@ BENCHES: Mapping[str, Callable[[], Coroutine[None, None, Result]]] = {
     "evm_balances_vs_web3": evm_balances_vs_web3,
     "judge_cost": judge_cost,
     "movements_per_second": movements_per_second,
+    "on_duty": on_duty,
     "replay_events_per_second": replay_events_per_second,
     "report_year": report_year,
 }

@@ -93,7 +93,8 @@ class Daemon:
     async def metrics(self) -> dict[str, float]:
         """Series → value, a series written as Prometheus writes it, labels sorted."""
         assert self._session is not None
-        async with self._session.get(f"{self.url}/metrics") as response:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        async with self._session.get(f"{self.url}/metrics", headers=headers) as response:
             text = await response.text()
         return {
             _series(sample.name, sample.labels): sample.value

@@ -9,14 +9,17 @@ import re
 import shutil
 import subprocess
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import yaml
 from aiomqtt import Client, ProtocolVersion
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -49,7 +52,7 @@ HURRIED: Mapping[str, Hurry] = {
     },
     "prometheus.yml": {r"\b(scrape_interval|scrape_timeout|evaluation_interval): \w+": r"\1: 1s"},
 }
-"""People wait a minute for a resolve and some seconds for a graph. And signers are stopped by the breach that is played."""
+"""People wait a minute for a resolve and seconds for a graph; and here the breach that is played stops signers."""
 
 HOT, COLD, BACK = (
     "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
@@ -106,6 +109,11 @@ class Stack:
     def daemon(self) -> AsShipped:
         assert self._daemon is not None
         return self._daemon
+
+    @property
+    def alertmanager_sink(self) -> str:
+        """What the daemon's metrics call it."""
+        return f"alertmanager/127.0.0.1:{self.alertmanager.port}"
 
     def secret(self, name: str) -> str:
         return (self.folder / "secrets" / name).read_text().strip()
@@ -193,6 +201,20 @@ class Stack:
         transaction = await self.anvil.send(payer, to=payee, value=thousandths * ETHER // 1000)
         await self.anvil.rpc("evm_mine")
         return transaction
+
+    async def alertmanager_is_idle(self) -> None:
+        """Nothing of it is under way, twice in a row: what it tells while it ends, it would tell again."""
+        calm = 0
+        async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+            while calm < 2:
+                async with session.get(f"{self.alertmanager.url}/metrics") as response:
+                    families = text_string_to_metric_families(await response.text())
+                sums = Counter[str]()
+                for sample in (one for family in families for one in family.samples):
+                    sums[sample.name] += int(sample.value)
+                begun = sums["alertmanager_notifications_total"]
+                calm = calm + 1 if begun == sums["alertmanager_notification_latency_seconds_count"] else 0
+                await asyncio.sleep(0.05)
 
     async def breach(self) -> None:
         """60 ETH out of the vault, in one block: 7.7 % are hot."""

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from tests.bench.on_duty import name, passages, with_vaults
 from tests.integration.paged import Paged, parts
 from tests.integration.postgres import Postgres, started
 from tests.integration.subscriber import Subscriber
 from tests.system.daemon import until
 from tests.system.stack import BREACH, Stack, running_stack
+
+COUNT = 5
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
@@ -50,7 +53,7 @@ async def test_one_breach_all_the_way_and_back(tmp_path: Path, postgres: Postgre
         assert told["annotations"]["amount_to_move"] == "36.3 ETH from eth-hot-1 to tier cold"
         assert told["annotations"]["blocks"] == f"ethereum {height} {block}"
         await _everybody_was_woken(stack.pager)
-        print(f"block to webhook: {stack.heard_at(finding) - began:.3f} s, of which up to 1 s until the next poll")  # noqa: T201
+        print(f"block to webhook: {stack.heard_at(finding) - began:.3f} s, of which up to 0.5 s until the next poll")  # noqa: T201
 
         (found,) = await stack.daemon.becomes("/api/v1/findings", lambda body: body)
         assert (found["id"], found["state"]) == (finding, "firing")
@@ -132,3 +135,18 @@ async def _is_kept(stack: Stack, *, gate: str, findings: list[str]) -> None:
 
 def _findings(subscriber: Subscriber) -> list[str]:
     return [name.removeprefix("finding/") for name in subscriber.holds if name.startswith("finding/")]
+
+
+async def test_breaches_one_after_the_other_each_arrive_once(tmp_path: Path, postgres: Postgres) -> None:
+    """As `make bench ONLY=on_duty` measures them, with Alertmanager's own waits: a page each, at once."""
+    async with running_stack(tmp_path, postgres=postgres, hurry=with_vaults(COUNT), hasty=False) as stack:
+        found = await passages(stack, count=COUNT, pause=0.3)
+        assert [one.subject for one in found] == [name(number) for number in range(COUNT)]
+        for one in found:
+            assert len(stack.heard("firing", alertname="PyrometerColdMoved", subject=one.subject)) == 1
+            assert one.block < one.judged < one.webhook
+        findings = await stack.daemon.get("/api/v1/findings")
+        moved = [item["subject"] for item in findings if item["alert"] == "PyrometerColdMoved"]
+        assert sorted(moved) == [one.subject for one in found]
+        wallets = await stack.daemon.get("/api/v1/wallets")
+        assert {wallets[one.subject]["gate"] for one in found} == {"closed"}
