@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import aiosqlite
 from pydantic import AfterValidator, PlainSerializer, SecretStr
@@ -19,6 +20,7 @@ SQLITE_URL = re.compile(r"sqlite\+aiosqlite://(?:/[^?]*)?(?:\?.*)?")
 POSTGRESQL_URL = re.compile(
     r"(?P<scheme>postgresql\+asyncpg)://(?:[^@/?#\s]+@)?(?P<host>[\w.:,\[\]-]*)(?:[/?][^@\s]*)?"
 )
+WITHOUT_PASSWORD = re.compile(r"(?P<user>postgresql\+asyncpg://[^@:/?#\s]+)(?P<server>@.*)")
 DRIVER_MISSING = "needs asyncpg, which is not installed; it comes with pyrometer[postgres]"
 
 
@@ -42,6 +44,20 @@ DatabaseUrl = Annotated[
     SecretStr, AfterValidator(_understood), PlainSerializer(masked_store, return_type=str, when_used="json")
 ]
 """An SQLAlchemy URL, sqlite+aiosqlite or postgresql+asyncpg; printed without what may be a password."""
+
+
+def lacks_password(url: SecretStr) -> bool:
+    """Whether it is a server's that names a user and no password."""
+    return WITHOUT_PASSWORD.fullmatch(url.get_secret_value()) is not None
+
+
+def with_password(url: SecretStr, password: SecretStr | None) -> str:
+    """The URL with the password, if one is given, of the user that it names."""
+    text = url.get_secret_value()
+    parts = WITHOUT_PASSWORD.fullmatch(text)
+    if parts is None or password is None:
+        return text
+    return f"{parts['user']}:{quote(password.get_secret_value(), safe='')}{parts['server']}"
 
 
 def importable(module: str) -> bool:

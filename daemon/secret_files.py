@@ -1,4 +1,4 @@
-"""Secrets that stand in a file of their own (`url_file`, `store_file`, `password_file`), not in the configuration."""
+"""Secrets that stand in a file of their own (`url_file`, `password_file` and their like), not in the configuration."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -8,7 +8,12 @@ from daemon.document import TAKES_NONE, Document, Keys, first_bytes, reason
 from daemon.errors import ConfigError
 from daemon.keyless import key_material
 
-STANDS_FOR = {"url_file": "url", "store_file": "store", "password_file": "password"}
+STANDS_FOR = {
+    "url_file": "url",
+    "store_file": "store",
+    "password_file": "password",
+    "store_password_file": "store_password",
+}
 LONGEST = 4096
 
 

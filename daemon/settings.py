@@ -26,12 +26,12 @@ from connectors import AnyChainConfig
 from connectors.config import AN_INSTANT, Duration, Receiver, Strict, format_duration, is_http_url, told_apart
 from daemon import references
 from daemon.allowlist import DestinationConfig
-from daemon.broker import is_loopback
+from daemon.api.config import ApiConfig
 from daemon.classify import Classification
-from daemon.database import DRIVER_MISSING, DatabaseUrl, importable, lacks_driver
+from daemon.database import DRIVER_MISSING, DatabaseUrl, importable, lacks_driver, lacks_password, with_password
 from daemon.diagnosis import explain, first_of
 from daemon.document import Document, Keys, key_path, read
-from daemon.emit.config import MqttConfig
+from daemon.emit.config import MqttConfig, Password
 from daemon.feeds.config import FeedsConfig
 from daemon.feeds.references import feed_warnings
 from daemon.feeds.sql import SqlSource
@@ -47,9 +47,8 @@ DEFAULT_STORE = "sqlite+aiosqlite:///pyrometer.db"
 DIGESTS = frozenset(("nemesis",))
 """Keys whose values are hashes of blocks, which look like private keys."""
 
-MASKED_BY_ITSELF = ("url", "store", "password")
+MASKED_BY_ITSELF = ("url", "store", "password", "store_password")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.-]+):(?P<port>\d{1,5})")
 
 
 def _name(text: str) -> str:
@@ -166,11 +165,10 @@ class AlertmanagerConfig(Strict):
 
     endpoints: tuple[Receiver, ...] = Field(min_length=1, description="every Alertmanager of the cluster")
     resend: Duration = Field(
-        timedelta(minutes=1),
-        gt=AN_INSTANT,
-        description="how often a firing alert is sent again; well below Alertmanager's resolve_timeout",
+        timedelta(minutes=1), gt=AN_INSTANT, description="how often a firing alert is sent; it lives five times that"
     )
     external_url: str | None = Field(None, description="URL of this daemon for the links in alerts; default: none")
+    runbook_url: str | None = Field(None, description="URL under which people reach docs/alerts; default: none")
 
     @field_validator("endpoints")
     @classmethod
@@ -178,46 +176,12 @@ class AlertmanagerConfig(Strict):
         told_apart([receiver.provider for receiver in value])
         return value
 
-    @field_validator("external_url")
+    @field_validator("external_url", "runbook_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
         if value is not None and (not is_http_url(value) or "@" in value):
             raise ValueError("expected an http:// or https:// URL without credentials")
         return value
-
-
-class ApiConfig(Strict):
-    """The HTTP server."""
-
-    listen: str = Field("127.0.0.1:9517", description="address and port; port 0 takes a free one")
-    tokens_file: Path | None = Field(None, description="who may use it; required unless it listens on loopback only")
-
-    @field_validator("listen")
-    @classmethod
-    def _host_and_port(cls, value: str) -> str:
-        match = LISTEN.fullmatch(value)
-        if match is None or int(match["port"]) > 65_535:
-            raise ValueError("expected host:port, such as 127.0.0.1:9517 or [::1]:9517")
-        return value
-
-    @model_validator(mode="after")
-    def _guarded(self) -> ApiConfig:
-        if self.tokens_file is None and not self.loopback:
-            raise ValueError("listening beyond loopback needs a tokens_file; or listen on 127.0.0.1")
-        return self
-
-    @property
-    def host(self) -> str:
-        return self.listen.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        return int(self.listen.rpartition(":")[2])
-
-    @property
-    def loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        return is_loopback(self.host)
 
 
 class LogConfig(Strict):
@@ -249,6 +213,8 @@ class Settings(Strict):
         SecretStr(DEFAULT_STORE), description="SQLAlchemy URL of the database, sqlite+aiosqlite or postgresql+asyncpg"
     )
     store_file: Path | None = Field(None, description="instead of `store`: a file that holds the URL")
+    store_password: Password | None = Field(None, description="of the user that the URL names; never shown")
+    store_password_file: Path | None = Field(None, description="instead of `store_password`: a file that holds it")
     chains: Mapping[Name, AnyChainConfig] = Field(min_length=1, description="the chains and their nodes")
     assets: Mapping[Name, AssetConfig] = Field(min_length=1, description="what customers own, and where it lives")
     wallets: Mapping[Name, WalletConfig] = Field(min_length=1, description="what is watched")
@@ -286,10 +252,16 @@ class Settings(Strict):
             raise ValueError("expected three to five capital letters, such as JPY")
         return value
 
+    @model_validator(mode="after")
+    def _somebodys_password(self) -> Settings:
+        if self.store_password is not None and not lacks_password(self.store):
+            raise ValueError("store_password needs a store postgresql+asyncpg://user@host/database, without a password")
+        return self
+
     @property
     def store_url(self) -> str:
         """The database's URL, with its password."""
-        return self.store.get_secret_value()
+        return with_password(self.store, self.store_password)
 
     @property
     def tokens(self) -> tuple[ApiToken, ...]:

@@ -12,12 +12,13 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from aiomqtt import Message
-from pydantic import AfterValidator, Field, PlainSerializer, SecretStr, field_validator
+from pydantic import AfterValidator, Field, PlainSerializer, SecretStr, field_validator, model_validator
 
 from connectors import strictjson
 from connectors.config import masked
 from connectors.transport import Timing
 from daemon.broker import PORT, TLS_PORT, Broker, BrokerError, Connection, connected, left
+from daemon.emit.config import Password
 from daemon.feeds.rows import Columns, payload
 from daemon.feeds.source import FeedError, Raw, SourceConfig, bad
 from daemon.feeds.values import FeedReason
@@ -54,6 +55,8 @@ class MqttSource(SourceConfig):
         description="mqtt://user:password@host:port, or mqtts:// for TLS; only scheme and host are ever shown"
     )
     url_file: Path | None = Field(None, description="instead of `url`: a file that holds it, beside this one")
+    password: Password | None = Field(None, description="of the user that the URL names; never shown")
+    password_file: Path | None = Field(None, description="instead of `password`: a file that holds it, beside this one")
     certificate: Path | None = Field(
         None, description="with mqtts://: a file with the authorities that are good; default: the known ones"
     )
@@ -64,12 +67,32 @@ class MqttSource(SourceConfig):
         description="where the messages come; no wildcards",
     )
 
+    @model_validator(mode="after")
+    def _somebodys_password(self) -> MqttSource:
+        parts = urlsplit(self.url.get_secret_value())
+        if self.password is not None and (not parts.username or parts.password is not None):
+            raise ValueError("password needs a url such as mqtt://user@host, with a user and without a password")
+        return self
+
     @field_validator("topic")
     @classmethod
     def _is_one_topic(cls, value: str) -> str:
         if not value.isprintable() or any(mark in value for mark in "+#"):
             raise ValueError("expected one topic, without the wildcards + and #")
         return value
+
+    def broker(self, folder: Path) -> Broker:
+        """Where it listens, and as whom we come; paths count from `folder`. FeedError for a bad certificate."""
+        parts = urlsplit(self.url.get_secret_value())
+        written = None if parts.password is None else unquote(parts.password)
+        return Broker(
+            str(parts.hostname),
+            parts.port or PORTS[parts.scheme],
+            None if parts.username is None else unquote(parts.username),
+            written if self.password is None else self.password.get_secret_value(),
+            _tls(self, folder=folder) if parts.scheme == "mqtts" else None,
+            self.timeout.total_seconds(),
+        )
 
 
 MOST_WAITING = 1_000
@@ -217,23 +240,11 @@ async def opened_topic(
     config: MqttSource, *, folder: Path, timing: Timing, every_one: bool = False
 ) -> AsyncIterator[Topic]:
     """A topic; asks nothing yet. FeedError when the certificate can't be used."""
-    topic = Topic(config, broker=_broker(config, folder=folder), timing=timing, every_one=every_one)
+    topic = Topic(config, broker=config.broker(folder), timing=timing, every_one=every_one)
     try:
         yield topic
     finally:
         await topic.close()
-
-
-def _broker(config: MqttSource, *, folder: Path) -> Broker:
-    parts = urlsplit(config.url.get_secret_value())
-    return Broker(
-        str(parts.hostname),
-        parts.port or PORTS[parts.scheme],
-        None if parts.username is None else unquote(parts.username),
-        None if parts.password is None else unquote(parts.password),
-        _tls(config, folder=folder) if parts.scheme == "mqtts" else None,
-        config.timeout.total_seconds(),
-    )
 
 
 def _tls(config: MqttSource, *, folder: Path) -> ssl.SSLContext:

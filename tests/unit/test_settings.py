@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from connectors import CONNECTORS
 from connectors.config import masked
+from daemon.api.config import ApiConfig
 from daemon.database import masked_store
 from daemon.errors import ConfigError
 from daemon.feeds.book import FeedBook
@@ -20,7 +21,7 @@ from daemon.feeds.planning import planned
 from daemon.interval import Interval
 from daemon.model import Owner, Tier
 from daemon.policy.hot_share import HotShare
-from daemon.settings import DEFAULT_STORE, ApiConfig, Settings, load, redacted, schema
+from daemon.settings import DEFAULT_STORE, Settings, load, redacted, schema
 from tests.build import evm
 
 GOOD = (Path(__file__).parents[1] / "data" / "good.yaml").read_text()

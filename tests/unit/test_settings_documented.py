@@ -22,6 +22,7 @@ from connectors.nem.config import NemConfig
 from connectors.symbol.config import SymbolConfig
 from daemon import settings as models
 from daemon.allowlist import DestinationConfig
+from daemon.api.config import ApiConfig
 from daemon.classify import Classification
 from daemon.document import Document, Keys, read
 from daemon.emit.config import MqttConfig, TlsConfig
@@ -102,7 +103,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "alertmanager.endpoints[].": NamedUrl,
     "mqtt.": MqttConfig,
     "mqtt.tls.": TlsConfig,
-    "api.": models.ApiConfig,
+    "api.": ApiConfig,
     "history.": HistoryConfig,
     "report.": ReportConfig,
     "log.": models.LogConfig,

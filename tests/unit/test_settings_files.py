@@ -4,8 +4,10 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from daemon.errors import ConfigError
+from daemon.feeds.mqtt import MqttSource
 from daemon.settings import Settings, load, redacted
 from daemon.tokens import ApiToken, Scope, load_tokens
 from tests.build import evm
@@ -70,6 +72,37 @@ def test_the_store_may_stand_in_a_file_whose_name_comes_from_the_environment(tmp
     loaded = load(tmp_path / "p.yaml", env={"WHERE": str(tmp_path)})
     assert loaded.store_url == "sqlite+aiosqlite:////var/lib/p.db"
     assert redacted(loaded)["store_file"] == "***"
+
+
+@pytest.mark.parametrize("password", ["hunter2", "a b@c:d/e?f#g%41", "ключ"])
+def test_the_password_of_the_store_may_stand_in_a_file_as_it_is(tmp_path: Path, password: str) -> None:
+    (tmp_path / "password").write_text(f"{password}\n")
+    url = "postgresql+asyncpg://pyrometer@db.internal:5432/p?ssl=require"
+    (tmp_path / "p.yaml").write_text(GOOD + f"store: {url}\nstore_password_file: password\n")
+    loaded = load(tmp_path / "p.yaml", env={}, importable=lambda module: True)
+    assert make_url(loaded.store_url) == make_url(url).set(password=password)
+    shown = redacted(loaded)
+    assert (shown["store"], shown["store_password"]) == ("postgresql+asyncpg://db.internal:5432/***", "***")
+    assert password not in str(shown) + repr(loaded)
+
+
+@pytest.mark.parametrize("url", ["", "store: postgresql+asyncpg://u:p@h/d\n", "store: postgresql+asyncpg://h/d\n"])
+def test_a_password_without_a_store_that_lacks_one_is_refused(tmp_path: Path, url: str) -> None:
+    (tmp_path / "p.yaml").write_text(GOOD + url + "store_password: hunter2\n")
+    expected = "store_password needs a store postgresql\\+asyncpg://user@host/database, without a password$"
+    with pytest.raises(ConfigError, match=expected):
+        load(tmp_path / "p.yaml", env={}, importable=lambda module: True)
+
+
+def test_the_password_of_a_feeds_broker_may_stand_in_a_file_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("hun/ter@2\n")
+    source = "{kind: mqtt, url: 'mqtt://ledger@broker.internal', password_file: password}"
+    (tmp_path / "p.yaml").write_text(GOOD + f"feeds: {{liabilities: [{source}]}}\n")
+    loaded = load(tmp_path / "p.yaml", env={})
+    (found,) = loaded.feeds.liabilities
+    assert isinstance(found, MqttSource)
+    assert (found.broker(tmp_path).username, found.broker(tmp_path).password) == ("ledger", "hun/ter@2")
+    assert "hun/ter@2" not in str(redacted(loaded)) + repr(loaded)
 
 
 def test_a_wallet_may_be_called_like_a_secret_file(tmp_path: Path) -> None:
