@@ -85,7 +85,7 @@ class Bitcoin:
         for _ in range(payments):
             self._strangers += 1
             self._played.pay(self._payer, PlayedBitcoin.account(f"stranger {self._strangers}"), units=1000, fee=200)
-        self._played.mine(time=datetime.now(UTC))
+        self._played.mine(time=max(datetime.now(UTC), self._played.time + timedelta(seconds=1)))
 
 
 @asynccontextmanager
