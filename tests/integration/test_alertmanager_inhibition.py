@@ -42,7 +42,10 @@ FEED_STALE, FEED_DOWN = labels("PyrometerFeedStale", "warning", **FEED), labels(
 PAID = {"subject": "btc-cold"}
 COLD_MOVED, UNUSUAL = labels("PyrometerColdMoved", **PAID), labels("PyrometerUnusualMovement", "warning", **PAID)
 NOT_JUDGING = labels("PyrometerNotJudging", subject="daemon")
-HOT, HOT_WARNING = labels("PyrometerHotShareHigh", subject="all"), labels("PyrometerHotShareHigh", "warning", subject="all")
+HOT, HOT_WARNING = (
+    labels("PyrometerHotShareHigh", subject="all"),
+    labels("PyrometerHotShareHigh", "warning", subject="all"),
+)
 BAND, BAND_WARNING = labels("PyrometerWalletBand", **PAID), labels("PyrometerWalletBand", "warning", **PAID)
 TOLD = labels("PyrometerDrain", subject="ETH", policy="theft/drain")
 UNTOLD = labels("PyrometerBreachUntold", subject="ETH", policy="theft/drain")
