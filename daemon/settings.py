@@ -165,7 +165,7 @@ class AlertmanagerConfig(Strict):
 
     endpoints: tuple[Receiver, ...] = Field(min_length=1, description="every Alertmanager of the cluster")
     resend: Duration = Field(
-        timedelta(minutes=1), gt=AN_INSTANT, description="how often a firing alert is sent again; it lives five times that"
+        timedelta(minutes=1), gt=AN_INSTANT, description="how often a firing alert is sent; it lives five times that"
     )
     external_url: str | None = Field(None, description="URL of this daemon for the links in alerts; default: none")
     runbook_url: str | None = Field(None, description="URL under which people reach docs/alerts; default: none")

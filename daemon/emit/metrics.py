@@ -338,7 +338,7 @@ def _followed(*, reorgs: Mapping[str, int], drifted: Mapping[str, int]) -> Famil
 
 
 def _limits(ages: Mapping[str, Ages]) -> Families:
-    """Of every chain that is configured, also of one that was never read: what has no age is then seen to be missing."""
+    """Of every chain that is configured, also of one that was never read: so it is seen that its age is missing."""
     reading = GaugeMetricFamily(
         "pyrometer_chain_max_age_seconds", "Age from which on a reading is no longer current", labels=["chain"]
     )

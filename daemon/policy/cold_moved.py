@@ -166,9 +166,7 @@ def _silent(
     return f"{nothing}: its last payment, {movement.transaction}, {end[movement.stage]}"
 
 
-def _evidence(
-    known: Sequence[Transfer], *, state: WalletState, planned: Mapping[Key, Payment]
-) -> dict[str, object]:
+def _evidence(known: Sequence[Transfer], *, state: WalletState, planned: Mapping[Key, Payment]) -> dict[str, object]:
     name = state.wallet.name
     told = [_transaction(one, name=name, planned=_planned(one, planned)) for one in known[:MOST_SHOWN]]
     return {"payments": len(known), "still_there": remaining(state), "transactions": told}

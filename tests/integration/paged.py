@@ -1,4 +1,4 @@
-"""A real Alertmanager with the files that we hand out, and what each of its receivers gets: here, instead of far away."""
+"""A real Alertmanager with the files that we hand out, and what each of its receivers gets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import email.policy
 import json
 import shutil
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -109,7 +109,7 @@ def _hasten(route: dict[str, Any]) -> None:
         _hasten(child)
 
 
-def _receiver(told: list[Told]) -> Any:
+def _receiver(told: list[Told]) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def receive(request: web.Request) -> web.Response:
         where = request.match_info["where"]
         told.append(Told(where, json.loads(await request.text()), dict(request.headers)))

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from tests.integration.anvil import free_port
-from tests.real import require_program
+from tests.real import ROOT, require_program
 
 HINT = "apt-get install prometheus"
 DEADLINE = 60.0
+
+SHIPPED = ROOT / "deploy" / "prometheus"
+
+
+def put_shipped(folder: Path, changes: Mapping[str, str]) -> None:
+    """Puts a copy of what we ship for Prometheus into `folder`, with each text of `changes` replaced.
+
+    A text that stands nowhere fails: the test would not be on what we ship.
+    """
+    shutil.copytree(SHIPPED, folder, dirs_exist_ok=True)
+    files = [folder / "prometheus.yml", *sorted((folder / "rules").glob("*.yml"))]
+    for before, after in changes.items():
+        assert any(before in file.read_text() for file in files), before
+        for file in files:
+            file.write_text(file.read_text().replace(before, after))
 
 
 class Prometheus:
@@ -38,6 +55,7 @@ class Prometheus:
             f"--config.file={self._config}",
             f"--storage.tsdb.path={self._data}",
             f"--web.listen-address=127.0.0.1:{self.port}",
+            "--enable-feature=exemplar-storage",
             "--log.level=error",
         )
         end = time.monotonic() + DEADLINE
@@ -64,6 +82,17 @@ class Prometheus:
             body = await response.json()
         assert body["status"] == "success", body
         return body["data"]
+
+    async def seen(self, true: Callable[[Any], object], path: str, **parameters: str) -> Any:  # noqa: ANN401
+        """Asks its HTTP API until the `data` of the answer satisfies `true`; that."""
+        data: Any = None
+        try:
+            async with asyncio.timeout(DEADLINE):
+                while not true(data := await self.asked(path, **parameters)):  # noqa: ASYNC110 - it scrapes by itself
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise AssertionError(f"{path} {parameters} stayed {data}") from None
+        return data
 
     async def samples(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """What an instant query gives now: labels and value of each series."""

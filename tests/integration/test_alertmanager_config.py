@@ -163,6 +163,6 @@ def test_no_secret_stands_in_the_configuration() -> None:
     config = yaml.safe_load(CONFIG.read_text())
     keys = set(re.findall(r"(\w+):", yaml.safe_dump(config)))
     assert not keys & {"api_url", "routing_key", "service_key", "smtp_auth_password", "auth_password", "credentials"}
-    files = {value for value in re.findall(r"_file: (\S+)", yaml.safe_dump(config))}
+    files = set(re.findall(r"_file: (\S+)", yaml.safe_dump(config)))
     assert all(path.startswith("/run/secrets/") for path in files)
     assert len(files) == 9

@@ -98,11 +98,12 @@ def cases() -> list[Pair]:
     """Each within entities of its own, so that they can fire beside each other; those that are muted come last."""
     found = [Pair(*pair, muted=False) for pair in NOT_MUTED.values()]
     found += [pair for both in MUTED.values() for pair in variants(*both)]
-    own = [
-        Pair(*({**one, "entity": f"{one['entity']} {n}"} for one in (pair.source, pair.target)), muted=pair.muted)
-        for n, pair in enumerate(found)
-    ]
+    own = [Pair(_in(n, pair.source), _in(n, pair.target), muted=pair.muted) for n, pair in enumerate(found)]
     return sorted(own, key=lambda pair: pair.muted)
+
+
+def _in(number: int, found: Labels) -> Labels:
+    return {**found, "entity": f"{found['entity']} {number}"}
 
 
 def fired(found: Labels) -> Alert:

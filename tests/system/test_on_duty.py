@@ -13,19 +13,20 @@ from tests.integration.paged import Paged, parts
 from tests.integration.postgres import Postgres, started
 from tests.integration.subscriber import Subscriber
 from tests.system.daemon import until
-from tests.system.stack import DRAIN, HOT, OUTSIDE, Stack, running_stack
+from tests.system.stack import BREACH, Stack, running_stack
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
-VERDICT = 'pyrometer_verdict{{policy="theft/hot-drain",subject="ETH",verdict="{}"}}'
+VERDICT = 'pyrometer_verdict{{policy="jp-psa/hot-share",subject="all",verdict="{}"}}'
+HEADROOM = 'entity_scope:pyrometer_hot_share_headroom:ratio{scope="all"}'
 LABELS = {
-    "alertname": "PyrometerDrain",
-    "policy": "theft/hot-drain",
-    "subject": "ETH",
+    "alertname": "PyrometerHotShareHigh",
+    "policy": "jp-psa/hot-share",
+    "subject": "all",
     "severity": "critical",
     "entity": "Example Exchange KK",
 }
-SUMMARY = "30 % of what was hot of customers' ETH (12 of 40) has left since "
+SUMMARY = "The hot share of customers' assets is 7.69 %, over the limit of 5 %"
 
 
 @pytest.fixture(scope="module")
@@ -39,18 +40,19 @@ async def test_one_breach_all_the_way_and_back(tmp_path: Path, postgres: Postgre
         await house.until(lambda: b'"gate":"open"' in house.holds.get("gate/eth-hot-1", b""))
         await _rules_are_well(stack)
         began = time.time()
-        await stack.pay(HOT, OUTSIDE, thousandths=12_000)
+        await stack.breach()
         height, block = await stack.anvil.head()
 
         (told,) = await _told(stack, "firing")
         finding = told["annotations"]["finding"]
         assert told["labels"] == LABELS
-        assert told["annotations"]["summary"].startswith(SUMMARY)
+        assert told["annotations"]["summary"] == SUMMARY
+        assert told["annotations"]["amount_to_move"] == "36.3 ETH from eth-hot-1 to tier cold"
         assert told["annotations"]["blocks"] == f"ethereum {height} {block}"
         await _everybody_was_woken(stack.pager)
         print(f"block to webhook: {stack.heard_at(finding) - began:.3f} s, of which up to 1 s until the next poll")  # noqa: T201
 
-        (found,) = await stack.daemon.get("/api/v1/findings")
+        (found,) = await stack.daemon.becomes("/api/v1/findings", lambda body: body)
         assert (found["id"], found["state"]) == (finding, "firing")
         assert found["evidence"]["blocks"]["ethereum"] == {"height": height, "hash": block}
         gate = await stack.daemon.get("/api/v1/gate/eth-hot-1")
@@ -62,11 +64,12 @@ async def test_one_breach_all_the_way_and_back(tmp_path: Path, postgres: Postgre
 
         await stack.prometheus.becomes(VERDICT.format("breach"), 1)
         await stack.prometheus.becomes('pyrometer_gate_open{wallet="eth-hot-1"}', 0)
+        await stack.prometheus.becomes(f"{HEADROOM} < bool 0", 1)
         await stack.prometheus.becomes('pyrometer_findings{state="firing",severity="critical"}', 1)
         await stack.prometheus.becomes("sum(pyrometer_notifications_pending)", 0)
         assert await stack.rows("select id, state from pyrometer_findings") == [(finding, "firing")]
 
-        await stack.pay(OUTSIDE, HOT, thousandths=12_000)
+        await stack.cure()
         (over,) = await _told(stack, "resolved")
         assert (over["labels"], over["annotations"]["finding"]) == (LABELS, finding)
         assert over["fingerprint"] == told["fingerprint"]
@@ -74,12 +77,13 @@ async def test_one_breach_all_the_way_and_back(tmp_path: Path, postgres: Postgre
         await house.until(lambda: f"finding/{finding}" not in house.holds)
         await stack.prometheus.becomes(VERDICT.format("breach"), 0)
         await stack.prometheus.becomes(VERDICT.format("ok"), 1)
+        await stack.prometheus.becomes(f"{HEADROOM} < bool 0", 0)
         assert not [one for one in await stack.alertmanager.alerts() if one["labels"] == LABELS]
         assert await stack.rows("select id, state from pyrometer_findings") == [(finding, "resolved")]
 
         # The breach is over, and signers are stopped until a person says otherwise.
         await _is_kept(stack, gate="closed", findings=[])
-        await stack.open_gates("eth-hot-1", "eth-cold-1", reason="SEC-4711: paid back by the custodian")
+        await stack.open_gates("eth-hot-1", "eth-cold-1", reason="OPS-4711: moved back to the vault")
         await _is_kept(stack, gate="open", findings=[])
         await stack.prometheus.becomes('pyrometer_gate_open{wallet="eth-hot-1"}', 1)
         assert len(await _told(stack, "firing")) == len(await _told(stack, "resolved")) == 1
@@ -95,27 +99,26 @@ async def _rules_are_well(stack: Stack) -> None:
     assert {rule["health"] for rule in rules} == {"ok"}, [rule for rule in rules if rule["health"] != "ok"]
     firing = {rule["name"] for rule in rules if rule.get("state") == "firing"}
     assert firing == {"PyrometerPrometheusWatchdog"}
-    await until(lambda: stack.pager.of("dead-mans-switch.example.internal/prometheus"))
     await until(lambda: stack.pager.of("dead-mans-switch.example.internal/pyrometer"))
 
 
 async def _told(stack: Stack, status: str) -> list[dict[str, Any]]:
-    """What the incident tool was told of the drain, once there is something."""
-    await until(lambda: stack.heard(status, **DRAIN), what=stack.pager.told)
-    return stack.heard(status, **DRAIN)
+    """What the incident tool was told of the breach, once there is something."""
+    await until(lambda: stack.heard(status, **BREACH), what=stack.pager.told)
+    return stack.heard(status, **BREACH)
 
 
 async def _everybody_was_woken(pager: Paged) -> None:
     """The same screen by pager, chat and mail."""
-    await until(lambda: pager.of("pagerduty") and pager.of("slack/security-page") and pager.mails, what=pager.told)
+    await until(lambda: pager.of("pagerduty") and pager.of("slack/treasury-page") and pager.mails, what=pager.told)
     (page,) = pager.of("pagerduty")
-    (chat,) = pager.of("slack/security-page")
+    (chat,) = pager.of("slack/treasury-page")
     (mail,) = pager.mails
     screens = (page["payload"]["custom_details"]["firing"], chat["attachments"][0]["text"], parts(mail)[0])
     assert len({screen.replace("\r\n", "\n").strip() for screen in screens}) == 1
     assert screens[0].startswith(SUMMARY)
     assert SUMMARY in page["payload"]["summary"]
-    assert mail["To"] == "security@example.internal"
+    assert mail["To"] == "treasury@example.internal, compliance@example.internal"
 
 
 async def _is_kept(stack: Stack, *, gate: str, findings: list[str]) -> None:

@@ -1,14 +1,12 @@
-"""What docs/operations.md and its pages tell an ops team to do, done by their very commands on the real daemon."""
+"""What docs/operations.md tells an ops team to do with the store, done by its very commands on the real daemon."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import resource
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, closing
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,204 +16,17 @@ import yaml
 
 from tests.integration.alertmanager import running_alertmanager
 from tests.integration.anvil import AnvilNode, free_port
-from tests.integration.mosquitto import Mosquitto
 from tests.integration.postgres import PASSWORD, Postgres, started
 from tests.integration.postgres_databases import PostgresDatabase
-from tests.integration.subscriber import subscribed
 from tests.system.daemon import Daemon, run_command, running_daemon, until
 from tests.system.exchange import COLD, ETHER, HOT, OUTSIDE, config, fund, move
-from tests.system.written import Hook, Shell, require, shell, written
+from tests.system.operators import DEAD, PEOPLE, at_work, guarded, is_ready, system
+from tests.system.written import matches, require, written
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
-PEOPLE = {"aya": "aya-throw-away", "ben": "ben-throw-away"}
 STOPS = {"kind": "cold_moved", "name": "cold-moved", "closes": "wallets", "keep": "30d"}
 SHARE = {"kind": "hot_share", "name": "hot-share", "limit": 0.05, "clear_after": "300ms"}
-NEW = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"
-DEAD = "http://127.0.0.1:9"
-
-
-def entries(**people: str) -> list[dict[str, str]]:
-    return [
-        {"name": name, "scope": "operate", "sha256": hashlib.sha256(text.encode()).hexdigest()}
-        for name, text in people.items()
-    ]
-
-
-def guarded(folder: Path, people: Mapping[str, str]) -> dict[str, Any]:
-    """A section `api` on a port that stays over restarts, with a token for each of the people, a line each."""
-    lines = [f"- {{name: {one['name']}, scope: operate, sha256: {one['sha256']}}}\n" for one in entries(**people)]
-    (folder / "tokens.yaml").write_text("".join(lines))
-    return {"listen": f"127.0.0.1:{free_port()}", "tokens_file": "tokens.yaml"}
-
-
-async def is_ready(daemon: Daemon) -> None:
-    await daemon.becomes("/readyz", lambda body: body["status"] == "ready")
-
-
-def system(daemon: Daemon) -> dict[str, Hook]:
-    """What stands for systemd's own commands."""
-    return {"systemctl stop pyrometer": daemon.stop, "systemctl start pyrometer": daemon.start}
-
-
-@asynccontextmanager
-async def at_work(daemon: Daemon, *, token: str = "", **variables: str) -> AsyncIterator[Shell]:
-    """Somebody at a shell in the folder of the configuration file."""
-    around = {"PYROMETER": daemon.url, "TOKEN": token, **variables}
-    async with shell(daemon.file.parent, variables=around) as it:
-        yield it
-
-
-def audited(folder: Path) -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(folder / "pyrometer.db")) as database:
-        return [json.loads(body) for (body,) in database.execute("select body from pyrometer_audit order by number")]
-
-
-# Changing what runs.
-
-
-async def test_a_token_is_replaced_without_a_moment_in_which_none_is_good(tmp_path: Path) -> None:
-    require("openssl", "curl", "jq", "sqlite3")
-    whole = config(DEAD, api=guarded(tmp_path, {"deploy": "old-throw-away"}))
-    async with running_daemon(tmp_path, whole) as daemon, at_work(daemon, token="old-throw-away") as it:
-        await it.follow(written("changes.md", under="## Rotating API tokens"))
-        assert [one["who"] for one in daemon.log if one["event"] == "reloaded"] == ["deploy", "deploy-2"]
-        digest = hashlib.sha256(daemon.file.read_bytes()).hexdigest()
-        assert [one["body"] for one in audited(tmp_path)] == [{"sha256": digest}] * 2
-
-
-async def test_a_tokens_file_that_is_wrong_leaves_the_old_tokens_good(tmp_path: Path) -> None:
-    whole = config(DEAD, api=guarded(tmp_path, PEOPLE))
-    async with running_daemon(tmp_path, whole) as daemon:
-        twice = [*entries(**PEOPLE), *entries(aya="another")]
-        (tmp_path / "tokens.yaml").write_text(yaml.safe_dump(twice))
-        status, body = await daemon.ask("/-/reload", method="POST", token=PEOPLE["aya"])
-        assert status == 422
-        assert "has this name already" in body["detail"]
-        assert (await daemon.ask("/api/v1/status", token=PEOPLE["ben"]))[0] == 200
-        assert (await daemon.ask("/api/v1/status", token="another"))[0] == 401
-
-
-@pytest.mark.parametrize(
-    ("section", "secret", "file"),
-    [
-        ("mqtt", {"host": "127.0.0.1", "port": 9, "username": "p", "password_file": "secret"}, "throw-away"),
-        ("alertmanager", {"endpoints": [{"url_file": "secret"}]}, "http://p:throw-away@127.0.0.1:9"),
-    ],
-)
-async def test_a_password_that_takes_a_restart_holds_up_every_reload_until_then(
-    tmp_path: Path, section: str, secret: dict[str, Any], file: str
-) -> None:
-    (tmp_path / "secret").write_text(file)
-    whole = config(DEAD, **{section: secret})
-    async with running_daemon(tmp_path, whole) as daemon:
-        assert (await daemon.ask("/-/reload", method="POST"))[0] == 200
-        (tmp_path / "secret").write_text(file.replace("throw-away", "thrown-away"))
-        status, body = await daemon.ask("/-/reload", method="POST")
-        assert status == 422
-        assert body["detail"].endswith(f"{section} differs from the running configuration; restart to change it")
-        assert "throw" not in str(body)
-        await daemon.stop()
-        await daemon.start()
-        assert (await daemon.ask("/-/reload", method="POST"))[0] == 200
-
-
-async def test_the_password_of_postgresql_is_changed_under_a_daemon_that_goes_on(
-    tmp_path: Path, exchange_database: PostgresDatabase
-) -> None:
-    database = exchange_database
-    (tmp_path / "store").write_text(of_role(database, "first"))
-    whole = config(DEAD, store_file="store")
-    daemon = Daemon(tmp_path, whole)
-    without = {key: value for key, value in yaml.safe_load(daemon.file.read_text()).items() if key != "store"}
-    daemon.file.write_text(yaml.safe_dump(without))
-    try:
-        await daemon.start()
-        await daemon.becomes("/readyz", lambda body: not any("store" in one for one in body["reasons"]))
-        await database.run("alter role pyrometer password 'second'")
-        assert (await daemon.ask("/-/reload", method="POST"))[0] == 200  # the audit log took it
-        (tmp_path / "store").write_text(of_role(database, "second"))
-        status, body = await daemon.ask("/-/reload", method="POST")
-        assert (status, "restart to change it" in body["detail"]) == (422, True)
-        await daemon.stop()
-        await daemon.start()
-        assert (await daemon.ask("/-/reload", method="POST"))[0] == 200
-        code, out, _ = await run_command("audit", "verify", "--config", "pyrometer.yaml", cwd=tmp_path)
-        assert (code, out.startswith("ok: 3 records hold")) == (0, True)  # the refused one among them
-    finally:
-        await daemon.stop(kill=True)
-
-
-async def test_a_wallet_is_added_by_two_people_and_the_audit_log_has_the_digest_that_the_second_checked(
-    tmp_path: Path,
-) -> None:
-    require("curl", "jq", "sqlite3")
-    (tmp_path / "edits").write_text(EDITS)
-    began = int(datetime.now(UTC).timestamp()) - 1000
-    async with AnvilNode(genesis_time=began) as anvil, AnvilNode(genesis_time=began) as other:
-        for node in (anvil, other):
-            await fund(node, hot=10_000, cold=990_000)
-            await node.set_balances({NEW: 7 * ETHER})
-            await node.rpc("evm_setNextBlockTimestamp", began + 500)
-            await node.mine()
-        assert await anvil.head() == await other.head()
-        whole = config(anvil.url, api=guarded(tmp_path, PEOPLE))
-        async with running_daemon(tmp_path, whole) as daemon:
-            daemon.token = PEOPLE["ben"]
-            await is_ready(daemon)
-            around = {"EDITOR": f"python3 {tmp_path / 'edits'}", "OTHER": other.url}
-            async with at_work(daemon, token=PEOPLE["ben"], **around) as it:
-                await it.follow(written("changes.md", under="## Adding a wallet safely"))
-            digest = hashlib.sha256(daemon.file.read_bytes()).hexdigest()
-            (record,) = audited(tmp_path)
-            assert (record["who"], record["what"], record["body"]) == ("ben", "reload", {"sha256": digest})
-            assert (await daemon.get("/api/v1/config"))["sha256"] == digest
-            assert (await daemon.get("/api/v1/gate/eth-cold-2"))["gate"] == "open"
-
-
-EDITS = f"""
-import sys, yaml
-text = yaml.safe_load(open(sys.argv[1]))
-text["wallets"]["eth-cold-2"] = {{"chain": "ethereum", "tier": "cold", "addresses": ["{NEW}"]}}
-yaml.safe_dump(text, open(sys.argv[1], "w"), sort_keys=False)
-"""
-
-
-# The fire drill.
-
-
-async def test_the_fire_drill_rings_a_real_alertmanager_and_broker_and_nobody_can_mistake_it(tmp_path: Path) -> None:
-    """By the written commands, but as fast as can be."""
-    require("amtool")
-    broker = Mosquitto(tmp_path)
-    broker.start()
-    try:
-        async with (
-            running_alertmanager(tmp_path) as alertmanager,
-            subscribed(broker, prefix="pyrometer-drill") as subscriber,
-            subscribed(broker) as real,
-            shell(tmp_path, variables={"ALERTMANAGER": alertmanager.url, "BROKER": broker.url}) as it,
-        ):
-            steps = written("fire-drill.md", under="## The drill")
-            assert "--speed 60 " in steps[0].command
-            quick = replace(steps[0], command=steps[0].command.replace("--speed 60 ", ""))
-            await it.follow([quick, *steps[1:]])
-            for subject in ("all", "XEM"):
-                await until(lambda subject=subject: alertmanager.heard("firing", subject=subject))  # type: ignore[misc]
-            told = [alert for message in alertmanager.told for alert in message["alerts"]]
-            named = {alert["labels"]["alertname"] for alert in told}
-            assert {"PyrometerHotShareHigh", "PyrometerUnmatchedOutflow", "PyrometerDrain"} <= named
-            assert {alert["labels"]["drill"] for alert in told} == {"coincheck"}
-            assert {alert["labels"]["entity"] for alert in told} == {"Coincheck"}
-            assert all(alert["annotations"]["summary"].startswith("DRILL: ") for alert in told)
-            gate = json.loads(subscriber.holds["gate/xem-hot"])
-            assert (gate["gate"], gate["entity"].startswith("DRILL")) == ("closed", True)
-            assert real.heard == []
-    finally:
-        broker.stop()
-
-
-# The store.
 
 
 class Database(Protocol):
@@ -324,15 +135,19 @@ async def test_a_backup_brings_back_findings_gates_announcements_reports_and_the
             async with at_work(daemon, token=PEOPLE["aya"], **kept.variables) as it:
                 await it.follow(steps[:ruin])
                 later = await announced(daemon, at_most="3")
+                word = {"open": False, "reason": "after the backup"}
+                assert (await daemon.ask("/api/v1/gate/eth-hot-1", method="POST", body=word))[0] == 200
                 _, (head,) = await it.run("pyrometer audit verify --config pyrometer.yaml --json | jq -r .head")
                 await it.follow(steps[ruin:], hooks=system(daemon))
                 code, lines = await it.run(f"pyrometer audit verify --config pyrometer.yaml --holds {head}")
             assert (code, lines[0].startswith("BROKEN: no record has the hash")) == (6, True)
             assert await everything(daemon) == before
             assert (await daemon.ask(f"/api/v1/announcements/{later}"))[0] == 404
+            # What a person said since is lost.
+            await daemon.becomes("/api/v1/gate/eth-hot-1", lambda body: body["gate"] == "open")
             one = await daemon.becomes(f"/api/v1/announcements/{plan}", lambda body: body["left"] == "1")
             assert one["state"] == "approved"
-            assert len(await daemon.get("/api/v1/movements?stage=mined")) == 3
+            await daemon.becomes("/api/v1/movements?stage=mined", lambda body: len(body) == 3)
             again = await run_command(*report.asked, cwd=tmp_path)
             assert again == report.answer
 
@@ -378,6 +193,20 @@ async def everything(daemon: Daemon) -> dict[str, Any]:
     gate = await daemon.becomes("/api/v1/gate/eth-cold-1", lambda body: body["gate"] == "closed" and body["findings"])
     told = [(one["id"], one["alert"], one["since"], one["state"]) for one in found]
     return {"findings": told, "gate": (gate["since"], gate["findings"], gate["reason"])}
+
+
+async def test_the_audit_log_is_verified_and_what_was_changed_in_it_is_named(tmp_path: Path) -> None:
+    require("sqlite3")
+    whole = config(DEAD, api=guarded(tmp_path, PEOPLE))
+    async with running_daemon(tmp_path, whole) as daemon, at_work(daemon) as it:
+        for who in ("aya", "ben", "aya"):
+            assert (await daemon.ask("/-/reload", method="POST", token=PEOPLE[who]))[0] == 200
+        good, *bad = written("operations.md", under="## The audit log")
+        await it.follow([good])
+        await it.run("sqlite3 pyrometer.db \"update pyrometer_audit set body = replace(body, 'ben', 'aya')\"")
+        command, code = bad
+        found, lines = await it.run(command.command)
+        assert (matches(command.shown, lines), code.shown) == (True, (str(found),)), lines
 
 
 async def test_an_upgrade_is_made_by_the_book_and_so_is_the_way_back_from_a_newer_database(tmp_path: Path) -> None:
@@ -451,3 +280,29 @@ async def test_a_disk_that_takes_no_more_stops_no_judgement_and_gets_it_all_when
             assert [one["id"] for one in await daemon.get("/api/v1/findings")] == [found["id"]]
             gate = await daemon.get("/api/v1/gate/eth-cold-1")
             assert (gate["gate"], gate["findings"]) == ("closed", [found["id"]])
+
+
+async def test_the_password_of_postgresql_is_changed_under_a_daemon_that_goes_on(
+    tmp_path: Path, exchange_database: PostgresDatabase
+) -> None:
+    database = exchange_database
+    (tmp_path / "store").write_text(of_role(database, "first"))
+    whole = config(DEAD, store_file="store")
+    daemon = Daemon(tmp_path, whole)
+    without = {key: value for key, value in yaml.safe_load(daemon.file.read_text()).items() if key != "store"}
+    daemon.file.write_text(yaml.safe_dump(without))
+    try:
+        await daemon.start()
+        await daemon.becomes("/readyz", lambda body: not any("store" in one for one in body["reasons"]))
+        await database.run("alter role pyrometer password 'second'")
+        assert (await daemon.ask("/-/reload", method="POST"))[0] == 200  # the audit log took it
+        (tmp_path / "store").write_text(of_role(database, "second"))
+        status, body = await daemon.ask("/-/reload", method="POST")
+        assert (status, "restart to change it" in body["detail"]) == (422, True)
+        await daemon.stop()
+        await daemon.start()
+        assert (await daemon.ask("/-/reload", method="POST"))[0] == 200
+        code, out, _ = await run_command("audit", "verify", "--config", "pyrometer.yaml", cwd=tmp_path)
+        assert (code, out.startswith("ok: 3 records hold")) == (0, True)  # the refused one among them
+    finally:
+        await daemon.stop(kill=True)

@@ -20,6 +20,8 @@ DOCS = ROOT / "docs"
 ANYTHING = "…"
 """Where it stands in what is shown, anything may stand; alone on a line, any lines, or none."""
 
+PACKAGES = {"amtool": "prometheus-alertmanager", "pg_dump": "postgresql-client", "psql": "postgresql-client"}
+
 Hook = Callable[[], Awaitable[object]]
 
 
@@ -58,7 +60,7 @@ class Shell:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         mark = f"----{os.urandom(8).hex()}"
-        self._process.stdin.write(f"{{ {command}\n}} </dev/null\necho; echo {mark} $?\n".encode())
+        self._process.stdin.write(f"{{ {command}\n}} </dev/null\ncode=$?; echo; echo {mark} $code\n".encode())
         lines: list[str] = []
         async with asyncio.timeout(seconds):
             while not (line := (await self._process.stdout.readline()).decode()).startswith(mark):
@@ -123,7 +125,7 @@ def require(*programs: str) -> None:
     """Skips the test where one is missing that the written commands call; a failure in CI."""
     for name in programs:
         if shutil.which(name) is None:
-            reason = f"{name} is missing: apt-get install {name}"
+            reason = f"{name} is missing: apt-get install {PACKAGES.get(name, name)}"
             if os.environ.get("CI") == "true":
                 pytest.fail(reason)
             pytest.skip(reason)
