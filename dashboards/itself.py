@@ -201,7 +201,18 @@ def _settings() -> list[AnyPanel]:
                 "NOT SCRAPED",
             ),
             Query("min by (instance) (pyrometer_store_up)", "{{instance}}"),
-            place=Place(12, 5),
+            place=Place(8, 5),
+            said=STORE,
+        ),
+        rows(
+            About(
+                "Receivers",
+                "When each receiver took what it was sent.",
+                f"no receiver is configured, so that nobody is told of anything, or {DOWN}",
+                "NOBODY IS TOLD",
+            ),
+            Query("min by (sink) (pyrometer_sink_up)", "{{sink}}"),
+            place=Place(8, 5),
             said=STORE,
         ),
         grid(
@@ -219,6 +230,6 @@ def _settings() -> list[AnyPanel]:
                 " pyrometer_config_reload_timestamp_seconds * 1000)",
                 unit="dateTimeAsIso",
             ),
-            place=Place(12, 5),
+            place=Place(8, 5),
         ),
     ]
