@@ -89,10 +89,10 @@ def _now() -> list[AnyPanel]:
     ]
 
 
-def _quantiles(histogram: str) -> list[Query]:
+def _quantiles(histogram: str, *, exemplars: bool = False) -> list[Query]:
     rates = f"sum by (le) (rate(pyrometer_{histogram}[$__rate_interval]))"
     return [
-        Query(f"histogram_quantile(0.99, {rates})", "p99"),
+        Query(f"histogram_quantile(0.99, {rates})", "p99", exemplars=exemplars),
         Query(f"histogram_quantile(0.5, {rates})", "p50"),
     ]
 
@@ -113,11 +113,12 @@ def _latencies() -> list[AnyPanel]:
         lines(
             About(
                 "Time to detect",
-                "From a node telling of a block to the findings on it being handed to the receivers.",
+                "From a node telling of a block to the findings on it being handed to the receivers. "
+                "Points are single blocks.",
                 f"no block came, or {DOWN}",
                 "NO BLOCK CAME",
             ),
-            *_quantiles("detection_seconds_bucket"),
+            *_quantiles("detection_seconds_bucket", exemplars=True),
             place=Place(8, 8),
             scale=Scale("s"),
         ),
