@@ -21,7 +21,7 @@ def itself() -> model.Dashboard:
         title="The daemon itself",
         shows="Is Pyrometer alive and quick, does what it finds reach anybody, and what does it take. A replica "
         "each where there are several.",
-        panels=[*_now(), *_latencies(), *_delivery(), *_process(), *_settings()],
+        panels=[*_now(), *_kept(), *_latencies(), *_delivery(), *_process(), *_settings()],
     )
 
 
@@ -65,6 +65,12 @@ def _now() -> list[AnyPanel]:
             steps=steps((0, OK), (1, NEAR), (100, OVER)),
             text=NAMED,
         ),
+    ]
+
+
+def _kept() -> list[AnyPanel]:
+    named = "{{instance}}"
+    return [
         number(
             About("Store", "Whether each replica's database takes what it is given.", DOWN, "NOT SCRAPED"),
             Query("min by (instance) (pyrometer_store_up)", named),

@@ -22,7 +22,7 @@ def overview() -> model.Dashboard:
         title="Overview",
         shows="Is the exchange inside its policy right now: hot share against limit, exposure against coverage, "
         "what is unknown.",
-        panels=[*_now(), *_shares(), *_judged(), *_open()],
+        panels=[*_now(), *_doubts(), *_shares(), *_judged(), *_open()],
     )
 
 
@@ -74,6 +74,11 @@ def _now() -> list[AnyPanel]:
             steps=steps((0, NEUTRAL)),
             text=NAMED,
         ),
+    ]
+
+
+def _doubts() -> list[AnyPanel]:
+    return [
         number(
             About("Not known", "How many verdicts are `unknown` now.", NOBODY, "ALL"),
             Query('sum(max by (policy, subject) (pyrometer_verdict{verdict="unknown"}))'),
