@@ -21,7 +21,7 @@ def itself() -> model.Dashboard:
         title="The daemon itself",
         shows="Is Pyrometer alive and quick, does what it finds reach anybody, and what does it take. A replica "
         "each where there are several.",
-        panels=[*_now(), *_latencies(), *_delivery(), *_process(), *_settings()],
+        panels=[*_now(), *_kept(), *_latencies(), *_delivery(), *_process(), *_settings()],
     )
 
 
@@ -65,6 +65,12 @@ def _now() -> list[AnyPanel]:
             steps=steps((0, OK), (1, NEAR), (100, OVER)),
             text=NAMED,
         ),
+    ]
+
+
+def _kept() -> list[AnyPanel]:
+    named = "{{instance}}"
+    return [
         number(
             About("Store", "Whether each replica's database takes what it is given.", DOWN, "NOT SCRAPED"),
             Query("min by (instance) (pyrometer_store_up)", named),
@@ -89,10 +95,10 @@ def _now() -> list[AnyPanel]:
     ]
 
 
-def _quantiles(histogram: str) -> list[Query]:
+def _quantiles(histogram: str, *, exemplars: bool = False) -> list[Query]:
     rates = f"sum by (le) (rate(pyrometer_{histogram}[$__rate_interval]))"
     return [
-        Query(f"histogram_quantile(0.99, {rates})", "p99"),
+        Query(f"histogram_quantile(0.99, {rates})", "p99", exemplars=exemplars),
         Query(f"histogram_quantile(0.5, {rates})", "p50"),
     ]
 
@@ -113,11 +119,12 @@ def _latencies() -> list[AnyPanel]:
         lines(
             About(
                 "Time to detect",
-                "From a node telling of a block to the findings on it being handed to the receivers.",
+                "From a node telling of a block to the findings on it being handed to the receivers. "
+                "Points are single blocks.",
                 f"no block came, or {DOWN}",
                 "NO BLOCK CAME",
             ),
-            *_quantiles("detection_seconds_bucket"),
+            *_quantiles("detection_seconds_bucket", exemplars=True),
             place=Place(8, 8),
             scale=Scale("s"),
         ),
@@ -201,7 +208,18 @@ def _settings() -> list[AnyPanel]:
                 "NOT SCRAPED",
             ),
             Query("min by (instance) (pyrometer_store_up)", "{{instance}}"),
-            place=Place(12, 5),
+            place=Place(8, 5),
+            said=STORE,
+        ),
+        rows(
+            About(
+                "Receivers",
+                "When each receiver took what it was sent.",
+                f"no receiver is configured, so that nobody is told of anything, or {DOWN}",
+                "NOBODY IS TOLD",
+            ),
+            Query("min by (sink) (pyrometer_sink_up)", "{{sink}}"),
+            place=Place(8, 5),
             said=STORE,
         ),
         grid(
@@ -219,6 +237,6 @@ def _settings() -> list[AnyPanel]:
                 " pyrometer_config_reload_timestamp_seconds * 1000)",
                 unit="dateTimeAsIso",
             ),
-            place=Place(12, 5),
+            place=Place(8, 5),
         ),
     ]

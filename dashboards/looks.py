@@ -26,13 +26,15 @@ def steps(*levels: tuple[float, str]) -> ThresholdsConfig:
 
 def words(said: Mapping[int, tuple[str, str]], *, nothing: str) -> list[model.ValueMapping]:
     """Numbers as words with colours; no value at all reads `nothing`, in the colour of what is not known."""
-    named = {str(value): _result(text, colour, place) for place, (value, (text, colour)) in enumerate(said.items())}
+    named = {
+        str(value): _result(text, colour, place=place) for place, (value, (text, colour)) in enumerate(said.items())
+    }
     absent = model.DashboardSpecialValueMapOptions(
-        match=model.SpecialValueMatch.NULL_AND_NAN, result=_result(nothing, UNKNOWN, len(named))
+        match=model.SpecialValueMatch.NULL_AND_NAN, result=_result(nothing, UNKNOWN, place=len(named))
     )
     found: list[model.ValueMapping] = [model.ValueMap(named)] if named else []
     return [*found, model.SpecialValueMap(absent)]
 
 
-def _result(text: str, colour: str, place: int) -> model.ValueMappingResult:
+def _result(text: str, colour: str, *, place: int) -> model.ValueMappingResult:
     return model.ValueMappingResult(text=text, color=colour, index=place)

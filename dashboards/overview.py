@@ -22,7 +22,7 @@ def overview() -> model.Dashboard:
         title="Overview",
         shows="Is the exchange inside its policy right now: hot share against limit, exposure against coverage, "
         "what is unknown.",
-        panels=[*_now(), *_shares(), *_judged(), *_open()],
+        panels=[*_now(), *_doubts(), *_shares(), *_judged(), *_open()],
     )
 
 
@@ -31,7 +31,7 @@ def _now() -> list[AnyPanel]:
         number(
             About("Policy", "The worst verdict of all rules now: ok, not known, or broken.", NOBODY, "NOT JUDGED"),
             Query(f"max({rules.worst('policy')})"),
-            place=Place(5, 4),
+            place=Place(4, 4),
             scale=Scale("none", least=None),
             steps=steps((0, OK), (1, UNKNOWN), (2, OVER)),
             said={0: ("INSIDE", OK), 1: ("UNKNOWN", UNKNOWN), 2: ("BREACH", OVER)},
@@ -74,10 +74,15 @@ def _now() -> list[AnyPanel]:
             steps=steps((0, NEUTRAL)),
             text=NAMED,
         ),
+    ]
+
+
+def _doubts() -> list[AnyPanel]:
+    return [
         number(
             About("Not known", "How many verdicts are `unknown` now.", NOBODY, "ALL"),
             Query('sum(max by (policy, subject) (pyrometer_verdict{verdict="unknown"}))'),
-            place=Place(2, 4),
+            place=Place(3, 4),
             scale=Scale("none"),
             steps=steps((0, OK), (1, UNKNOWN)),
         ),
@@ -89,7 +94,7 @@ def _now() -> list[AnyPanel]:
                 "ALL",
             ),
             Query("sum(1 - min by (wallet) (pyrometer_gate_open))"),
-            place=Place(2, 4),
+            place=Place(3, 4),
             scale=Scale("none"),
             steps=steps((0, OK), (1, OVER)),
         ),
@@ -101,7 +106,7 @@ def _now() -> list[AnyPanel]:
                 "NEVER",
             ),
             Query("min(pyrometer_report_age_seconds)"),
-            place=Place(3, 4),
+            place=Place(2, 4),
             scale=Scale("s", decimals=1),
             steps=steps((0, OK), (5, NEAR), (10, OVER)),
         ),

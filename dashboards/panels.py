@@ -35,11 +35,12 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """PromQL, and how its series are called."""
+    """PromQL, and how its series are called. With `exemplars`, single cases stand on the graph as points."""
 
     expr: str
     legend: str = ""
     role: Role = Role.VALUE
+    exemplars: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,8 @@ def _about(panel: P, about: About, *, place: Place, scale: Scale) -> P:
 def _target(query: Query, name: str) -> prometheus.Dataquery:
     asked = prometheus.Dataquery().ref_id(name).expr(rules.of_one_exchange(query.expr)).datasource(SOURCE)
     asked.editor_mode(prometheus_model.QueryEditorMode.CODE)
+    if query.exemplars:
+        asked.exemplar(exemplar=True)
     return asked.legend_format(query.legend) if query.legend else asked
 
 

@@ -157,7 +157,7 @@ def _feeds() -> list[AnyPanel]:
         rows(
             About("Sources", "When the values of each source were current.", NOBODY, "NOT JUDGED"),
             Query("max by (feed, source) (pyrometer_feed_up)", "{{feed}}/{{source}}"),
-            place=Place(12, 8),
+            place=Place(12, 10),
             said=UP,
         ),
     ]
@@ -177,5 +177,5 @@ def _held() -> AnyPanel:
         Column("tier", label="tier", width=80),
         Column("coins", expr=f"max by (asset, owner, tier) (pyrometer_holdings{held})", unit="locale", decimals=4),
         Column("value", expr=f"max by (asset, owner, tier) (pyrometer_holdings_value{held})", decimals=2),
-        place=Place(12, 13),
+        place=Place(12, 10),
     )

@@ -111,8 +111,7 @@ def graph(
     levels = _round(
         shown.min if shown.min is not None else min(values, default=0.0),
         max([*values, *([soft] if soft is not None else [])], default=1.0),
-        whole=shown.unit == "none",
-        seconds=shown.unit == "s",
+        unit=shown.unit,
     )
     texts = [number(level, unit=shown.unit, decimals=_places(levels, shown.unit)) for level in levels]
     left = max(map(len, texts), default=1) * CHARACTER + 14
@@ -195,17 +194,19 @@ def _palette(count: int) -> list[str]:
     return [SERIES[place % len(SERIES)] for place in range(count)]
 
 
-def _round(least: float, most: float, *, whole: bool, seconds: bool) -> list[float]:
+def _round(least: float, most: float, *, unit: str) -> list[float]:
     """Levels at equal distances that are easily read, from below `least` to above `most`."""
     if most <= least:
-        most = least + (1.0 if whole else abs(least) * 0.1 or 1.0)
+        most = least + (1.0 if unit == "none" else abs(least) * 0.1 or 1.0)
     raw = (most - least) / MOST_TICKS
-    if seconds and raw > 30:
+    if unit == "bytes":
+        step = float(2 ** math.ceil(math.log2(raw)))
+    elif unit == "s" and raw > 30:
         step = float(next((size for size in TIMES if size >= raw), TIMES[-1]))
     else:
         size = 10 ** math.floor(math.log10(raw))
         step = next(factor * size for factor in (1, 2, 2.5, 5, 10) if factor * size >= raw)
-    step = max(1.0, math.ceil(step)) if whole else step
+    step = max(1.0, math.ceil(step)) if unit == "none" else step
     first, last = math.floor(least / step + 1e-9), math.ceil(most / step - 1e-9)
     return [place * step for place in range(first, last + 1)]
 

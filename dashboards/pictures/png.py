@@ -52,11 +52,15 @@ def _row(kind: int, row: bytearray, *, before: bytearray) -> bytearray:
     """In the place of differences from the pixel to the left, above, their mean, or the nearest (Paeth), the values."""
     for at in range(len(row)) if kind else ():
         left, corner = (row[at - DEPTH], before[at - DEPTH]) if at >= DEPTH else (0, 0)
-        guess = (0, left, before[at], (left + before[at]) // 2)[kind] if kind < 4 else _paeth(left, before[at], corner)
+        guess = (
+            (0, left, before[at], (left + before[at]) // 2)[kind]
+            if kind < 4
+            else _paeth(left=left, above=before[at], corner=corner)
+        )
         row[at] = (row[at] + guess) & 255
     return row
 
 
-def _paeth(left: int, above: int, corner: int) -> int:
+def _paeth(*, left: int, above: int, corner: int) -> int:
     guess = left + above - corner
     return min((left, above, corner), key=lambda one: abs(guess - one))

@@ -23,6 +23,8 @@ SCRAPE = 0.5
 """Seconds of real time; the three hours of the story take half a minute."""
 LOOKS = timedelta(minutes=10)
 """Of simulated time: so often the story waits until both targets have been scraped."""
+ASKED = (20, 50, 80, 150, 180)
+"""Minutes of the story as of which everything is asked: one of each sort of trouble, and its end."""
 PATIENCE = 60.0
 
 CONFIG = """
@@ -48,7 +50,7 @@ Key = tuple[str, int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """`over` is what a query gave over the whole run; `at` at each look, by the minute of the story; `alone` in the end
+    """`over` is what a query gave over the whole run; `at` as of some minutes of the story; `alone` in the end
     with one replica alone. `dead` is what it gave when the daemon had ended."""
 
     over: tuple[Series, ...]
@@ -121,9 +123,7 @@ class Asking:
         ask, end = self.prometheus, self._until(self.looks[max(self.looks)])
         return Answers(
             over=await ask.range(expr, window=end, values=values),
-            at={
-                minute: await ask.now(expr, window=self._until(at), values=values) for minute, at in self.looks.items()
-            },
+            at={minute: await ask.now(expr, window=self._until(self.looks[minute]), values=values) for minute in ASKED},
             alone=await ask.now(expr, window=end, values={**values, "entity": self.alone}),
             dead=await ask.now(expr, window=self._until(self.dead), values=values),
         )

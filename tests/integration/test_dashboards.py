@@ -18,7 +18,7 @@ from dashboards.pictures.reading import Panel, read
 from tests.integration.scraped import Answers, Recorded, recorded
 from tests.real import require_program
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 BLIND, TORN = 50, 80
 """Minutes of the story: no two nodes of Ethereum answer; a node of NEM lies."""

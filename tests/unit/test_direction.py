@@ -57,8 +57,16 @@ def test_a_chain_library_is_imported_only_by_its_connector(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", modules("connectors", "daemon"), ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_are_absolute_and_never_reach_into_the_tests(path: Path) -> None:
-    assert not [name for name in imported(path) if name.startswith(".") or name.split(".")[0] == "tests"]
+def test_imports_are_absolute_and_never_reach_into_the_tests_or_the_dashboards(path: Path) -> None:
+    outside = ("tests", "dashboards")
+    assert not [name for name in imported(path) if name.startswith(".") or name.split(".")[0] in outside]
+
+
+@pytest.mark.parametrize("path", modules("dashboards"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_dashboards_never_import_the_tests_and_only_their_pictures_run_the_daemon(path: Path) -> None:
+    tops = {name.split(".")[0] for name in imported(path)}
+    assert "tests" not in tops
+    assert "daemon" not in tops or path.is_relative_to(ROOT / "dashboards/pictures")
 
 
 def test_the_store_keeps_its_sessions_to_itself() -> None:
