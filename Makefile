@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup run test check bench lock
+.PHONY: setup run test check bench dashboards pictures lock prometheus-rule
 
 setup: .venv/.complete
 
@@ -29,6 +29,18 @@ check: setup
 
 bench: setup
 	@$(BIN)/python -m tests.bench $(ONLY)
+
+dashboards: setup
+	@$(BIN)/python -m dashboards
+
+# Needs prometheus and chromium.
+pictures: setup
+	@$(BIN)/python -m dashboards.pictures
+
+# The rules stand once, in deploy/prometheus/rules; Kubernetes wants them inside an object of its own. The last group is about
+# Prometheus and Alertmanager themselves, which in a cluster are called and watched otherwise.
+prometheus-rule:
+	{ cat deploy/kubernetes/prometheusrule.head; sed -e '/^groups:/d' -e '/- name: pyrometer-alerting-path/,$$d' -e '/./s/^/  /' deploy/prometheus/rules/recording.yml deploy/prometheus/rules/alerting.yml; } > deploy/kubernetes/prometheusrule.yaml
 
 # The lock files name no package index; --universal keeps them valid for every platform.
 lock:

@@ -33,6 +33,7 @@ from daemon.reporting.command import made
 from daemon.reporting.rendering import FORMATS, rendered
 from daemon.reporting.reporter import gaps
 from daemon.settings import schema
+from daemon.systemd import Systemd
 from daemon.table import print_report
 
 OK, FATAL, BAD_CONFIGURATION, BREACH, UNKNOWN, UNMET, TAMPERED = 0, 1, 2, 3, 4, 5, 6
@@ -71,9 +72,10 @@ def _run(arguments: argparse.Namespace) -> int:
     logs.configure(level=loaded.settings.log.level, as_json=loaded.settings.log.format == "json")
 
     async def serve(stop: asyncio.Event) -> None:
-        async with opened(loaded, env=os.environ) as app:
+        systemd = Systemd.of(os.environ)
+        async with opened(loaded, env=os.environ, reloading=systemd.reloading) as app, systemd.told_of(stop):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.request_reload)
-            await app.run(stop)
+            await app.run(stop, ready=systemd.listening, more=(systemd,))
 
     return _until_stopped(serve)
 

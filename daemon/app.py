@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ import aiohttp
 import structlog
 from aiohttp import web
 
-from connectors.base import Update
+from connectors.base import Tip, Update
 from connectors.transport import REAL, Timing
 from daemon import notices, version
 from daemon.api.auth import Gatekeeper
@@ -37,6 +37,7 @@ from daemon.supervisor import Backoff, keep
 log = structlog.get_logger(__name__)
 
 Now = Callable[[], datetime]
+Around = Callable[[], AbstractContextManager[None]]
 
 CYCLE_LIMIT = timedelta(seconds=10)
 """A pass of the pipe takes milliseconds; without one for so long the picture counts as dead."""
@@ -63,6 +64,7 @@ class App:
         stores: Stores,
         session: aiohttp.ClientSession,
         timing: Timing = REAL,
+        reloading: Around = nullcontext,
     ) -> None:
         self._loaded = loaded
         self._env = env
@@ -74,13 +76,14 @@ class App:
         self._wake = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._hup = asyncio.Event()
-        self._reloading = asyncio.Lock()
+        self._reload_lock = asyncio.Lock()
+        self._reloading = reloading
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
         self._workers: dict[str, ChainWorker] = {}
         self._asking = FeedWorkers(start=self._keep, stop=self._end, take=self._hear)
         self._reports: Report | None = None
-        self._fresh: dict[str, datetime] = {}
+        self._fresh: dict[str, tuple[datetime, Tip]] = {}
         self._last_cycle = asyncio.get_running_loop().time()
         self._outbox = Outbox(stores.findings, sinks=[endpoint.name for endpoint in loaded.endpoints], clock=now)
         monotonic = asyncio.get_running_loop().time
@@ -95,6 +98,7 @@ class App:
             receivers=self._sinks.receivers,
             sinks=(self.metrics, self, *self._sinks.every),
             averages=loaded.averages(),
+            timed=self.metrics.timed,
         )
         self._keepers = Keepers(stores, self._pipeline, in_force=lambda: self._loaded, clock=now)
         self._pipeline.sinks = (*self._pipeline.sinks, self._keepers.past)
@@ -153,19 +157,23 @@ class App:
 
         ConfigError leaves all as it was, as does StoreError when the audit log can't be told.
         """
-        async with self._reloading:
-            try:
-                wanted = await asyncio.to_thread(load_whole, self._loaded.path, env=self._env, now=self._now())
-                refuse_what_takes_a_restart(self._loaded.settings, wanted.settings)
-                await self._keepers.reloading(wanted, who=who, at=self._now())
-            except (ConfigError, StoreError) as error:
-                self._reloaded = Reload(self._loaded.sha256, self._reloaded.at, success=False)
-                log.error("reload refused, the running configuration stays", who=who, error=str(error))  # noqa: TRY400
-                raise
-            await self._swap(wanted)
-            self._reloaded = Reload(wanted.sha256, self._now(), success=True)
-            log.info("reloaded", who=who, sha256=wanted.sha256)
-            return wanted.sha256
+        async with self._reload_lock:
+            with self._reloading():
+                return await self._load_again(who)
+
+    async def _load_again(self, who: str) -> str:
+        try:
+            wanted = await asyncio.to_thread(load_whole, self._loaded.path, env=self._env, now=self._now())
+            refuse_what_takes_a_restart(self._loaded.settings, wanted.settings)
+            await self._keepers.reloading(wanted, who=who, at=self._now())
+        except (ConfigError, StoreError) as error:
+            self._reloaded = Reload(self._loaded.sha256, self._reloaded.at, success=False)
+            log.error("reload refused, the running configuration stays", who=who, error=str(error))  # noqa: TRY400
+            raise
+        await self._swap(wanted)
+        self._reloaded = Reload(wanted.sha256, self._now(), success=True)
+        log.info("reloaded", who=who, sha256=wanted.sha256)
+        return wanted.sha256
 
     # Workers: each a step for the supervisor.
 
@@ -178,12 +186,11 @@ class App:
                 await self._wake.wait()
         self._wake.clear()
         fresh, self._fresh = self._fresh, {}
-        with self.metrics.stages.labels("judge").time():
-            await self._pipeline.cycle(self._now())
+        await self._pipeline.cycle(self._now())
         if not self._wake.is_set():
             self._caught_up.set()
-        for seen in fresh.values():
-            self.metrics.detection.observe(max(0.0, (self._now() - seen).total_seconds()))
+        for chain, (seen, tip) in fresh.items():
+            self.metrics.detected(self._now() - seen, chain=chain, block=tip.hash)
 
     async def _restore(self) -> None:
         """The findings of an earlier run. While the store can't tell, we judge without them; later they are adopted."""
@@ -219,7 +226,8 @@ class App:
         if update.drift:
             notices.drifted(update.chain, ledger.sweeps()[update.chain])
         if update.tip is not None and update.tip != tip_before:
-            self._fresh[update.chain] = update.seen
+            self._fresh[update.chain] = (update.seen, update.tip)
+            self.metrics.read(self._now() - update.seen, chain=update.chain, block=update.tip.hash)
         self._caught_up.clear()
         self._wake.set()
 
@@ -308,9 +316,11 @@ class App:
             providers=lambda: {chain: worker.stats() for chain, worker in self._workers.items()},
             reorgs=lambda: {chain: book.reorgs for chain, book in self._pipeline.ledger.books.items()},
             drifted=lambda: {chain: book.drifted for chain, book in self._pipeline.ledger.books.items()},
+            ages=lambda: self._pipeline.setup.ages,
             delivery=self._sinks.delivery,
+            receivers=lambda: self._sinks.problems,
             reload=lambda: self._reloaded,
-            store_problem=lambda: self._outbox.problem,
+            store_problem=lambda: self._outbox.problem or self._keepers.problem,
         )
 
     def _sources(self) -> Sources:
@@ -351,15 +361,21 @@ class App:
 
 @asynccontextmanager
 async def opened(
-    loaded: Loaded, *, env: Mapping[str, str], now: Now = utc_now, timing: Timing = REAL
+    loaded: Loaded,
+    *,
+    env: Mapping[str, str],
+    now: Now = utc_now,
+    timing: Timing = REAL,
+    reloading: Around = nullcontext,
 ) -> AsyncIterator[App]:
     """An App with its store and its HTTP client open. ConfigError when the store's URL can't be used.
 
-    `now` is the time that it judges by, `timing` what its connectors wait by: a replay has clocks of its own.
+    `now` is the time that it judges by, `timing` what its connectors wait by: a replay has clocks of its own. Each
+    reload happens within `reloading`.
     """
     for warning in loaded.settings.warnings():
         log.warning(warning)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(loaded.settings.store_url))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield App(loaded, env=env, now=now, stores=store.stores, session=session, timing=timing)
+        yield App(loaded, env=env, now=now, stores=store.stores, session=session, timing=timing, reloading=reloading)

@@ -38,7 +38,8 @@ def advance(
     """Moves every finding one step. Pure: the same findings, verdicts and time give the same result.
 
     A verdict `unknown` neither starts nor ends anything: what was firing keeps firing, what was pending keeps waiting.
-    A finding whose rule or subject is not judged any more (the configuration changed) is closed, saying so. `chains`
+    A finding whose rule or subject is not judged any more (the configuration changed, or what was awaited once at the
+    start is there) is closed, saying so. `chains`
     are those that were judged: what a finding tells names their blocks.
     """
     known = {(finding.verdict.policy, finding.verdict.subject): finding for finding in findings}
@@ -46,7 +47,7 @@ def advance(
     for verdict in _telling(verdicts, policies={policy for policy, _ in known}):
         finding = known.pop((verdict.policy, verdict.subject), None)
         after.extend(_step(finding, with_blocks(verdict, chains), rule=rules[verdict.policy], now=now))
-    after.extend(_close(finding, now=now, why="no longer judged by the configuration") for finding in known.values())
+    after.extend(_close(finding, now=now, why="no longer judged") for finding in known.values())
     after = [_obliged(finding, rule=rules.get(finding.verdict.policy), now=now) for finding in after]
     was_firing = {finding.id for finding in findings if finding.state is State.FIRING}
     events = [

@@ -1,8 +1,8 @@
 """The pipe: what the chains said → classify → exposure → policy → findings → emit, in this order and on this screen."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain as concatenated
@@ -34,13 +34,20 @@ from daemon.setup import Setup
 from daemon.wallet_states import WalletStates
 from daemon.windows import Windows
 
+Timed = Callable[[str], AbstractContextManager[object]]
+"""Measures how long a stage of the pipe takes, by its name."""
+
+
+def untimed(_stage: str) -> AbstractContextManager[object]:
+    return nullcontext()
+
 
 @dataclass(slots=True)
 class Pipeline:
     """Judges what the ledger holds. `findings` are the open ones; `receivers` name the queues that hear of events.
 
     `averages` are counted where a rule values by them; `detecting` knows payments; without `gates` nobody says whether
-    signers may go on.
+    signers may go on; `timed` measures the stages `judge` and `emit`.
     """
 
     setup: Setup
@@ -56,6 +63,7 @@ class Pipeline:
     remembers: bool = True
     """Whether what an earlier run has left is known, or there is nowhere to look."""
     gates: Gating | None = None
+    timed: Timed = untimed
     standing: Standing = field(default_factory=dict, init=False)
     """The verdicts of rules with a schedule that stand until their next time."""
     _windows: Windows = field(default_factory=Windows, init=False, repr=False)
@@ -88,21 +96,29 @@ class Pipeline:
         that: a store that hangs must keep no gate open.
         """
         async with self._turn:
-            step, report, standing = self._judge(now)
-            self._stop(report)
-            changed = step.changed(self.findings)
-            if changed or step.events:
-                try:
-                    await self.writing.write()
-                finally:  # also when it is cut off: nobody's page is lost by that
-                    await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
-            self.findings, self.standing = step.open, standing
-            if self.gates is not None:
-                await self.gates.keep()
+            with self.timed("judge"):
+                step, report, standing = self._judge(now)
+            with self.timed("emit"):
+                self._stop(report)
+                await self._record(step, now=now)
+                self.findings, self.standing = step.open, standing
+                if self.gates is not None:
+                    await self.gates.keep()
+                self._offer(report)
+        return report
+
+    async def _record(self, step: Advance, *, now: datetime) -> None:
+        changed = step.changed(self.findings)
+        if changed or step.events:
+            try:
+                await self.writing.write()
+            finally:  # also when it is cut off: nobody's page is lost by that
+                await self.recorder.record(changed, addressed(step.events, sinks=self.receivers, at=now))
+
+    def _offer(self, report: Report) -> None:
         with ExitStack() as offers:  # calls all of them, then raises what one of them raised
             for sink in reversed(self.sinks):
                 offers.callback(sink.offer, report)
-        return report
 
     def _stop(self, report: Report) -> None:
         """Tells who stops signers of gates that were open before this pass; a store that hangs would cost seconds."""

@@ -165,11 +165,10 @@ class AlertmanagerConfig(Strict):
 
     endpoints: tuple[Receiver, ...] = Field(min_length=1, description="every Alertmanager of the cluster")
     resend: Duration = Field(
-        timedelta(minutes=1),
-        gt=AN_INSTANT,
-        description="how often a firing alert is sent again; well below Alertmanager's resolve_timeout",
+        timedelta(minutes=1), gt=AN_INSTANT, description="how often a firing alert is sent; it lives five times that"
     )
     external_url: str | None = Field(None, description="URL of this daemon for the links in alerts; default: none")
+    runbook_url: str | None = Field(None, description="URL under which people reach docs/alerts; default: none")
 
     @field_validator("endpoints")
     @classmethod
@@ -177,7 +176,7 @@ class AlertmanagerConfig(Strict):
         told_apart([receiver.provider for receiver in value])
         return value
 
-    @field_validator("external_url")
+    @field_validator("external_url", "runbook_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
         if value is not None and (not is_http_url(value) or "@" in value):

@@ -21,7 +21,7 @@ from daemon.reload import Loaded
 log = structlog.get_logger(__name__)
 
 RUNBOOKS = "docs/alerts"
-"""Where the runbooks stand, relative to the project."""
+"""Where the runbooks stand, relative to the project: what alerts name while nobody says where people reach them."""
 DRAIN_SECONDS = 5.0
 
 
@@ -99,7 +99,9 @@ class Sinks:
             outbox=self._outbox,
             session=self._session,
             origin=Origin(
-                entity=self._loaded.settings.entity, external_url=settings.external_url or "", runbook_url=RUNBOOKS
+                entity=self._loaded.settings.entity,
+                external_url=settings.external_url or "",
+                runbook_url=settings.runbook_url or RUNBOOKS,
             ),
             clock=self._clock,
             sleep=asyncio.sleep,

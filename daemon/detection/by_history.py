@@ -32,7 +32,7 @@ class ByHistory:
         if known is None and len(self._recent) >= MOST:
             self._recent.popitem(last=False)
         self._recent[key] = outflow
-        if known is None or not _alike(known, outflow):
+        if known is None or not known.pays_as(outflow):
             self._enter(outflow)
         elif self._cases and key in self._cases:
             self._cases[key] = replace(self._cases[key], outflow=outflow)
@@ -71,17 +71,6 @@ class ByHistory:
         for case in sorted(self._cases.values(), key=lambda one: one.outflow.since, reverse=True):
             by_wallet.setdefault(case.outflow.wallet, []).append(case)
         return Cases({wallet: tuple(cases) for wallet, cases in by_wallet.items()}) if by_wallet else NONE
-
-
-def _alike(one: Outflow, other: Outflow) -> bool:
-    """Whether both are judged the same, at whatever stage they are."""
-    return (
-        one.units == other.units
-        and one.covered == other.covered
-        and one.fee == other.fee
-        and one.change == other.change
-        and one.destinations == other.destinations
-    )
 
 
 def _is_over(one: Outflow, *, keep: timedelta, now: datetime) -> bool:

@@ -61,6 +61,17 @@ class Outflow:
         """How many of the units that it pays this destination no announcement of that one explains."""
         return max(0, units - self.announced.get(name, 0))
 
+    def pays_as(self, other: Outflow) -> bool:
+        """Whether both pay the same to the same, at whatever stage they are."""
+        return (
+            self.units == other.units
+            and self.covered == other.covered
+            and self.fee == other.fee
+            and self.change == other.change
+            and self.destinations == other.destinations
+            and self.announced == other.announced
+        )
+
     @property
     def stands(self) -> bool:
         """Whether it is on its way or has happened, as far as is known."""

@@ -14,6 +14,9 @@ from daemon.interval import amount, plain
 from daemon.model import Inventory
 from daemon.policy.unknown_destination import UnknownDestination
 
+MOST_FINE = 2000
+"""Payments that nothing was found in, which are not searched again when they are mined; at most 2 MB."""
+
 Reason = tuple[str, Case]
 """The wallet that it is held against, and why."""
 
@@ -28,16 +31,26 @@ class UnknownDestinations:
         self._looks = rule.look_alikes_of_all_tiers
         self._concerned = frozenset(wallet.name for wallet in inventory.wallets.values() if rule.concerns(wallet))
         self._standing: Standing[Reason] = Standing(rule.keep)
+        self._fine: dict[Key, Outflow] = {}
 
     def take(self, outflow: Outflow) -> None:
+        fine = self._fine.get(outflow.key)
+        if fine is not None and fine.pays_as(outflow):
+            self._payees.take(outflow, known=self._known)
+            return
         reason = self._reason(outflow)
         self._payees.take(outflow, known=self._known)
-        if reason is None:
-            self._standing.drop(outflow.key)
-        else:
+        if reason is not None:
+            self._fine.pop(outflow.key, None)
             self._standing.put(outflow, reason)
+            return
+        self._standing.drop(outflow.key)
+        self._fine[outflow.key] = outflow
+        if len(self._fine) > MOST_FINE:
+            del self._fine[next(iter(self._fine))]
 
     def withdraw(self, key: Key) -> None:
+        self._fine.pop(key, None)
         self._payees.withdraw(key)
         self._standing.drop(key)
 
@@ -101,7 +114,9 @@ def _parts(outflow: Outflow, *, unknown: dict[str, int], first: str | None) -> I
     if outflow.unlisted:
         yield f"{_coins(outflow, outflow.unlisted)} {outflow.asset} to nobody knows whom"
     for name in named:
-        yield f"{_coins(outflow, unknown[name])} {outflow.asset} to {name}"
+        paid, beyond = unknown[name], outflow.beyond(name, unknown[name])
+        exceeds = f", {_coins(outflow, beyond)} more than was announced" if beyond < paid else ""
+        yield f"{_coins(outflow, paid)} {outflow.asset} to {name}{exceeds}"
 
 
 def _coins(outflow: Outflow, units: int) -> str:

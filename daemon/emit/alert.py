@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from daemon.emit.brief import brief
 from daemon.emit.rendering import due_text
 from daemon.interval import plain
 from daemon.model import Finding, Move, Severity, Verdict
@@ -46,8 +47,7 @@ def alert(finding: Finding, *, origin: Origin, ends: datetime) -> Alert:
             "policy": verdict.policy,
             "subject": verdict.subject,
             "severity": verdict.severity.value,
-            "entity": origin.entity,
-            **({"drill": origin.drill} if origin.drill else {}),
+            **_whose(origin),
         },
         "annotations": _annotations(finding, origin),
         "startsAt": _rfc3339(finding.since),
@@ -62,11 +62,15 @@ def watchdog(origin: Origin, *, since: datetime, ends: datetime) -> Alert:
     """The alert that always fires: a receiver that misses it knows that nobody is watching."""
     labels = {"alertname": "PyrometerWatchdog", "policy": "builtin/watchdog", "subject": "daemon"}
     return {
-        "labels": {**labels, "severity": Severity.INFO.value, "entity": origin.entity},
+        "labels": {**labels, "severity": Severity.INFO.value, **_whose(origin)},
         "annotations": {"summary": "Pyrometer is watching. Be alarmed when this alert is missing."},
         "startsAt": _rfc3339(since),
         "endsAt": _rfc3339(ends),
     }
+
+
+def _whose(origin: Origin) -> dict[str, str]:
+    return {"entity": origin.entity, **({"drill": origin.drill} if origin.drill else {})}
 
 
 def _annotations(finding: Finding, origin: Origin) -> dict[str, str]:
@@ -74,6 +78,7 @@ def _annotations(finding: Finding, origin: Origin) -> dict[str, str]:
     texts = {
         "summary": f"DRILL: {verdict.summary}" if origin.drill else verdict.summary,
         **_measured(verdict),
+        **brief(verdict),
         "amount_to_move": "; ".join(map(_move, verdict.moves)),
         "due": "; ".join(map(due_text, finding.due)),
         "causes": ", ".join(verdict.causes),

@@ -1,25 +1,30 @@
 """Prometheus: what the latest report says, rendered anew at each scrape, so that nothing removed or unknown lingers."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from connectors.base import ProviderStats
-from daemon.exposure import ALL
+from daemon.exposure import ALL, Ages
 from daemon.interval import Interval
 from daemon.model import Judgement, Report, Severity, State
 
 Families = Iterator[Metric]
 
+STAGES = ("read", "judge", "emit")
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 DETECTION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60)
+
+MOST_EXEMPLAR = 128
+"""Characters of an exemplar's labels, names and values (OpenMetrics 1.0.0, section "Exemplars")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,9 @@ class Counts:
     providers: Callable[[], Mapping[str, tuple[ProviderStats, ...]]]
     reorgs: Callable[[], Mapping[str, int]]
     drifted: Callable[[], Mapping[str, int]]
+    ages: Callable[[], Mapping[str, Ages]]
     delivery: Callable[[], Delivery]
+    receivers: Callable[[], Mapping[str, str | None]]
     reload: Callable[[], Reload]
     store_problem: Callable[[], str | None]
 
@@ -73,20 +80,35 @@ class Metrics(Collector):
         self._counts = counts
         self._report: Report | None = None
         self.registry = CollectorRegistry()
-        self.stages = Histogram(
+        self._stages = Histogram(
             "pyrometer_stage_seconds",
             "Time spent in a stage of the pipe",
             ["stage"],
             buckets=STAGE_BUCKETS,
             registry=self.registry,
         )
-        self.detection = Histogram(
+        for stage in STAGES:
+            self._stages.labels(stage)
+        self._detection = Histogram(
             "pyrometer_detection_seconds",
             "From the moment a node reported a block to the moment the findings on it were handed to the sinks",
             buckets=DETECTION_BUCKETS,
             registry=self.registry,
         )
+        ProcessCollector(registry=self.registry)
         self.registry.register(self)
+
+    def timed(self, stage: str) -> AbstractContextManager[object]:
+        """Measures a stage of the pipe for as long as the context is open."""
+        return self._stages.labels(stage).time()
+
+    def read(self, took: timedelta, *, chain: str, block: str) -> None:
+        """All accounts were read at a block so long after a node had reported it."""
+        self._stages.labels("read").observe(max(0.0, took.total_seconds()), _exemplar(chain, block))
+
+    def detected(self, took: timedelta, *, chain: str, block: str) -> None:
+        """What a block has brought was handed to the sinks so long after a node had reported it."""
+        self._detection.observe(max(0.0, took.total_seconds()), _exemplar(chain, block))
 
     def offer(self, report: Report) -> None:
         """A sink of the pipe: remembers the report for the next scrape."""
@@ -110,13 +132,15 @@ class Metrics(Collector):
             yield from _holdings(report)
             yield from _shares(report)
             yield _coverage(report)
+            yield _coverage_limits(report)
             yield from _judgements(report)
         yield _gates(report, judged=silent <= self._stale_after.total_seconds())
 
     def _counters(self) -> Families:
         yield from _providers(self._counts.providers())
         yield from _followed(reorgs=self._counts.reorgs(), drifted=self._counts.drifted())
-        yield from _delivery(self._counts.delivery())
+        yield from _limits(self._counts.ages())
+        yield from _delivery(self._counts.delivery(), receivers=self._counts.receivers())
         yield from _reload(self._counts.reload())
         store_up = GaugeMetricFamily("pyrometer_store_up", "1 while the database does what it is asked, else 0")
         store_up.add_metric([], self._counts.store_problem() is None)
@@ -135,10 +159,17 @@ def _ages(report: Report, *, now: datetime) -> Families:
             tip_age.add_metric([name], (now - chain.tip.time).total_seconds())
             reading_age.add_metric([name], (now - chain.seen).total_seconds())
     feeds = GaugeMetricFamily("pyrometer_feed_age_seconds", "Age of the values of a source", labels=["feed", "source"])
+    feed_limits = GaugeMetricFamily(
+        "pyrometer_feed_max_age_seconds",
+        "Age from which on the values of a source are no longer current; absent where they never age",
+        labels=["feed", "source"],
+    )
     for source in report.feeds.sources:
         if source.at is not None:
             feeds.add_metric([source.feed.value, source.name], (now - source.at).total_seconds())
-    yield from (tip_age, reading_age, feeds)
+        if source.max_age is not None:
+            feed_limits.add_metric([source.feed.value, source.name], source.max_age.total_seconds())
+    yield from (tip_age, reading_age, feeds, feed_limits)
 
 
 def _sources(report: Report) -> Families:
@@ -229,6 +260,26 @@ def _coverage(report: Report) -> GaugeMetricFamily:
     return ratios
 
 
+COVERED = {
+    "PyrometerGuaranteeShort": "guarantee",
+    "PyrometerBackingShort": "backing",
+    "PyrometerReserveShort": "reserve",
+}
+"""Alert of a rule → the kind of coverage that it judges."""
+
+
+def _coverage_limits(report: Report) -> GaugeMetricFamily:
+    limits = GaugeMetricFamily(
+        "pyrometer_coverage_limit_ratio",
+        "The limit that a coverage is judged by",
+        labels=["kind", "asset", "policy"],
+    )
+    for verdict in report.verdicts:
+        if verdict.alert in COVERED:
+            _add(limits, [COVERED[verdict.alert], verdict.subject, verdict.policy], verdict.limit)
+    return limits
+
+
 def _gates(report: Report, *, judged: bool) -> GaugeMetricFamily:
     """Told also when nobody judges any more: then all are closed."""
     gates = GaugeMetricFamily(
@@ -286,14 +337,33 @@ def _followed(*, reorgs: Mapping[str, int], drifted: Mapping[str, int]) -> Famil
     yield from (followed, drift)
 
 
-def _delivery(delivery: Delivery) -> Families:
+def _limits(ages: Mapping[str, Ages]) -> Families:
+    """Of every chain that is configured, also of one that was never read: so it is seen that its age is missing."""
+    reading = GaugeMetricFamily(
+        "pyrometer_chain_max_age_seconds", "Age from which on a reading is no longer current", labels=["chain"]
+    )
+    tip = GaugeMetricFamily(
+        "pyrometer_chain_max_tip_age_seconds",
+        "Age of the newest block from which on a chain's nodes stand still",
+        labels=["chain"],
+    )
+    for name, limit in ages.items():
+        reading.add_metric([name], limit.reading.total_seconds())
+        tip.add_metric([name], limit.tip.total_seconds())
+    yield from (reading, tip)
+
+
+def _delivery(delivery: Delivery, *, receivers: Mapping[str, str | None]) -> Families:
     sent = CounterMetricFamily("pyrometer_notifications", "Notifications by sink and result", labels=["sink", "result"])
     for (sink, result), count in delivery.sent.items():
         sent.add_metric([sink, result], count)
     pending = GaugeMetricFamily("pyrometer_notifications_pending", "Notifications not delivered yet", labels=["sink"])
     for sink, count in delivery.pending.items():
         pending.add_metric([sink], count)
-    yield from (sent, pending)
+    up = GaugeMetricFamily("pyrometer_sink_up", "1 while a sink takes what it is sent, else 0", labels=["sink"])
+    for sink, problem in receivers.items():
+        up.add_metric([sink], problem is None)
+    yield from (sent, pending, up)
 
 
 def _reload(reload: Reload) -> Families:
@@ -304,6 +374,12 @@ def _reload(reload: Reload) -> Families:
     info = GaugeMetricFamily("pyrometer_config_info", "1, with the digest of the configuration", labels=["sha256"])
     info.add_metric([reload.sha256], 1)
     yield from (success, at, info)
+
+
+def _exemplar(chain: str, block: str) -> dict[str, str] | None:
+    """Which block it was, for whoever follows a slow one; None where that is more than an exemplar may hold."""
+    labels = {"chain": chain, "block": block}
+    return labels if sum(map(len, (*labels, *labels.values()))) <= MOST_EXEMPLAR else None
 
 
 def _add_bounds(family: GaugeMetricFamily, labels: list[str], measured: Interval) -> None:

@@ -64,6 +64,11 @@ class Past:
         if self._keeper is not None:
             await self._keeper.flush()
 
+    @property
+    def problem(self) -> str | None:
+        """Why the history lives in memory alone; None when all is well."""
+        return None if self._keeper is None else self._keeper.problem
+
     async def answer(self, query: Iterable[tuple[str, str]]) -> dict[str, Any]:
         """`/api/v1/history`. HTTPBadRequest for a bad question, HTTPServiceUnavailable when the store is down."""
         asked = Asked.by(query, now=self._now(), config=self._config)

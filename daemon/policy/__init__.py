@@ -118,6 +118,8 @@ def judged(
         if isinstance(rule, Blind):
             picture = replace(picture, earlier=tuple(verdicts))
         fresh = JUDGES[type(rule)](rule, picture, **arguments)
+        if rule.looks_back and not picture.remembers:
+            fresh = map(_without_the_past, fresh)
         if rule.schedule is None:
             verdicts.extend(fresh)
             continue
@@ -126,6 +128,20 @@ def judged(
             if check is not None:
                 stands[verdict.policy, verdict.subject] = check
     return tuple(verdicts), stands
+
+
+def _without_the_past(verdict: Verdict) -> Verdict:
+    """What is wrong is wrong without what an earlier run has left; that all is well nobody can say."""
+    if verdict.judgement is not Judgement.OK:
+        return replace(verdict, cleared=False)
+    return replace(
+        verdict,
+        judgement=Judgement.UNKNOWN,
+        cleared=False,
+        causes=(*verdict.causes, blind.STORE),
+        summary=f"Nobody knows what an earlier run has seen: the store has not told it yet; since the start: "
+        f"{verdict.summary}",
+    )
 
 
 def worst(verdicts: Sequence[Verdict]) -> Judgement:

@@ -16,9 +16,12 @@ from daemon.policy.rule import Picture, Rule, judgement
 
 ALERT = "PyrometerBlind"
 
+STORE = "store"
+"""The cause of what can't be known before the store has told what an earlier run has left."""
+
 
 class Blind(Rule):
-    """Breach, per cause (a chain, or what a source is to say), while another verdict is unknown because of it.
+    """Breach, per cause (a chain, what a source is to say, the store), while another verdict is unknown because of it.
 
     `hold` is the grace.
 
@@ -73,9 +76,11 @@ def _standing(picture: Picture) -> Sequence[str]:
         yield from (f"trailing:{asset}" for asset in (*feeds.trailing, *feeds.untrailed))
         for source in feeds.sources:
             yield from source.causes
+        if not picture.remembers:
+            yield STORE
 
     said = (source.causes for source in feeds.sources)
-    rests_on = (feeds.trailing, feeds.untrailed, *picture.chains, *said)
+    rests_on = (picture.remembers, feeds.trailing, feeds.untrailed, *picture.chains, *said)
     return picture.memory.value("standing", lambda: sorted({*named()}), rests_on=rests_on)
 
 
@@ -89,6 +94,9 @@ def _blind(fine: Verdict, picture: Picture, *, blinded: list[str], silent: list[
     if what == "chain":
         awaited = picture.chains[name].reason is Reason.STARTING
         detail, evidence = _of_chain(picture, name)
+    elif what == STORE:
+        awaited = False
+        detail, evidence = "it has not told yet what an earlier run has left", {}
     elif what == "trailing":
         awaited = False
         detail, evidence = _of_averages(picture, name)

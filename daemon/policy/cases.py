@@ -8,6 +8,7 @@ from daemon.detection.case import NONE, Case
 from daemon.detection.outflow import Outflow
 from daemon.interval import amount, plain
 from daemon.model import Verdict, WalletState
+from daemon.policy.remaining import remaining
 from daemon.policy.rule import Picture, Rule, judgement
 
 MOST_SHOWN = 20
@@ -43,7 +44,7 @@ def verdicts(
             summary=_says(found) if found else _silent(causes, nothing=nothing, name=name),
             cleared=not found and not causes and picture.remembers,
             causes=() if found else causes,
-            evidence=_evidence(found) if found else {},
+            evidence=_evidence(found, picture.wallets[name]) if found else {},
             chains=(picture.wallets[name].wallet.chain,) if found else (),
             wallets=(name,),
             grounds=tuple(one.outflow.key.transaction for one in found),
@@ -82,8 +83,9 @@ def _silent(causes: Sequence[str], *, nothing: str, name: str) -> str:
     return f"Nobody knows whether {text}: {', '.join(causes)}" if causes else text
 
 
-def _evidence(found: Sequence[Case]) -> dict[str, Any]:
-    return {"payments": len(found), "transactions": [transaction(one) for one in found[:MOST_SHOWN]]}
+def _evidence(found: Sequence[Case], state: WalletState) -> dict[str, Any]:
+    told = [transaction(one) for one in found[:MOST_SHOWN]]
+    return {"payments": len(found), "still_there": remaining(state), "transactions": told}
 
 
 def transaction(case: Case) -> dict[str, Any]:

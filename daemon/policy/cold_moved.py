@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from daemon.announcements import Payment
 from daemon.detection.outflow import Key
 from daemon.interval import amount, plain
 from daemon.model import Tier, Transfer, Verdict, WalletState
+from daemon.policy.remaining import remaining
 from daemon.policy.rule import Picture, Rule, judgement
 
 ALERT = "PyrometerColdMoved"
@@ -31,6 +32,7 @@ class ColdMoved(Rule):
     """
 
     kind: Literal["cold_moved"]
+    looks_back: ClassVar[bool] = True
     keep: Duration = Field(timedelta(hours=1), description="how long a payment that was mined stays a finding")
 
 
@@ -88,7 +90,7 @@ def _verdict(
         else _silent(rule, known, name=name, chain=chain, read=read, planned=planned),
         cleared=read and remembered and not told,
         causes=() if told or read else (f"chain:{chain}",),
-        evidence={"blocks": picture.blocks([chain]), **_evidence(known, name=name, planned=planned)} if told else {},
+        evidence={"blocks": picture.blocks([chain]), **_evidence(known, state=state, planned=planned)} if told else {},
         wallets=(name,),
         grounds=tuple(dict.fromkeys(one.moved.movement.transaction for one in told)),
     )
@@ -164,9 +166,10 @@ def _silent(
     return f"{nothing}: its last payment, {movement.transaction}, {end[movement.stage]}"
 
 
-def _evidence(known: Sequence[Transfer], *, name: str, planned: Mapping[Key, Payment]) -> dict[str, object]:
+def _evidence(known: Sequence[Transfer], *, state: WalletState, planned: Mapping[Key, Payment]) -> dict[str, object]:
+    name = state.wallet.name
     told = [_transaction(one, name=name, planned=_planned(one, planned)) for one in known[:MOST_SHOWN]]
-    return {"transactions": told, "payments": len(known)}
+    return {"payments": len(known), "still_there": remaining(state), "transactions": told}
 
 
 def _transaction(transfer: Transfer, *, name: str, planned: Payment | None) -> dict[str, object]:

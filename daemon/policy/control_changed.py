@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from connectors.base import Address, Control
 from connectors.config import Duration
 from daemon.control import ControlChange, Controlled, WalletControl, by_name, changed_facts
 from daemon.model import Expected, Verdict, Wallet, WalletState
+from daemon.policy.remaining import remaining
 from daemon.policy.rule import Picture, Rule, few, judgement
 
 ALERT = "PyrometerControlChanged"
@@ -32,6 +33,7 @@ class ControlChanged(Rule):
     """
 
     kind: Literal["control_changed"]
+    looks_back: ClassVar[bool] = True
     keep: Duration = Field(timedelta(days=1), description="how long a change that is not expected stays a finding")
 
 
@@ -43,7 +45,11 @@ def judge(rule: ControlChanged, picture: Picture, *, policy: str) -> Iterator[Ve
         policy,
         lambda name: _verdict(rule, picture, policy=policy, state=picture.wallets[name], known=picture.controls[name]),
         of=names,
-        each=[(picture.controls, names), (reasons, [picture.wallets[name].wallet.chain for name in names])],
+        each=[
+            (picture.controls, names),
+            (picture.wallets, names),
+            (reasons, [picture.wallets[name].wallet.chain for name in names]),
+        ],
         all_rest_on=(rule, picture.remembers),
     )
 
@@ -72,7 +78,13 @@ def _verdict(
         summary=_says(wallet, changes, others=others) if breach else _silent(wallet, known, unread=unread),
         cleared=readable and not known.awaited and not breach and picture.remembers,
         causes=() if breach or readable else (f"chain:{wallet.chain}",),
-        evidence={"blocks": picture.blocks([wallet.chain]), **_evidence(changes, others=others)} if breach else {},
+        evidence={
+            "blocks": picture.blocks([wallet.chain]),
+            "still_there": remaining(state),
+            **_evidence(changes, others=others),
+        }
+        if breach
+        else {},
         wallets=(wallet.name,),
         grounds=_grounds(changes, others=others),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,7 @@ class Dormant(Rule):
     """
 
     kind: Literal["dormant"]
+    looks_back: ClassVar[bool] = True
     silence: Duration = Field(
         timedelta(days=90), ge=timedelta(minutes=1), description="how long without a spend is dormant"
     )

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,7 @@ class Drain(Rule):
     """
 
     kind: Literal["drain"]
+    looks_back: ClassVar[bool] = True
     window: Duration = Field(
         ge=timedelta(seconds=1),
         le=timedelta(days=31),
@@ -160,7 +161,7 @@ def _verdict(rule: Drain, picture: Picture, *, policy: str, subject: Subject, na
         measured=gone,
         limit=rule.max_share,
         causes=tuple(sorted(f"chain:{name}" for name in doubtful)),
-        evidence=_evidence(rule, held=held, highest=highest),
+        evidence=_evidence(rule, held=held, highest=highest, breach=verdict is Judgement.BREACH),
         chains=tuple(sorted(chains)),
         wallets=tuple(names) if rule.closes is Closes.WALLETS else (),
         grounds=_doublings(gone, limit=rule.max_share),
@@ -261,12 +262,14 @@ def _lost(held: Interval, highest: Highest) -> str:
     return f"up to {most}" if held.high is None else f"{lost(held.high)} to {most}"
 
 
-def _evidence(rule: Drain, *, held: Interval, highest: Highest | None) -> dict[str, object]:
+def _evidence(rule: Drain, *, held: Interval, highest: Highest | None, breach: bool) -> dict[str, object]:
     evidence: dict[str, object] = {"window": format_duration(rule.window), "held_at_least": plain(held.low, places=80)}
     if held.high is not None:
         evidence["held_at_most"] = plain(held.high, places=80)
     if highest is not None:
         evidence["highest"] = plain(highest.coins, places=80)
+        if breach:
+            evidence["lost"] = _lost(held, highest)
         if highest.until is not None:
             evidence["highest_until"] = highest.until.isoformat()
         if highest.announced:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,7 @@ class Probe(Rule):
     """
 
     kind: Literal["probe"]
+    looks_back: ClassVar[bool] = True
     within: Duration = Field(
         timedelta(days=1),
         gt=AN_INSTANT,

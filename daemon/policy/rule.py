@@ -57,6 +57,8 @@ class Rule(Strict):
     )
     concerns_wallets: ClassVar[bool] = True
     """Whether its verdicts name wallets."""
+    looks_back: ClassVar[bool] = False
+    """Whether what happened before this judgement counts, which an earlier run may have left in the store."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -77,7 +79,8 @@ class Picture:
     `assets` the tokens of each asset; `controls` who controls the accounts of each wallet, where that is told.
     `cases` are what payments stand against wallets, by policy, of the rules that have a detector.
     `explained` are the payments that announcements explain, at least in part.
-    `remembers`: what an earlier run has left is known, or there is nowhere to look; without it nothing is over.
+    `remembers`: what an earlier run has left is known, or there is nowhere to look; without it nothing is over, and
+    rules that look back can't say that all is well.
     `memory` spares what has been judged before, and says nothing of its own.
     """
 

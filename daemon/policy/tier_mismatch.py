@@ -1,7 +1,7 @@
 """`tier_mismatch`: a wallet behaves, or is controlled, like one of a warmer tier than its owner declares."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ class TierMismatch(Rule):
     """
 
     kind: Literal["tier_mismatch"]
+    looks_back: ClassVar[bool] = True
     severity: Severity = Field(
         Severity.WARNING, description="critical pages, warning waits for the morning, info is kept"
     )

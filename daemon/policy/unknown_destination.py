@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,7 @@ class UnknownDestination(Rule):
     """
 
     kind: Literal["unknown_destination"]
+    looks_back: ClassVar[bool] = True
     tiers: tuple[Tier, ...] = Field((Tier.COLD, Tier.WARM), description="the tiers whose wallets pay known ones alone")
     wallets: tuple[str, ...] = Field((), description="instead: names of wallets; `*` matches any text")
     look_alikes_of_all_tiers: bool = Field(

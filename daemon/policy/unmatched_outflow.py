@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,7 @@ class UnmatchedOutflow(Rule):
     """
 
     kind: Literal["unmatched_outflow"]
+    looks_back: ClassVar[bool] = True
     window: Duration = Field(
         timedelta(hours=24),
         ge=timedelta(minutes=1),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,7 @@ class Unusual(Rule):
     """
 
     kind: Literal["unusual"]
+    looks_back: ClassVar[bool] = True
     severity: Severity = Field(
         Severity.WARNING, description="critical pages, warning waits for the morning, info is kept"
     )

@@ -86,8 +86,15 @@ class Alertmanager:
 
     async def kill(self) -> None:
         """Ends it with no chance to say or save anything."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """SIGTERM: it writes down whom it has told what, and forgets what fires."""
+        await self._end(signal.SIGTERM)
+
+    async def _end(self, with_signal: signal.Signals) -> None:
         if self._process is not None and self._drain is not None:
-            self._process.send_signal(signal.SIGKILL)
+            self._process.send_signal(with_signal)
             await self._process.wait()
             await self._drain
         self._process = None

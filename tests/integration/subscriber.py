@@ -11,7 +11,7 @@ from typing import Any
 
 from aiomqtt import Client, ProtocolVersion
 
-from tests.integration.mosquitto import PASSWORD, USER, Mosquitto
+from tests.integration.mosquitto import PASSWORD, USER, BrokerProcess, Mosquitto
 
 PATIENCE = 60.0
 
@@ -63,10 +63,12 @@ class Subscriber:
 
 
 @asynccontextmanager
-async def subscribed(broker: Mosquitto, *, prefix: str = "pyrometer") -> AsyncIterator[Subscriber]:
+async def subscribed(
+    broker: BrokerProcess, *, prefix: str = "pyrometer", username: str = USER, password: str = PASSWORD
+) -> AsyncIterator[Subscriber]:
     """Connected, with everything that the broker keeps on its way."""
     subscriber = Subscriber()
-    client = Client("127.0.0.1", broker.port, username=USER, password=PASSWORD, protocol=ProtocolVersion.V5)
+    client = Client("127.0.0.1", broker.port, username=username, password=password, protocol=ProtocolVersion.V5)
     async with client:
         await client.subscribe(f"{prefix}/#", qos=1)
         task = asyncio.create_task(_hear(client, subscriber, prefix=prefix))

@@ -1,6 +1,7 @@
 """What is exposed is what Prometheus itself finds well-formed and well-named."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from prometheus_client import generate_latest
@@ -16,7 +17,8 @@ async def test_promtool_has_nothing_to_say_against_a_full_scrape() -> None:
     promtool = require_program("promtool", "apt-get install prometheus")
     subject = metrics(Clock())
     subject.offer(await report(complete(1, {(1, ETH): 6 * ETHER}, unread=[(2, ETH)])))
-    subject.stages.labels("judge").observe(0.001)
+    subject.read(timedelta(seconds=1), chain="ethereum", block="0xb1")
+    subject.detected(timedelta(seconds=1), chain="ethereum", block="0xb1")
     process = await asyncio.create_subprocess_exec(
         promtool,
         "check",

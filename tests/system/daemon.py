@@ -49,6 +49,11 @@ class Daemon:
         }
         self.file.write_text(yaml.safe_dump(whole, sort_keys=False))
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     async def start(self) -> None:
         """Starts it and waits until it listens."""
         self.log.clear()

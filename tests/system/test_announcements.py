@@ -25,6 +25,7 @@ RULES = [
     {"kind": "cold_moved"},
     {"kind": "drain", "name": "drain-asset", "window": "10m", "max_share": 0.1},
     {"kind": "drain", "name": "drain-wallet", "window": "10m", "max_share": 0.1, "of": "wallet"},
+    {"kind": "unknown_destination", "tiers": ["hot", "cold"]},
 ]
 
 
@@ -91,7 +92,7 @@ async def test_an_announced_sweep_in_an_emergency_stays_silent_beside_the_theft_
             # The theft.
             await anvil.send(ROBBED, to=THIEF, value=5 * ETHER)
             await anvil.mine()
-            robbed = {"PyrometerDrain eth-hot-2/ETH"}
+            robbed = {"PyrometerDrain eth-hot-2/ETH", "PyrometerUnknownDestination eth-hot-2"}
             await daemon.becomes("/api/v1/findings", lambda body: firing(body) == robbed)
             # The staff, an announcement for each wallet; the sweeps lie in one block.
             plans = [
@@ -128,12 +129,35 @@ async def test_an_announced_sweep_in_an_emergency_stays_silent_beside_the_theft_
             await anvil.mine()
             await anvil.send(COLD, to=FRESH, value=1)
             await anvil.mine()
-            await daemon.becomes(
-                "/api/v1/findings", lambda body: firing(body) == robbed | {"PyrometerColdMoved eth-cold-1"}
-            )
+            beyond = {"PyrometerColdMoved eth-cold-1", "PyrometerUnknownDestination eth-cold-1"}
+            await daemon.becomes("/api/v1/findings", lambda body: firing(body) == robbed | beyond)
             assert (await daemon.ask("/-/reload", method="POST"))[0] == 200
             assert await daemon.stop() == 0
         await the_log_holds_until_somebody_changes_it(tmp_path)
+
+
+async def test_who_is_announced_is_known_for_that_transfer_and_its_twin_rings(tmp_path: Path) -> None:
+    """The same amount to the same stranger, from a wallet that was announced and from one that was not."""
+    async with AnvilNode() as anvil:
+        await anvil.set_balances({HOT: 10 * ETHER, COLD: 90 * ETHER, ROBBED: 10 * ETHER})
+        await anvil.mine()
+        async with running_daemon(tmp_path, exchange(tmp_path, anvil.url)) as daemon:
+            daemon.token = PEOPLE["aya"]
+            await daemon.becomes("/readyz", lambda body: body["status"] == "ready")
+            plan = await announced(daemon, "eth-hot-1", at_most="1")
+            await anvil.send(HOT, to=FRESH, value=ETHER // 2)
+            await daemon.becomes(f"/api/v1/announcements/{plan}", lambda body: body["left"] == "0.5")
+            await a_block_later(daemon, anvil)
+            assert firing(await daemon.get("/api/v1/findings")) == set()
+            await anvil.send(ROBBED, to=FRESH, value=ETHER // 2)
+            twin = {"PyrometerUnknownDestination eth-hot-2"}
+            await daemon.becomes("/api/v1/findings", lambda body: firing(body) == twin)
+            await anvil.send(HOT, to=FRESH, value=ETHER // 2 + 1)
+            exceeding = twin | {"PyrometerUnknownDestination eth-hot-1"}
+            found = await daemon.becomes("/api/v1/findings", lambda body: firing(body) == exceeding)
+            (summary,) = (one["summary"] for one in found if one["subject"] == "eth-hot-1")
+            more = "0.500000000000000001 ETH to " + FRESH + ", 0.000000000000000001 more than was announced"
+            assert more.lower() in summary.lower()
 
 
 async def the_log_holds_until_somebody_changes_it(folder: Path) -> None:

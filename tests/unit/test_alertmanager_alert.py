@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,7 +134,11 @@ def texts_of(finding: Finding) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["due", "amount_to_move", "causes", "value", "low", "high", "limit", "blocks", "evidence"]
+    "name",
+    [
+        *("due", "amount_to_move", "causes", "value", "low", "high", "limit", "blocks", "evidence"),
+        *("amount", "still_there", "transaction", "transaction_stage"),
+    ],
 )
 def test_what_a_rule_does_not_say_is_left_out(name: str) -> None:
     assert name not in annotations(moves=(), causes=(), measured=None, limit=None, evidence={})
@@ -179,6 +184,28 @@ def test_links_without_a_base_are_left_out() -> None:
 
 def test_a_resolved_finding_says_why_it_is_over() -> None:
     assert said(resolved(firing(), at=NOON))["annotations"]["why_resolved"] == "back within the limit"
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "alertmanager.md").read_text()
+
+
+@given(FINDINGS)
+def test_every_annotation_stands_in_the_documentation(finding: Finding) -> None:
+    assert all(f"| `{name}` |" in PAGE for name in said(finding)["annotations"])
+
+
+def test_the_annotations_of_a_payment_say_how_much_where_it_stands_and_what_is_left() -> None:
+    payment = {"transaction": "0x77", "stage": "mined", "asset": "ETH", "amount": "7", "height": 19}
+    texts = annotations(grounds=("0x77",), evidence={"transactions": [payment], "still_there": {"ETH": "3"}})
+    assert (texts["amount"], texts["still_there"]) == ("7 ETH", "3 ETH in all")
+    assert (texts["transaction"], texts["transaction_stage"]) == ("0x77", "in block 19")
+
+
+def test_the_watchdog_of_a_drill_is_told_from_the_real_one() -> None:
+    """Or a drill would keep the dead man's switch of a dead daemon quiet."""
+    drill = watchdog(replace(ORIGIN, drill="dmm-2024"), since=NOON, ends=NOON)
+    assert isinstance(drill["labels"], dict)
+    assert drill["labels"]["drill"] == "dmm-2024"
 
 
 def test_the_watchdog_has_the_labels_of_an_alert() -> None:

@@ -23,7 +23,14 @@ from daemon.model import Finding, Judgement, Report, State, Verdict
 from daemon.ports import Sink
 from daemon.reload import load_whole
 from daemon.store import Stores
-from tests.delivery_cases import MemoryAnnouncements, MemoryAudit, MemoryChecks, MemoryPriceDays, MemoryStore
+from tests.delivery_cases import (
+    MemoryAnnouncements,
+    MemoryAudit,
+    MemoryChecks,
+    MemoryMemories,
+    MemoryPriceDays,
+    MemoryStore,
+)
 from tests.pricing import Figures
 from tests.system.daemon import until
 from tests.system.exchange import COLD, HOT, config
@@ -71,6 +78,7 @@ async def running(
     store: MemoryStore,
     checks: MemoryChecks | None = None,
     audit: MemoryAudit | None = None,
+    memories: MemoryMemories | None = None,
     sinks: Sequence[Sink] = (),
     **more: Any,  # noqa: ANN401 - YAML values
 ) -> AsyncIterator[Running]:
@@ -78,7 +86,8 @@ async def running(
     async with aiohttp.ClientSession() as session:
         loaded = load_whole(file, env={}, now=utc_now())
         log = audit or MemoryAudit()
-        stores = Stores(store, checks or MemoryChecks(), MemoryPriceDays(), log, MemoryAnnouncements(log))
+        announcements = MemoryAnnouncements(log)
+        stores = Stores(store, checks or MemoryChecks(), MemoryPriceDays(), log, announcements, memories=memories)
         app = App(loaded, env={}, now=utc_now, stores=stores, session=session)
         subject = Running(app, file=file, sinks=sinks)
         try:
@@ -399,3 +408,25 @@ async def test_a_verdict_that_the_store_told_too_late_takes_the_place_of_the_one
         assert (await judged_reserve(subject)).judgement is Judgement.BREACH
         checks.fails = False
         await until(lambda: subject.app.report and first in subject.app.report.verdicts)
+
+
+async def test_the_store_is_down_also_when_only_what_detection_knows_can_not_be_kept(tmp_path: Path) -> None:
+    """No finding changes, so that the queue of notifications has nothing to ask of the store."""
+    memories = MemoryMemories(fails=True)
+    async with running(tmp_path, store=MemoryStore(), memories=memories) as subject:
+        registry = subject.app.metrics.registry
+        await until(lambda: registry.get_sample_value("pyrometer_store_up") == 0)
+        memories.fails = False
+        await until(lambda: registry.get_sample_value("pyrometer_store_up") == 1)
+
+
+async def test_a_pass_without_news_is_judged_and_emitted_and_nothing_is_read(tmp_path: Path) -> None:
+    async with running(tmp_path, store=MemoryStore()) as subject:
+        await subject.reported()
+        registry = subject.app.metrics.registry
+
+        def passes(stage: str) -> float | None:
+            return registry.get_sample_value("pyrometer_stage_seconds_count", {"stage": stage})
+
+        await until(lambda: (passes("judge") or 0) > 2 and passes("judge") == passes("emit"))
+        assert passes("read") == 0

@@ -14,11 +14,15 @@ from daemon import __main__ as command_line
 from daemon.api.gating import GateRoutes
 from daemon.api.routes import Routes
 from daemon.api.selection import FILTERS, MOST, USUAL
+from daemon.emit.metrics import STAGES
 from daemon.feeds.values import FeedReason
+from daemon.model import Severity
 from daemon.movements import KEPT, PENDING_KEPT
 from daemon.movements import MOST as MOST_KEPT
 from daemon.policy import RuleConfig
+from daemon.sinks import RUNBOOKS
 from tests.build import ETH, ETHER, complete
+from tests.documented import Documented, documented_metrics
 from tests.unit.test_api import World
 from tests.unit.test_metrics import Clock, metrics, report
 
@@ -30,34 +34,45 @@ def text(name: str) -> str:
     return (DOCS / name).read_text()
 
 
-async def families() -> dict[str, set[str]]:
-    """Every metric family of a full picture, with its labels."""
+async def families() -> dict[str, Documented]:
+    """Every metric family of a picture, with its labels as far as it has series."""
     subject = metrics(Clock())
     subject.offer(await report(complete(1, {(1, ETH): 6 * ETHER}, unread=[(2, ETH)])))
-    subject.stages.labels("judge").observe(0.1)
     found = {}
     for family in subject.registry.collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
-        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
-        found[name] = labels
+        labels = frozenset(label for sample in family.samples for label in sample.labels) - {"le"}
+        found[name] = Documented(labels, family.type)
     return found
 
 
 async def test_every_metric_and_its_labels_stand_in_the_documentation_and_no_others() -> None:
-    rows = dict(re.findall(r"^\| `(pyrometer_\w+)` \| (.*?) \|", text("metrics.md"), re.M))
-    found = await families()
-    assert set(rows) == set(found)
-    for name, labels in found.items():
-        documented = set(re.findall(r"[a-z_0-9]+", re.sub(r"\(.*?\)", "", rows[name])))
-        assert labels <= documented, name
+    """Of a real scrape, in which every metric has series, tests/system/test_metrics.py asks for the very labels."""
+    documented, found = documented_metrics(), await families()
+    assert set(documented) == set(found)
+    for name, metric in found.items():
+        assert metric.labels <= documented[name].labels, name
+        assert metric.type == documented[name].type, name
+
+
+def test_every_stage_stands_in_the_documentation() -> None:
+    (row,) = [line for line in text("metrics.md").splitlines() if line.startswith("| `pyrometer_stage_seconds`")]
+    assert re.findall(r"`(\w+)`", row.split("|")[2]) == list(STAGES)
 
 
 async def test_every_metric_has_help_and_the_prefix() -> None:
     subject = metrics(Clock())
     subject.offer(await report(complete(1, {(1, ETH): 1, (2, ETH): 1})))
     for family in subject.registry.collect():
-        assert family.name.startswith("pyrometer_")
+        assert family.name.startswith(("pyrometer_", "process_"))
         assert len(family.documentation) > 10
+
+
+def test_what_every_process_tells_of_itself_stands_in_the_documentation() -> None:
+    families = [family for family in metrics(Clock()).registry.collect() if family.name.startswith("process_")]
+    names = [f"{family.name}_total" if family.type == "counter" else family.name for family in families]
+    assert len(names) >= 6
+    assert not [name for name in names if f"`{name}`" not in text("metrics.md")]
 
 
 def test_every_reason_is_explained() -> None:
@@ -115,20 +130,82 @@ def alert_names() -> set[str]:
     return {name for source in sources for name in re.findall(r'"(Pyrometer[A-Z]\w+)"', source)}
 
 
+def rules() -> list[dict[str, Any]]:
+    """What Prometheus is given, records and alerts."""
+    files = (ROOT / "deploy" / "prometheus" / "rules").glob("*.yml")
+    return [rule for file in files for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
+
+
+def prometheus_alerts() -> set[str]:
+    return {rule["alert"] for rule in rules() if "alert" in rule}
+
+
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
-    assert alert_names() == {path.stem for path in (DOCS / "alerts").glob("*.md")}
+    assert alert_names() | prometheus_alerts() == {path.stem for path in (DOCS / "alerts").glob("*.md")}
     assert len(alert_names()) == 20
+    assert len(prometheus_alerts()) == 17
+    assert not alert_names() & prometheus_alerts()
 
 
-@pytest.mark.parametrize("name", sorted(alert_names()))
+@pytest.mark.parametrize("name", sorted(alert_names() | prometheus_alerts()))
 def test_a_runbook_says_what_it_means_and_opens_with_its_name(name: str) -> None:
     page = text(f"alerts/{name}.md")
     assert page.startswith(f"# {name}\n")
     assert "**Meaning.**" in page
-    if name != "PyrometerWatchdog":
+    if not name.endswith("Watchdog"):
         for part in ("**Likely causes.**", "**First three steps.**", "**Verify.**", "**Close.**"):
             assert part in page
         assert re.findall(r"^\d\.", page, re.M) == ["1.", "2.", "3."]
+
+
+@pytest.mark.parametrize("rule", [rule for rule in rules() if "alert" in rule], ids=lambda rule: str(rule["alert"]))
+def test_an_alert_of_prometheus_says_how_bad_it_is_what_it_is_and_where_its_runbook_stands(
+    rule: dict[str, Any],
+) -> None:
+    assert rule["labels"]["severity"] in set(Severity)
+    assert {"summary", "description", "runbook_url"} == rule["annotations"].keys()
+    assert all(rule["annotations"].values())
+    assert rule["annotations"]["runbook_url"] == f"{RUNBOOKS}/{rule['alert']}.md"
+    assert (ROOT / rule["annotations"]["runbook_url"]).is_file()
+
+
+@pytest.mark.parametrize("rule", [rule for rule in rules() if "alert" in rule], ids=lambda rule: str(rule["alert"]))
+def test_the_labels_of_an_alert_of_prometheus_are_those_of_the_daemon_s(rule: dict[str, Any]) -> None:
+    """What it adds stays within them, and what its query brings beyond them is taken away; `entity` is the target's."""
+    kept = {label for label, value in rule["labels"].items() if value}
+    assert kept <= {"policy", "subject", "severity"}
+    by = {label for group in re.findall(r"by \(([^)]*)\) \(", rule["expr"])[:1] for label in group.split(", ")}
+    assert by - {"entity", "policy", "subject"} <= {label for label, value in rule["labels"].items() if not value}
+    if rule["alert"] != "PyrometerBreachUntold":
+        assert kept == {"policy", "subject", "severity"}
+        assert rule["labels"]["policy"].startswith("prometheus/")
+
+
+def test_every_alert_of_prometheus_stands_in_the_documentation_with_its_severity() -> None:
+    rows = dict(re.findall(r"^\| `(Pyrometer\w+)` \| ([\w ]+) \|", text("metrics.md"), re.M))
+    severities: dict[str, set[str]] = {}
+    for rule in rules():
+        if "alert" in rule:
+            severities.setdefault(rule["alert"], set()).add(rule["labels"]["severity"])
+    assert {name: set(told.split(" or ")) for name, told in rows.items()} == severities
+
+
+def test_every_recorded_series_stands_in_the_documentation() -> None:
+    recorded = {rule["record"] for rule in rules() if "record" in rule}
+    assert set(re.findall(r"^\| `(\w+:\w+:\w+)` \|", text("metrics.md"), re.M)) == recorded
+
+
+def test_rules_ask_for_metrics_that_there_are() -> None:
+    """A misspelt one would never be missed: its alert would just never fire."""
+    known = {name.removesuffix("_bucket") for name in documented_metrics()}
+    asked = {name for rule in rules() for name in re.findall(r"\b(?:pyrometer|process)_\w+", _asks(rule))}
+    assert {name.removesuffix("_bucket") for name in asked} <= known
+    assert len(asked) > 15
+
+
+def _asks(rule: dict[str, Any]) -> str:
+    queries = re.findall(r"query \((.*?)\$labels", " ".join(rule.get("annotations", {}).values()))
+    return " ".join((rule["expr"], *queries))
 
 
 def test_every_kind_of_rule_stands_in_the_configuration_reference() -> None:

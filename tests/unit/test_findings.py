@@ -95,9 +95,7 @@ def test_two_episodes_are_two_findings() -> None:
 def test_a_finding_that_is_not_judged_any_more_is_closed_and_heard_of() -> None:
     first = advance((), [verdict(BREACH)], rules={"share": rule()}, now=at(0))
     step = advance(first.open, [], rules={}, now=at(1))
-    assert [(event, item.why_resolved) for event, item in step.events] == [
-        (Event.RESOLVED, "no longer judged by the configuration")
-    ]
+    assert [(event, item.why_resolved) for event, item in step.events] == [(Event.RESOLVED, "no longer judged")]
 
 
 def test_a_pending_finding_that_goes_away_is_closed_without_a_word() -> None:

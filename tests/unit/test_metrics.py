@@ -4,15 +4,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from prometheus_client import generate_latest
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.parser import text_string_to_metric_families
 
 from connectors.base import ProviderStats, Update
 from connectors.errors import Reason
-from daemon.emit.metrics import Counts, Delivery, Metrics, Reload
+from daemon.emit.metrics import STAGES, Counts, Delivery, Metrics, Reload
+from daemon.exposure import Ages
 from daemon.feeds.values import FeedKind, FeedReason, SourceState
-from daemon.model import Report
-from tests.build import ETH, ETHER, NOON, at, complete, failed
+from daemon.ledger import Ledger
+from daemon.model import Report, Tier
+from tests.build import AGES, ETH, ETHER, NOON, at, complete, failed, inventory, wallet
+from tests.documented import parsed
 from tests.unit.test_pipeline import Bench
 
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -34,7 +39,9 @@ def metrics(clock: Clock) -> Metrics:
         providers=lambda: {"ethereum": (ProviderStats("node-1", 9, {Reason.TIMEOUT: 2}, 1),)},
         reorgs=lambda: {"ethereum": 3},
         drifted=lambda: {"ethereum": 5},
+        ages=lambda: {"ethereum": AGES, "bitcoin": Ages(timedelta(hours=1), timedelta(hours=2), "scan")},
         delivery=lambda: Delivery({("am-1", "ok"): 4}, {"am-1": 1}),
+        receivers=lambda: {"am-1": None, "mqtt": "mqtt: not connected yet"},
         reload=lambda: Reload("abc", NOON, success=True),
         store_problem=lambda: None,
     )
@@ -100,6 +107,27 @@ async def test_a_source_is_up_while_its_values_are_current_and_its_age_grows_on(
     assert value(series, "feed_up", feed="prices", source="fixed") == 1
     assert value(series, "feed_up", feed="liabilities", source="sql") == 0
     assert value(series, "feed_age_seconds", feed="liabilities", source="sql") == 90
+    assert value(series, "feed_max_age_seconds", feed="liabilities", source="sql") == 60
+    assert value(series, "feed_max_age_seconds", feed="prices", source="fixed") is None
+
+
+async def test_a_coverage_is_told_with_the_limit_that_it_is_judged_by() -> None:
+    whole = await report(READ)
+    guarantee, backing, reserve = (
+        replace(whole.verdicts[0], policy=f"own/{kind}", subject=subject, alert=alert, limit=Decimal(limit))
+        for kind, subject, alert, limit in (
+            ("guarantee", "ETH", "PyrometerGuaranteeShort", "1.05"),
+            ("backing", "ETH", "PyrometerBackingShort", "1"),
+            ("reserve", "all", "PyrometerReserveShort", "1.5"),
+        )
+    )
+    clock = Clock()
+    subject = metrics(clock)
+    subject.offer(replace(whole, verdicts=(guarantee, backing, reserve)))
+    series = scrape(subject)
+    assert value(series, "coverage_limit_ratio", kind="guarantee", asset="ETH", policy="own/guarantee") == 1.05
+    assert value(series, "coverage_limit_ratio", kind="backing", asset="ETH", policy="own/backing") == 1
+    assert value(series, "coverage_limit_ratio", kind="reserve", asset="all", policy="own/reserve") == 1.5
 
 
 async def test_an_unread_account_takes_its_series_away_and_leaves_bounds_and_a_count() -> None:
@@ -150,16 +178,72 @@ def test_before_the_first_report_there_are_only_counters() -> None:
     assert value(series, "notifications_pending", sink="am-1") == 1
     assert value(series, "config_info", sha256="abc") == 1
     assert value(series, "store_up") == 1
+    assert [value(series, "sink_up", sink=sink) for sink in ("am-1", "mqtt")] == [1, 0]
+    assert [value(series, "stage_seconds_count", stage=stage) for stage in STAGES] == [0, 0, 0]
     assert "pyrometer_holdings" not in {name for name, _ in series}
+
+
+def test_a_chain_that_was_never_read_has_limits_and_no_age() -> None:
+    series = scrape(metrics(Clock()))
+    assert value(series, "chain_max_age_seconds", chain="bitcoin") == 3600
+    assert value(series, "chain_max_tip_age_seconds", chain="bitcoin") == 7200
+    assert not [
+        name for name, _ in series if name in ("pyrometer_chain_tip_age_seconds", "pyrometer_chain_reading_age_seconds")
+    ]
 
 
 def test_stages_and_detection_are_histograms_with_base_units() -> None:
     subject = metrics(Clock())
-    subject.stages.labels("judge").observe(0.002)
-    subject.detection.observe(0.3)
+    with subject.timed("judge"):
+        pass
+    subject.read(timedelta(milliseconds=200), chain="ethereum", block="0xb1")
+    subject.detected(timedelta(milliseconds=300), chain="ethereum", block="0xb1")
     series = scrape(subject)
-    assert value(series, "stage_seconds_count", stage="judge") == 1
+    assert [value(series, "stage_seconds_count", stage=stage) for stage in STAGES] == [1, 1, 0]
+    assert value(series, "stage_seconds_sum", stage="read") == 0.2
     assert value(series, "detection_seconds_sum") == 0.3
+
+
+def test_a_clock_that_was_set_back_makes_nothing_faster_than_at_once() -> None:
+    subject = metrics(Clock())
+    subject.read(timedelta(seconds=-5), chain="ethereum", block="0xb1")
+    subject.detected(timedelta(seconds=-5), chain="ethereum", block="0xb1")
+    series = scrape(subject)
+    assert value(series, "stage_seconds_sum", stage="read") == value(series, "detection_seconds_sum") == 0
+    assert value(series, "detection_seconds_count") == 1
+
+
+def exemplars(subject: Metrics) -> dict[tuple[str, str], dict[str, str]]:
+    """By series and bucket, as a scraper that speaks OpenMetrics finds them."""
+    encode, _ = choose_encoder("application/openmetrics-text;version=1.0.0")
+    return {
+        (sample.name, sample.labels["le"]): sample.exemplar.labels
+        for family in parsed(encode(subject.registry).decode())
+        for sample in family.samples
+        if sample.exemplar is not None
+    }
+
+
+def test_the_block_that_was_slow_stands_beside_its_bucket() -> None:
+    subject = metrics(Clock())
+    subject.detected(timedelta(seconds=0.2), chain="ethereum", block="0x" + "b" * 64)
+    subject.detected(timedelta(seconds=4), chain="bitcoin", block="f" * 64)
+    subject.read(timedelta(seconds=0.2), chain="ethereum", block="0x" + "b" * 64)
+    assert exemplars(subject) == {
+        ("pyrometer_detection_seconds_bucket", "0.25"): {"chain": "ethereum", "block": "0x" + "b" * 64},
+        ("pyrometer_detection_seconds_bucket", "5.0"): {"chain": "bitcoin", "block": "f" * 64},
+        ("pyrometer_stage_seconds_bucket", "0.25"): {"chain": "ethereum", "block": "0x" + "b" * 64},
+    }
+
+
+@pytest.mark.parametrize(
+    ("letters", "shown"), [(128 - len("chainblock") - 66, True), (129 - len("chainblock") - 66, False)]
+)
+def test_a_chain_with_a_name_too_long_for_an_exemplar_is_measured_without(letters: int, shown: bool) -> None:
+    subject = metrics(Clock())
+    subject.detected(timedelta(seconds=1), chain="x" * letters, block="0x" + "b" * 64)
+    assert value(scrape(subject), "detection_seconds_count") == 1
+    assert bool(exemplars(subject)) is shown
 
 
 async def test_no_label_ever_holds_an_address() -> None:
@@ -167,3 +251,24 @@ async def test_no_label_ever_holds_an_address() -> None:
     texts = {text for _, labels in series for _, text in labels}
     assert "hot" in texts
     assert not [text for text in texts if text.startswith("0x")]
+
+
+async def scraped_with(accounts: int) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
+    """The series of a hot and a cold wallet with so many accounts each, of which every fifth can't be read."""
+    hot, cold = range(1, accounts + 1), range(accounts + 1, 2 * accounts + 1)
+    inv = inventory(wallet("hot", Tier.HOT, *hot), wallet("cold", Tier.COLD, *cold))
+    bench = Bench()
+    bench.pipeline.setup = replace(bench.setup, inventory=inv)
+    bench.pipeline.ledger = Ledger(inv)
+    unread = [(number, ETH) for number in hot if number % 5 == 0]
+    bench.pipeline.ledger.apply(complete(1, {(number, ETH): ETHER for number in (*hot, *cold)}))
+    bench.pipeline.ledger.apply(complete(2, {(number, ETH): 2 * ETHER for number in cold}, unread=unread))
+    subject = metrics(Clock())
+    subject.offer(await bench.pipeline.cycle(at(2)))
+    return set(scrape(subject))
+
+
+async def test_ten_thousand_accounts_have_the_series_of_ten() -> None:
+    few, many = await scraped_with(10), await scraped_with(10_000)
+    assert few == many
+    assert len(few) > 100

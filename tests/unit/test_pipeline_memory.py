@@ -12,7 +12,9 @@ from daemon.feeds.book import FeedBook
 from daemon.ledger import Ledger
 from daemon.model import Judgement, Report, State, Tier
 from daemon.pipeline import Pipeline
+from daemon.policy.blind import Blind
 from daemon.policy.cold_moved import ColdMoved
+from daemon.policy.rule import Rule
 from daemon.setup import Setup
 from tests.build import ETH, at, complete, inventory, movement, priced, tip, wallet
 from tests.unit.test_pipeline import Bench, Journal, read
@@ -21,6 +23,7 @@ INVENTORY = inventory(wallet("hot", Tier.HOT, 1), wallet("cold", Tier.COLD, 2))
 RULE = ColdMoved.model_validate({"kind": "cold_moved", "clear_after": "0s", "keep": "1h"})
 OUT = movement("0xout", {2: -5}, destinations=[("thief", 5)])
 Rows = dict[str, dict[str, str]]
+Policies = tuple[tuple[str, Rule], ...]
 
 
 class Writer:
@@ -67,12 +70,12 @@ async def test_a_write_that_breaks_costs_nobody_the_finding() -> None:
 class Run:
     """One life of a daemon that tells movements."""
 
-    def __init__(self, *, began: float = 0, remembers: bool = True) -> None:
+    def __init__(self, *, began: float = 0, remembers: bool = True, more: Policies = ()) -> None:
         setup = Setup(
             entity="Example Exchange KK",
             currency="JPY",
             inventory=INVENTORY,
-            policies=(("cold-moved", RULE),),
+            policies=(("cold-moved", RULE), *more),
             feeds=priced(ETH="500000"),
             growth=NO_GROWTH,
             ages={"ethereum": Ages(timedelta(days=9), timedelta(days=9), "batch")},
@@ -142,6 +145,27 @@ async def test_until_what_an_earlier_run_left_is_known_nothing_is_over() -> None
     again.pipeline.recall(first.rows())
     report = await again.see(6, seconds=9001)
     assert report.findings == ()
+
+
+async def test_until_what_an_earlier_run_left_is_known_nothing_is_well_and_somebody_is_told_that_nobody_knows() -> None:
+    blind = Blind.model_validate({"kind": "blind", "hold": "2m", "clear_after": "0s"})
+    run = Run(began=0, remembers=False, more=(("blind", blind),))
+    report = await run.see(1, seconds=1)
+    cold = next(one for one in report.verdicts if one.policy == "cold-moved")
+    assert (cold.judgement, cold.causes, cold.cleared) == (Judgement.UNKNOWN, ("store",), False)
+    await run.see(2, seconds=130)
+    told = [(one.finding.verdict.subject, one.event.value) for one in run.journal.notifications]
+    assert told == [("store", "firing")]
+    run.pipeline.recall({})
+    report = await run.see(3, seconds=131)
+    assert {one.judgement for one in report.verdicts} == {Judgement.OK}
+    assert [one.event.value for one in run.journal.notifications] == ["firing", "resolved"]
+
+
+async def test_what_is_wrong_is_wrong_without_what_an_earlier_run_left() -> None:
+    run = Run(began=0, remembers=False)
+    report = await run.see(1, OUT, seconds=1)
+    assert [one.verdict.judgement for one in report.findings] == [Judgement.BREACH]
 
 
 async def test_what_can_not_be_read_is_said_and_the_rest_is_known() -> None:

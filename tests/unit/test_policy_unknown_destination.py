@@ -1,5 +1,6 @@
 """The rule `unknown_destination`: whom wallets of which tier may pay, and what only looks like it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from daemon.model import Judgement, Tier
 from daemon.policy.unknown_destination import UnknownDestination
 from tests.build import ETH, ETHER, USDT, address, failed, inventory, movement, tip, wallet
 from tests.unit.detected import Watched, of, stages
+from tests.unit.test_announcements import plan
 
 INVENTORY = inventory(
     wallet("hot", Tier.HOT, 1),
@@ -26,6 +28,13 @@ STRANGER = "0x" + "9" * 40
 def watched(**keys: object) -> Watched:
     rule = UnknownDestination.model_validate({"kind": "unknown_destination", **keys})
     return Watched(rule, inv=INVENTORY, allowed={BROKER: "broker"}, held=HELD)
+
+
+def planned(*to: str, at_most: str = "1") -> Watched:
+    """With a transfer of the vault's to these that two people stand for."""
+    watch = watched()
+    watch.pipeline.detecting.announced.put([plan(at_most=at_most, destinations=to, wallet="vault")])
+    return watch
 
 
 def paid(payer: int, *to: str, name: str = "a", **keys: object) -> Movement:
@@ -212,3 +221,57 @@ async def test_a_reload_forgets_no_usual_destination() -> None:
 
 def test_a_payment_stays_a_finding_for_an_hour_unless_it_is_said() -> None:
     assert UnknownDestination(kind="unknown_destination").keep == timedelta(hours=1)
+
+
+@pytest.mark.parametrize("to", [STRANGER, FAKE], ids=["a stranger", "what looks like a broker"])
+async def test_whom_an_announced_transfer_names_is_known_for_it(to: str) -> None:
+    watch = planned(to)
+    report = await watch.see(paid(2, to), seconds=5)
+    assert watch.told == []
+    assert of(report, "vault").judgement is Judgement.OK
+
+
+@pytest.mark.parametrize(
+    ("payments", "fires"),
+    [
+        ([paid(5, STRANGER)], "warm"),
+        ([paid(2, STRANGER), paid(2, STRANGER, name="b")], "vault"),
+        ([paid(2, "0x" + "8" * 40)], "vault"),
+    ],
+    ids=["another wallet's payment", "a second payment", "another stranger"],
+)
+async def test_whom_an_announced_transfer_names_is_known_for_nothing_else(
+    payments: Sequence[Movement], fires: str
+) -> None:
+    watch = planned(STRANGER)
+    for seconds, payment in enumerate(payments, 5):
+        report = await watch.see(payment, seconds=seconds)
+    assert watch.told == [f"firing {fires}"]
+    assert list(stages(report, fires)) == [payments[-1].transaction]
+
+
+async def test_what_goes_beyond_an_announced_transfer_is_told_with_how_much() -> None:
+    watch = planned(STRANGER, at_most="0.75")
+    found = of(await watch.see(paid(2, STRANGER), seconds=5), "vault")
+    assert f"vault pays 1 ETH to {STRANGER}, 0.25 more than was announced, neither in " in found.summary
+    (told,) = found.evidence["transactions"]
+    assert (told["announced"], told["unknown"]) == ("0.75", 1)
+
+
+async def test_a_stranger_who_is_paid_beside_an_announced_one_is_told_alone() -> None:
+    watch = planned(STRANGER)
+    other = "0x" + "8" * 40
+    found = of(await watch.see(paid(2, STRANGER, other), seconds=5), "vault")
+    assert watch.told == ["firing vault"]
+    assert f"vault pays 1 ETH to {other}, neither in the inventory" in found.summary
+    assert STRANGER not in found.summary
+
+
+async def test_an_announced_transfer_makes_no_destination_one_that_may_be_paid_later() -> None:
+    """Not even a payee that wallets have paid by announcements three times."""
+    watch = planned(STRANGER, at_most="3")
+    for seconds in (5, 6, 7):
+        await watch.see(paid(2, STRANGER, name=f"a{seconds}"), seconds=seconds)
+    assert watch.told == []
+    await watch.see(paid(2, STRANGER, name="b"), seconds=8)
+    assert watch.told == ["firing vault"]
