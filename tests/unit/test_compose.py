@@ -141,6 +141,21 @@ def test_a_file_that_a_command_names_is_mounted() -> None:
         assert (DEPLOY / source / inside.name).is_file()
 
 
+def test_dashboards_are_mounted_where_grafana_is_told_to_look() -> None:
+    provider = yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/pyrometer.yaml").read_text())["providers"][0]
+    targets = {target: source for source, target, _ in mounts(SERVICES["grafana"])}
+    assert [*(DEPLOY / targets[provider["options"]["path"]]).glob("*.json")]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_that_a_configuration_names_is_within_reach_of_whoever_reads_it(name: str) -> None:
+    for source, _, _ in mounts(SERVICES[name]):
+        files = list((DEPLOY / source).rglob("*.y*ml")) if source.startswith("./") else []
+        for line in (line.partition("#")[0] for path in files for line in path.read_text().splitlines()):
+            for other in re.findall(rf"[\"/@ ]({'|'.join(SERVICES)}):\d+", line):
+                assert set(SERVICES[name]["networks"]) & set(SERVICES[other]["networks"]), (name, other)
+
+
 def test_each_secret_is_made_by_the_script_and_each_that_is_shown_is_declared(made: Path) -> None:
     declared = {name: Path(secret["file"]) for name, secret in COMPOSE["secrets"].items()}
     shown = {secret for service in SERVICES.values() for secret in service.get("secrets", ())}
