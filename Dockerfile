@@ -21,18 +21,20 @@ WORKDIR /source
 COPY requirements-build.txt requirements-postgres.txt ./
 # Wheels only: where there is no compiler, a source that needs one must fail here and not at an operator's.
 RUN /build/bin/pip install --quiet --no-cache-dir --require-hashes --only-binary :all: -r requirements-build.txt \
- && /build/bin/pip --python /opt/pyrometer/bin/python install --quiet --no-cache-dir --require-hashes --only-binary :all: \
-      -r requirements-postgres.txt
+ && /build/bin/pip --python /opt/pyrometer/bin/python install --quiet --no-cache-dir --no-compile --require-hashes \
+      --only-binary :all: -r requirements-postgres.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY config config
 COPY connectors connectors
 COPY daemon daemon
 RUN /build/bin/pip wheel --quiet --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
- && /build/bin/pip --python /opt/pyrometer/bin/python install --quiet --no-cache-dir --no-deps --no-index /wheel/*.whl
-# What other people's wheels bring along and nobody imports: tests and documentation at the top level, and C sources.
+ && /build/bin/pip --python /opt/pyrometer/bin/python install --quiet --no-cache-dir --no-compile --no-deps --no-index /wheel/*.whl
+# What other people's wheels bring along and nobody imports: tests and documentation at the top level, and C sources. What is
+# left is compiled here, for good, since nothing can be written beside it later.
 RUN cd /opt/pyrometer/lib/python3.11/site-packages \
  && rm -rf tests docs newsfragments \
- && find . -name '*.c' -delete
+ && find . -name '*.c' -delete \
+ && /opt/pyrometer/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash .
 
 FROM python
 ARG VERSION=0.1.0

@@ -20,7 +20,7 @@ from pathlib import Path
 SET_FLAGS, UP = 0x8914, 0x1
 """SIOCSIFFLAGS and IFF_UP, netdevice(7)."""
 
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import tomllib
@@ -13,19 +14,21 @@ from pathlib import Path
 import pytest
 
 from tests.real import ROOT
-from tests.system.contained import Container, Image
+from tests.system.contained import DEADLINE, Container, Image
 from tests.system.image import Builder, require_builder, size
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
 
 MOST_ADDED = 250_000_000
 ASK = "import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1]).read().decode())"
 
 
 @pytest.fixture(scope="module")
-def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
     require_builder()
-    return Builder(tmp_path_factory.mktemp("image"))
+    folder = tmp_path_factory.mktemp("image")
+    yield Builder(folder)
+    shutil.rmtree(folder)  # some gigabytes, that pytest would keep
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +85,9 @@ def test_its_user_can_change_nothing_of_it_but_its_own_folder(image: Image) -> N
         for path in (Path(folder), *(Path(folder, name) for name in (*names, *more)))
         if not path.is_symlink() and (path.lstat().st_mode & 0o002 or path.lstat().st_uid == image.user)
     ]
-    inside = {f"/{path.relative_to(image.root)}" for path in writable}
+    inside = {
+        f"/{path.relative_to(image.root)}" for path in writable if path.relative_to(image.root).parts[:1] != ("dev",)
+    }
     assert inside == {"/var/lib/pyrometer", "/tmp", "/var/tmp", "/run/lock"}
     assert not [
         path
@@ -92,12 +97,14 @@ def test_its_user_can_change_nothing_of_it_but_its_own_folder(image: Image) -> N
 
 
 def test_no_place_or_setting_of_the_machine_that_built_it_is_left_in_it(image: Image) -> None:
-    assert not (image.root / "etc/pip.conf").exists()
+    # Where the build was shown a file or a folder of this machine, an empty one is left behind.
+    assert (image.root / "etc/pip.conf").read_bytes() == b""
+    assert not [*(image.root / "wheels").iterdir()]
     assert not [name for name in image.env if name.lower().startswith(("pip_", "http", "no_proxy"))]
 
 
 def test_it_says_its_version(image: Image) -> None:
-    with running(image, "sleep", "60") as container:
+    with running(image, "sleep", "600") as container:
         told = container.ask("pyrometer", "version").stdout
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert told.splitlines()[:2] == [f"pyrometer {version}", "Python 3.11.2"]
@@ -105,7 +112,7 @@ def test_it_says_its_version(image: Image) -> None:
 
 def test_left_alone_it_runs_the_daemon_and_says_which_file_it_lacks(image: Image) -> None:
     container = Container(image, *image.command)
-    _, said = container.process.communicate(timeout=60)
+    _, said = container.process.communicate(timeout=DEADLINE)
     assert said.decode() == "pyrometer: /etc/pyrometer/pyrometer.yaml: can't be read: no such file or directory\n"
     assert container.process.returncode == 2
 
@@ -138,11 +145,11 @@ def test_the_health_check_fails_while_the_daemon_hangs_and_the_daemon_ends_in_go
         container.process.send_signal(signal.SIGCONT)
         container.becomes(healthy=True)
         container.process.terminate()
-        assert container.process.wait(60) == 0
+        assert container.process.wait(DEADLINE) == 0
 
 
 def test_the_health_check_fails_where_no_daemon_is(image: Image) -> None:
-    with running(image, "sleep", "60") as container:
+    with running(image, "sleep", "600") as container:
         asked = container.ask(*image.health)
     assert (asked.returncode, "Connection refused" in asked.stderr) == (1, True)
 

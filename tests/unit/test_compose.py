@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -52,7 +53,18 @@ def test_it_is_sound_by_the_schema_of_compose_files() -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-def test_it_is_what_the_issue_asks_for() -> None:
+def test_compose_itself_takes_it_where_there_is_one() -> None:
+    """Never required: no engine is to be had where most of these tests run."""
+    docker = shutil.which("docker")
+    if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
+        pytest.skip("docker compose is missing: install Docker Engine with its compose plugin")
+    checked = subprocess.run(
+        [docker, "compose", "--file", FILE, "config", "--quiet"], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_everything_that_an_exchange_needs_beside_the_daemon_is_in_it() -> None:
     assert SERVICES.keys() == {"pyrometer", "postgres", "prometheus", "alertmanager", "grafana", "mosquitto"}
 
 
@@ -139,6 +151,21 @@ def test_a_file_that_a_command_names_is_mounted() -> None:
         inside = Path(config.partition("=")[2])
         source = next(source for source, target, _ in mounts(SERVICES[name]) if target == str(inside.parent))
         assert (DEPLOY / source / inside.name).is_file()
+
+
+def test_dashboards_are_mounted_where_grafana_is_told_to_look() -> None:
+    provider = yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/pyrometer.yaml").read_text())["providers"][0]
+    targets = {target: source for source, target, _ in mounts(SERVICES["grafana"])}
+    assert [*(DEPLOY / targets[provider["options"]["path"]]).glob("*.json")]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_that_a_configuration_names_is_within_reach_of_whoever_reads_it(name: str) -> None:
+    for source, _, _ in mounts(SERVICES[name]):
+        files = list((DEPLOY / source).rglob("*.y*ml")) if source.startswith("./") else []
+        for line in (line.partition("#")[0] for path in files for line in path.read_text().splitlines()):
+            for other in re.findall(rf"[\"/@ ]({'|'.join(SERVICES)}):\d+", line):
+                assert set(SERVICES[name]["networks"]) & set(SERVICES[other]["networks"]), (name, other)
 
 
 def test_each_secret_is_made_by_the_script_and_each_that_is_shown_is_declared(made: Path) -> None:

@@ -15,6 +15,7 @@ from daemon.tokens import Scope, load_tokens
 from tests.real import ROOT
 
 SCRIPT = ROOT / "deploy" / "secrets" / "make-secrets"
+NOBODY = "https://replace-me.invalid/\n"
 PEOPLE = {"prometheus": Scope.READ, "operator": Scope.OPERATE, "admin": Scope.ADMIN}
 
 
@@ -43,7 +44,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_passwords_and_tokens_are_long_and_no_two_alike(folder: Path, shell: str) -> None:
     make(folder, shell=shell)
-    secrets = {name: text for name, text in contents(folder).items() if name.endswith(("_password", "_token"))}
+    made = {name: text for name, text in contents(folder).items() if text != NOBODY}
+    secrets = {name: text for name, text in made.items() if name.endswith(("_password", "_token"))}
     assert len(secrets) == 10
     assert len(set(secrets.values())) == 10
     for text in secrets.values():
@@ -69,15 +71,26 @@ def test_the_api_takes_each_token_by_its_hash_alone(folder: Path) -> None:
 def test_a_second_run_changes_nothing(folder: Path) -> None:
     make(folder)
     before = contents(folder)
-    assert make(folder) == ""
+    assert "made" not in make(folder)
     assert contents(folder) == before
+
+
+def test_it_asks_for_what_others_hand_out_until_that_is_there(folder: Path) -> None:
+    made = make(folder)
+    placeholders = {name for name, text in contents(folder).items() if text == NOBODY}
+    assert {line.rpartition("/")[2] for line in made.splitlines() if line.startswith("put yours into")} == placeholders
+    (folder / "slack_security").chmod(0o600)
+    (folder / "slack_security").write_text("https://hooks.example/1\n")
+    assert "slack_security" not in make(folder)
+    assert (folder / "slack_security").read_text() == "https://hooks.example/1\n"
 
 
 def test_what_is_removed_is_made_anew_and_what_follows_from_it(folder: Path) -> None:
     make(folder)
     before = contents(folder)
     (folder / "admin_token").unlink()
-    assert make(folder).split() == ["made", f"{folder}/admin_token", "made", f"{folder}/tokens.yaml"]
+    told = [line for line in make(folder).splitlines() if line.startswith("made")]
+    assert told == [f"made {folder}/admin_token", f"made {folder}/tokens.yaml"]
     after = contents(folder)
     assert {name for name, text in before.items() if after[name] != text} == {"admin_token", "tokens.yaml"}
     (folder / "mqtt_books_password").unlink()
