@@ -21,6 +21,7 @@ from daemon.check import ask_everything
 from daemon.demo import play_demo
 from daemon.emit import rendering
 from daemon.errors import ConfigError, Fatal
+from daemon.garbage import collect_seldom
 from daemon.model import Judgement
 from daemon.once import look
 from daemon.policy import worst
@@ -75,6 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
         systemd = Systemd.of(os.environ)
         async with opened(loaded, env=os.environ, reloading=systemd.reloading) as app, systemd.told_of(stop):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.request_reload)
+            collect_seldom()
             await app.run(stop, ready=systemd.listening, more=(systemd,))
 
     return _until_stopped(serve)
