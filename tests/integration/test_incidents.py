@@ -28,10 +28,32 @@ INCIDENTS = sorted(shipped().keys() - {BENIGN})
 Key = tuple[str, str, str]
 
 
+class Gates(Nobody):
+    """Hears with each judgement whose gates are open, and which wallets a finding stands against that closes them."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[datetime, frozenset[str], frozenset[str]]] = []
+
+    def judged(self, report: Report) -> None:
+        against = (
+            finding.verdict.wallets
+            for finding in report.findings
+            if finding.state is State.FIRING and finding.verdict.policy.startswith(("theft/", "unmatched-outflow"))
+        )
+        are_open = frozenset(name for name, gate in report.gates.items() if gate.open)
+        self.told.append((report.at, are_open, frozenset(name for names in against for name in names)))
+
+
 @cache
-def as_it_was(name: str) -> Outcome:
+def followed(name: str) -> tuple[Outcome, Gates]:
     """Played once for all that ask: it comes out the same every time."""
-    return played(load(find(name)), trial=AS_IT_WAS)
+    gates = Gates()
+    return played(load(find(name)), trial=AS_IT_WAS, audience=gates), gates
+
+
+def as_it_was(name: str) -> Outcome:
+    outcome, _ = followed(name)
+    return outcome
 
 
 def played(scenario: Scenario, *, trial: Trial, audience: Audience | None = None) -> Outcome:
@@ -166,29 +188,12 @@ def test_in_the_benign_year_nothing_critical_rings_under_the_shipped_presets() -
     assert outcome.others[Severity.WARNING] <= 2
 
 
-class Gates(Nobody):
-    """Hears of the gate of one wallet, and of the findings that close it."""
-
-    def __init__(self, wallet: str) -> None:
-        self._wallet = wallet
-        self.told: list[tuple[datetime, bool, bool]] = []
-
-    def judged(self, report: Report) -> None:
-        stands = any(
-            self._wallet in finding.verdict.wallets and finding.state is State.FIRING
-            for finding in report.findings
-            if finding.verdict.policy.startswith(("theft/", "unmatched-outflow"))
-        )
-        self.told.append((report.at, report.gates[self._wallet].open, stands))
-
-
 def test_the_gate_of_bitgets_hot_wallet_is_closed_from_the_finding_on_and_stays_closed() -> None:
-    scenario = load(find("bitget-2026"))
-    gates = Gates("eth-hot")
-    outcome = played(scenario, trial=AS_IT_WAS, audience=gates)
+    outcome, gates = followed("bitget-2026")
     fired = min(alarm.at for alarm in outcome.alarms if alarm.alert == "PyrometerUnmatchedOutflow")
-    first = next(place for place, (_, _, stands) in enumerate(gates.told) if stands)
-    seen = next(place for place, (_, is_open, _) in enumerate(gates.told) if is_open)  # before, nobody saw the chain
-    assert gates.told[first][0] <= fired
-    assert all(is_open for _, is_open, _ in gates.told[seen:first])
-    assert not any(is_open for _, is_open, _ in gates.told[first:])
+    told = [(at, "eth-hot" in are_open, "eth-hot" in against) for at, are_open, against in gates.told]
+    first = next(place for place, (_, _, stands) in enumerate(told) if stands)
+    seen = next(place for place, (_, is_open, _) in enumerate(told) if is_open)  # before, nobody saw the chain
+    assert told[first][0] <= fired
+    assert all(is_open for _, is_open, _ in told[seen:first])
+    assert not any(is_open for _, is_open, _ in told[first:])
