@@ -29,7 +29,8 @@ STRANGER = Address("0x" + "57" * 20)
 UNUSUAL = Unusual.model_validate({"kind": "unusual", "clear_after": "0s", "history": 3})
 DORMANT = Dormant.model_validate({"kind": "dormant", "clear_after": "0s"})
 MISMATCH = TierMismatch.model_validate({"kind": "tier_mismatch", "clear_after": "0s"})
-LONG_AGO = datetime.now(UTC).date() - timedelta(days=91)
+LONG_AGO = datetime.now(UTC).date() - timedelta(days=100)
+"""More than the 90 days of `silence` before the node's first block, which lies a day and more back."""
 USUAL = 10**15
 
 
