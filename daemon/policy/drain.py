@@ -233,8 +233,9 @@ def _summary(
         Of.WALLET: f"the {subject.asset} of {subject.name}",
     }[subject.of]
     length = format_duration(rule.window)
-    if rule.against == "hot":
-        whose = f"what was hot of {whose}"
+    against = " of {whole}"
+    if rule.against == "hot":  # more may be lost than was hot
+        whose, against = f"what was hot of {whose}", " lost, {whole} was hot"
     if highest is None or whole is None or (not highest.coins and held.high is None):
         return f"Nobody knows how much of {whose} has left within {length}: it was not read yet"
     verdict = judgement(breach=gone.above(rule.max_share), ok=gone.within(rule.max_share))
@@ -242,7 +243,9 @@ def _summary(
     limit = percent(Interval.exactly(rule.max_share))
     nothing = gone.high == ZERO or highest.until is None
     since = "" if nothing else f" since {highest.until:%H:%M:%S} UTC"
-    amounts = "" if gone.high == ZERO else f" ({_lost(held, highest)} of {plain(whole.coins, places=6)})"
+    amounts = (
+        "" if gone.high == ZERO else f" ({_lost(held, highest)}{against.format(whole=plain(whole.coins, places=6))})"
+    )
     beyond = f" beyond the {plain(highest.announced, places=6)} that was announced" if highest.announced else ""
     return (
         f"{percent(gone, beside=rule.max_share)} of {whose}{amounts} has left{beyond}{since}, {relation} the limit of "

@@ -216,7 +216,11 @@ def test_against_hot_is_what_left_the_exchange_as_a_share_of_what_was_hot(
     assert verdict.judgement is expected
     assert verdict.subject == "ETH"
     if left == "97":
-        assert verdict.summary.startswith("15 % of what was hot of customers' ETH (3 of 20) has left since")
+        assert verdict.summary.startswith("15 % of what was hot of customers' ETH (3 lost, 20 was hot) has left since")
+    if left == "10":
+        assert verdict.summary.startswith(
+            "100 % of what was hot of customers' ETH (90 lost, 10 was hot) has left since"
+        )
 
 
 def test_against_hot_before_the_hot_tier_was_read_is_unknown() -> None:
