@@ -89,6 +89,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         canonical=canonical,
         descriptor={name: kind.descriptor(chain) for name, (kind, chain) in kinds.items()},
         contract={name: kind.contract(chain) for name, (kind, chain) in kinds.items()},
+        first={name: kind.first_addresses(chain) for name, (kind, chain) in kinds.items()},
     )
     allowed = allowlist.build(
         settings,
