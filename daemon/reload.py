@@ -59,7 +59,8 @@ class Loaded:
     def ground(self) -> Ground:
         """What announcements are checked against."""
         chains = self.settings.chains.items()
-        return Ground(self.setup.inventory, {name: CONNECTORS[chain.kind].canonical(chain) for name, chain in chains})
+        canonical = {name: CONNECTORS[chain.kind].canonical(chain) for name, chain in chains}
+        return Ground(self.setup.inventory, canonical, self.setup.destinations or Destinations(self.setup.inventory))
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
