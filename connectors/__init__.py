@@ -54,6 +54,10 @@ Canonical = Callable[[str], Address]
 """Text to an account in the canonical form of its chain; raises BadAddress."""
 
 
+FirstAddresses = Callable[[Address], Sequence[Address]]
+"""The addresses of a canonical descriptor by which it is known again when it is written otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of chain. Its modules are imported when they are first used: web3 alone takes two seconds.
@@ -96,6 +100,12 @@ class Kind:
         if not self.descriptors:
             return None
         return cast(Canonical, import_module(f"{self.package}.descriptors").descriptor_on(config))
+
+    def first_addresses(self, config: AnyChainConfig) -> FirstAddresses | None:
+        """What gives the first addresses of a descriptor of such a chain; None where there are no descriptors."""
+        if not self.descriptors:
+            return None
+        return cast(FirstAddresses, import_module(f"{self.package}.descriptors").first_addresses_on(config))
 
 
 CONNECTORS: Mapping[str, Kind] = {

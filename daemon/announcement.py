@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from daemon.detection.imitation import Imitation
 from daemon.interval import plain
 
 Place = tuple[str, str]
@@ -37,7 +38,8 @@ class Act:
 class Announcement:
     """`wallet` may pay `at_most` whole coins of the asset in all to the destinations, from `starts` to `ends`.
 
-    Destinations are in the canonical form of the wallet's chain.
+    Destinations are in the canonical form of the wallet's chain. `look_alikes` are those that look like known ones and
+    are not, by what was known when it was announced or, later, approved.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Announcement:
     announced: Act
     approved: Act | None = None
     withdrawn: Act | None = None
+    look_alikes: tuple[Imitation, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -93,6 +96,7 @@ def encode(one: Announcement) -> str:
         "announced": act(one.announced),
         "approved": act(one.approved),
         "withdrawn": act(one.withdrawn),
+        **({"look_alikes": [asdict(alike) for alike in one.look_alikes]} if one.look_alikes else {}),
     }
     return json.dumps(told, sort_keys=True, separators=(",", ":"))
 
@@ -121,6 +125,7 @@ def decode(text: str) -> Announcement:
             announced=announced,
             approved=act(told["approved"]),
             withdrawn=act(told["withdrawn"]),
+            look_alikes=tuple(Imitation(**alike) for alike in told.get("look_alikes", ())),
         )
     except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"no announcement: {type(error).__name__} {error}") from error

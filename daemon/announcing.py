@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -15,6 +16,9 @@ from connectors.base import Address
 from connectors.errors import BadAddress
 from daemon.announcement import Act, Announcement, State, decode, encode
 from daemon.announcements import Announced
+from daemon.detection.destinations import Destinations
+from daemon.detection.imitation import Imitation, imitations
+from daemon.detection.payees import Payees
 from daemon.diagnosis import nearest
 from daemon.errors import DaemonError, StoreError
 from daemon.interval import ZERO, amount, plain
@@ -65,6 +69,16 @@ class Plan(BaseModel):
     note: str = Field("", max_length=2000, description="anything else")
 
 
+class Approval(BaseModel):
+    """The body of an approval, which may be empty."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    look_alikes: tuple[Line, ...] = Field(
+        (), max_length=100, description="destinations that look like known ones, in full: approved all the same"
+    )
+
+
 class Withdrawal(BaseModel):
     """The body of a withdrawal."""
 
@@ -75,10 +89,12 @@ class Withdrawal(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What an announcement is checked against: the inventory, and what reads the addresses of each chain."""
+    """What an announcement is checked against: the inventory, what reads the addresses of each chain, and the
+    destinations that are known."""
 
     inventory: Inventory
     canonical: Mapping[str, Callable[[str], Address]]
+    destinations: Destinations
 
 
 class Announcer:
@@ -94,9 +110,11 @@ class Announcer:
         book: Announced,
         *,
         ground: Callable[[], Ground],
+        payees: Payees,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
+        self._payees = payees
         self._store = store
         self._book = book
         self._ground = ground
@@ -114,6 +132,7 @@ class Announcer:
         async with self._turn:
             await self._refresh()
             new = _announcement(plan, ground=self._ground(), act=Act(who, now), number=self._new_id())
+            new = replace(new, look_alikes=await self._look_alikes(new))
             for known in self._book.all():
                 if now - known.announced.at <= AGAIN and _same(known, new, plan=plan):
                     return known, False
@@ -123,8 +142,12 @@ class Announcer:
             entry = Entry(now, who, "announce", plan.ticket, _facts(new))
             return await self._keep(new, before=None, entry=entry), True
 
-    async def approve(self, number: str, *, who: str) -> Announcement:
-        """By another name than the one that announced it; who asks without a token may be anybody, also the first."""
+    async def approve(self, number: str, body: bytes = b"", *, who: str) -> Announcement:
+        """By another name than the one that announced it; who asks without a token may be anybody, also the first.
+
+        Refused while a destination looks like a known one, unless the body names it in full.
+        """
+        seen = _parsed(Approval, body).look_alikes if body.strip() not in (b"", b"null") else ()
         async with self._turn:
             known, now = await self._known(number), self._clock()
             if known.state(now) is not State.ANNOUNCED:
@@ -133,7 +156,11 @@ class Announcer:
                 )
             if who == known.announced.by or ALONE in (who, known.announced.by):
                 raise Refused(403, _alone(known.announced.by, who=who))
-            approved = replace(known, approved=Act(who, now))
+            look_alikes = await self._look_alikes(known)
+            unseen = [one for one in look_alikes if one.destination not in self._read(seen, wallet=known.wallet)]
+            if unseen:
+                raise Refused(409, _not_it(unseen))
+            approved = replace(known, approved=Act(who, now), look_alikes=look_alikes)
             return await self._keep(approved, before=known, entry=_entry(approved, "approve", act=Act(who, now)))
 
     async def withdraw(self, number: str, body: bytes, *, who: str) -> Announcement:
@@ -160,6 +187,22 @@ class Announcer:
     async def drop(self, *, before: datetime) -> None:
         """Forgets what ended before that time, and before it is not needed any more; StoreError."""
         await self._store.drop(before=min(before, self._clock() - KEPT))
+
+    async def _look_alikes(self, one: Announcement) -> tuple[Imitation, ...]:
+        """Of its destinations, by what is known now; as before where its wallet is not configured any more."""
+        ground = self._ground()
+        wallet = ground.inventory.wallets.get(one.wallet)
+        if wallet is None:
+            return one.look_alikes
+        await asyncio.to_thread(ground.destinations.prepare)  # at most once for a configuration, and then for seconds
+        return tuple(imitations(one.destinations, wallet.chain, known=ground.destinations, payees=self._payees))
+
+    def _read(self, texts: Iterable[str], *, wallet: str) -> frozenset[str]:
+        """Destinations as people write them; what is none is taken as it is."""
+        ground = self._ground()
+        found = ground.inventory.wallets.get(wallet)
+        read = ground.canonical[found.chain] if found else Address
+        return frozenset(_canonical(text, read) for text in texts)
 
     async def _refresh(self) -> None:
         rows = await self._store.since(self._clock() - KEPT)
@@ -256,11 +299,29 @@ def _destination(text: str, *, chain: str, ground: Ground) -> Address:
     return address
 
 
+def _canonical(text: str, read: Callable[[str], Address]) -> str:
+    try:
+        return read(text)
+    except BadAddress:
+        return text
+
+
+def _not_it(found: Sequence[Imitation]) -> str:
+    """What the second person is to know before approving."""
+    said = "; ".join(f"{one.says} (the first {one.first} and the last {one.last} characters agree)" for one in found)
+    again = json.dumps({"look_alikes": [one.destination for one in found]})
+    return (
+        f"{said}. Compare every character with what the receiver has told you by another way; to approve it all the "
+        f"same, send {again}"
+    )
+
+
 def _same(known: Announcement, new: Announcement, *, plan: Plan) -> bool:
     """Whether the same person says the same; a start that was moved up was moved to the moment it was said."""
     starts = new.starts if plan.starts == new.starts else known.starts
     announced = Act(new.announced.by, known.announced.at)
-    return known == replace(new, id=known.id, starts=starts, announced=announced, approved=known.approved)
+    same = replace(new, id=known.id, starts=starts, announced=announced, approved=known.approved)
+    return known == replace(same, look_alikes=known.look_alikes)
 
 
 def _alone(first: str, *, who: str) -> str:
@@ -286,6 +347,7 @@ def _facts(one: Announcement) -> dict[str, Any]:
         "ticket": one.ticket,
         "note": one.note,
         "announced_by": one.announced.by,
+        "look_alikes": [alike.says for alike in one.look_alikes],
     }
 
 

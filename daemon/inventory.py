@@ -1,8 +1,10 @@
 """What we watch: the wallets' accounts from the configuration and its address files, and the tokens asked of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain as chained
 from pathlib import Path
 
+from connectors import FirstAddresses
 from connectors.base import Address, Token, Watch
 from connectors.errors import BadAddress
 from daemon.controlling import expected_of
@@ -12,6 +14,8 @@ from daemon.listing import Canonical, Listing
 from daemon.model import Inventory, Wallet
 from daemon.settings import Settings
 
+NONE: Mapping[str, FirstAddresses | None] = {}
+
 
 def build(
     settings: Settings,
@@ -20,9 +24,11 @@ def build(
     canonical: Mapping[str, Canonical],
     descriptor: Mapping[str, Canonical | None],
     contract: Mapping[str, Canonical],
+    first: Mapping[str, FirstAddresses | None] = NONE,
 ) -> Inventory:
     """Reads every account once; files count from `base`. `canonical` reads the addresses of each chain, `descriptor`
-    its descriptors and extended public keys, where it has any, `contract` the names of its tokens.
+    its descriptors and extended public keys, where it has any, `contract` the names of its tokens; `first` gives the
+    first addresses of a descriptor.
 
     Only chains with a wallet get a watch. ConfigError, with file and line, for an account that is none, one that
     stands twice on a chain (be it under two names), a wallet without any, an unreadable file, and anything that looks
@@ -43,7 +49,7 @@ def build(
             if (identity, address) in holders:
                 raise _double(address, place=place, listing=listing, earlier=lists[holders[identity, address]])
             holders[identity, address] = wallet_of[chain, address] = name
-    wallets = _wallets(settings, wallet_of=wallet_of, canonical=canonical)
+    wallets = _wallets(settings, wallet_of=wallet_of, canonical=canonical, first=first)
     return Inventory(
         wallets=wallets,
         assets=assets,
@@ -74,7 +80,11 @@ def _double(address: Address, *, place: int, listing: Listing, earlier: Listing)
 
 
 def _wallets(
-    settings: Settings, *, wallet_of: Mapping[tuple[str, Address], str], canonical: Mapping[str, Canonical]
+    settings: Settings,
+    *,
+    wallet_of: Mapping[tuple[str, Address], str],
+    canonical: Mapping[str, Canonical],
+    first: Mapping[str, FirstAddresses | None],
 ) -> dict[str, Wallet]:
     accounts: dict[str, list[Address]] = {name: [] for name in settings.wallets}
     for (_, address), name in wallet_of.items():
@@ -89,9 +99,18 @@ def _wallets(
             tuple(accounts[name]),
             expected_of(config.expected, settings=settings, wallet=name, canonical=canonical[config.chain]),
             config.quiet_since,
+            settings.chains[config.chain].identity,
+            _derived(accounts[name], first=first.get(config.chain)) if config.has_descriptors else tuple,
         )
         for name, config in settings.wallets.items()
     }
+
+
+def _derived(accounts: Sequence[Address], *, first: FirstAddresses | None) -> Callable[[], Iterable[Address]]:
+    """Derives them when it is asked: hardly anybody ever does."""
+    if first is None:
+        return tuple
+    return lambda: chained.from_iterable(map(first, accounts))
 
 
 def _assets(settings: Settings, *, contract_on: Mapping[str, Canonical]) -> dict[str, tuple[Token, ...]]:

@@ -44,6 +44,7 @@ class Keepers:
             stores.announcements,
             pipeline.detecting.announced,
             ground=lambda: in_force().ground,
+            payees=pipeline.detecting.payees,
             clock=clock,
             new_id=lambda: secrets.token_hex(8),
         )

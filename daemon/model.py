@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -62,7 +62,8 @@ Expected = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 @dataclass(frozen=True, slots=True)
 class Wallet:
     """A named group of accounts on one chain, as declared. `expected` is who is to control each of them; it has not
-    spent anything since `quiet_since`, as far as that is declared."""
+    spent anything since `quiet_since`, as far as that is declared. `identity` says which chain it is, under whatever
+    name it is configured. `derived` gives some of the addresses that its descriptors stand for, the first ones."""
 
     name: str
     chain: str
@@ -72,6 +73,8 @@ class Wallet:
     accounts: tuple[Address, ...]
     expected: Expected = ()
     quiet_since: date | None = None
+    identity: tuple[str, str] | None = None
+    derived: Callable[[], Iterable[Address]] = field(default=tuple, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

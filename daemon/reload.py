@@ -59,7 +59,8 @@ class Loaded:
     def ground(self) -> Ground:
         """What announcements are checked against."""
         chains = self.settings.chains.items()
-        return Ground(self.setup.inventory, {name: CONNECTORS[chain.kind].canonical(chain) for name, chain in chains})
+        canonical = {name: CONNECTORS[chain.kind].canonical(chain) for name, chain in chains}
+        return Ground(self.setup.inventory, canonical, self.setup.destinations or Destinations(self.setup.inventory))
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -89,6 +90,7 @@ def load_whole(path: Path, *, env: Mapping[str, str], now: datetime) -> Loaded:
         canonical=canonical,
         descriptor={name: kind.descriptor(chain) for name, (kind, chain) in kinds.items()},
         contract={name: kind.contract(chain) for name, (kind, chain) in kinds.items()},
+        first={name: kind.first_addresses(chain) for name, (kind, chain) in kinds.items()},
     )
     allowed = allowlist.build(
         settings,

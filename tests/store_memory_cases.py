@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.store import Memories, MemoryRow
+from daemon.store import GateRow, Memories, MemoryRow
 from daemon.store.repository import SqlStore, open_store
 from tests.delivery_cases import NOON, MemoryMemories
 from tests.store_databases import Database
@@ -52,6 +52,16 @@ class MemoryCases:
         await store.memories.keep({"movement": rows})
         pages = [await store.memories.load("movement", skip=skip, limit=3) for skip in (0, 3, 6, 9)]
         assert [[key for key, _ in page] for page in pages] == [["6", "5", "4"], ["3", "2", "1"], ["0"], []]
+
+    async def test_what_a_gate_stands_for_stays_until_it_is_replaced_or_forgotten(self, store: SqlStore) -> None:
+        rows = [GateRow("a", "closed", "AAAA" * 1_000_000), GateRow("b", "closed", "BBBB"), GateRow("c", "open")]
+        await store.gates.keep(rows, entries=[])
+        assert list(await store.gates.all()) == rows
+        await store.gates.keep([GateRow("a", "closed too"), GateRow("b", "open", "")], entries=[])
+        found = await store.gates.all()
+        assert found == (GateRow("a", "closed too", "AAAA" * 1_000_000), GateRow("b", "open"), GateRow("c", "open"))
+        await store.gates.keep([GateRow("a", "closed", "CCCC")], entries=[])
+        assert (await store.gates.all())[0] == GateRow("a", "closed", "CCCC")
 
     async def test_many_thousand_rows_are_one_operation(self, store: SqlStore) -> None:
         rows: dict[str, MemoryRow | None] = {f"0x{n:064x}": MemoryRow(NOON, "x" * 500) for n in range(2000)}

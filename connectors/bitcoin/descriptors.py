@@ -17,13 +17,15 @@ from itertools import chain
 
 from connectors.base import Address
 from connectors.bitcoin import keys
-from connectors.bitcoin.address import OnNetwork
+from connectors.bitcoin.address import OnNetwork, address_of
 from connectors.bitcoin.bech32 import CHARSET, Code, register_after, split
 from connectors.bitcoin.expressions import MULTISIG, SEGWIT, Expression, KeyExpression
 from connectors.bitcoin.networks import Network, named
 from connectors.errors import BadAddress
 
 LONGEST = 8000
+FIRST = 100
+"""Indices of each branch by which descriptors are compared: any that is in use has paid or been paid there."""
 PART = 500
 """Scripts that one thread derives at a time."""
 MOST_KEYS = {"": 3, "sh": 15, "wsh": 20}
@@ -138,6 +140,18 @@ def _scripts(expression: Expression, start: int, stop: int) -> Iterable[bytes]:
 def descriptor_on(config: OnNetwork) -> Callable[[str], Address]:
     """`canonical` for the chain that is configured so."""
     return partial(canonical, network=named(config.network))
+
+
+def first_addresses_on(config: OnNetwork) -> Callable[[Address], list[Address]]:
+    """What gives the addresses at the FIRST indices of a canonical descriptor: two that are the same written otherwise
+    have them in common."""
+    network = named(config.network)
+
+    def first(account: Address) -> list[Address]:
+        scripts = parse(account, network=network).scripts(0, FIRST)
+        return [address for script in scripts if (address := address_of(script, network=network)) is not None]
+
+    return first
 
 
 def canonical(text: str, *, network: Network) -> Address:

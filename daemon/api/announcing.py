@@ -12,6 +12,7 @@ from daemon.announcement import Act, Announcement
 from daemon.announcements import Announced, Payment
 from daemon.announcing import Announcer, Refused
 from daemon.api.auth import CALLER
+from daemon.detection.imitation import Imitation
 from daemon.emit.moments import moment
 from daemon.interval import EXACT, amount, plain
 
@@ -41,8 +42,10 @@ class Announcing:
         return self._answer(found, status=201 if new else 200)
 
     async def approve(self, request: web.Request) -> web.Response:
-        """By somebody else than who announced it; from then on it explains payments."""
-        return self._answer(await _or_refused(self._announcer.approve(request.match_info["id"], who=request[CALLER])))
+        """By somebody else than who announced it; from then on it explains payments. 409 with what the second person is
+        to compare, where a destination looks like a known one and the body does not name it."""
+        number, body = request.match_info["id"], await request.read()
+        return self._answer(await _or_refused(self._announcer.approve(number, body, who=request[CALLER])))
 
     async def withdraw(self, request: web.Request) -> web.Response:
         """From now on it explains no payment any more."""
@@ -82,6 +85,7 @@ def told(one: Announcement, *, book: Announced, now: datetime) -> dict[str, Any]
         "used": _text(EXACT.subtract(one.at_most, left)),
         "left": _text(left),
         "destinations": list(one.destinations),
+        "look_alikes": [_imitation(alike) for alike in one.look_alikes],
         "starts": moment(one.starts),
         "ends": moment(one.ends),
         "ticket": one.ticket,
@@ -97,6 +101,18 @@ def _act(act: Act | None) -> Mapping[str, str] | None:
     if act is None:
         return None
     return {"by": act.by, "at": moment(act.at), **({"reason": act.reason} if act.reason else {})}
+
+
+def _imitation(one: Imitation) -> dict[str, Any]:
+    """In the words of the findings of `unknown_destination`."""
+    return {
+        "destination": one.destination,
+        "looks_like": one.looks_like,
+        "known_as": one.known_as or "usual",
+        "agree_first": one.first,
+        "agree_last": one.last,
+        "warning": one.says,
+    }
 
 
 def _payment(one: Payment, *, of: str) -> dict[str, Any]:

@@ -91,8 +91,8 @@ class Matcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """What approvals are read by: the sources, each with the age at which it is not current any more (None: never),
-    the tokens of each asset, what reads the addresses of each chain, and which chain that is."""
+    """What approvals are read by: the sources, each with the age at which it is not current any more (without one it
+    never is), the tokens of each asset, what reads the addresses of each chain, and which chain that is."""
 
     sources: Mapping[SourceKey, timedelta | None] = field(default_factory=dict)
     assets: Mapping[str, Sequence[Token]] = field(default_factory=dict)
@@ -258,7 +258,7 @@ class ApprovalBook:
 
     def _current(self, source: SourceKey, *, now: datetime) -> bool:
         asked, most = self._asked.get(source), self._grounds.sources[source]
-        return asked is not None and (most is None or abs(now - asked) <= most)
+        return asked is not None and most is not None and abs(now - asked) <= most
 
     def _used(self, key: ApprovalKey) -> bool:
         return any(one.uses(key) for one in self._matchers.values())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from connectors import CONNECTORS
+from connectors.config import format_duration
 from connectors.errors import BadAddress
 from daemon.document import Keys, shown
 from daemon.feeds.chainlink import ChainlinkPrices
@@ -22,6 +24,9 @@ from daemon.policy.overrides import PresetUse
 
 if TYPE_CHECKING:
     from daemon.settings import Settings
+
+LONG_SILENCE = timedelta(minutes=10)
+"""A source of approvals that may be silent for longer is warned of."""
 
 
 def feed_problems(settings: Settings) -> Iterator[Problem]:
@@ -209,3 +214,9 @@ def feed_warnings(settings: Settings) -> Iterator[str]:
     least = feeds.quotes.at_least
     if 0 < len(feeds.prices) < least:
         yield f"feeds.quotes: at_least: {least} sources are wanted for a price, found {len(feeds.prices)}"
+    for place, config in enumerate(feeds.approvals):
+        if config.max_age > LONG_SILENCE:
+            yield (
+                f"feeds.approvals[{place}]: max_age: while this source is silent, a payment that nobody approved goes "
+                f"unnoticed for {format_duration(config.max_age)}; the default is 2m"
+            )

@@ -9,6 +9,7 @@ from datetime import datetime
 import structlog
 
 from daemon.errors import DaemonError, StoreError
+from daemon.gate.accounts import NOTHING, Marks, Stands, decode_marks, encode_marks
 from daemon.gate.gates import UNTOLD, Gates
 from daemon.gate.latch import Latch, judged, opened, shut
 from daemon.gate.state import GateState
@@ -25,6 +26,12 @@ US = "pyrometer"
 """Who closed it, in the audit log, where nobody did."""
 
 UNREADABLE = "what the store keeps of this gate can't be read"
+
+FEW = 10_000
+"""Accounts whose marks are made and stored while a judgement waits for that, in some 50 ms; a million take seconds."""
+
+FORGOTTEN = ""
+"""What is stored of the accounts that an open gate stands for."""
 
 
 class Unopened(DaemonError):
@@ -43,6 +50,7 @@ class GateKeeper:
         self._clock = clock
         self._gates = Gates(known=rows is None)
         self._unsaved: dict[str, list[Entry]] = {}
+        self._stored: dict[str, Stands] = {}
         self._fresh = False
         self._saving = asyncio.Lock()
         self._down = False
@@ -63,6 +71,11 @@ class GateKeeper:
     ) -> Mapping[str, GateState]:
         """Closes what the findings close, at once; what every gate says now."""
         changed = self._gates.judge(findings, rules=rules, wallets=wallets, chains=chains, now=now)
+        self._take(changed)
+        return self._gates.states(now=now)
+
+    def _take(self, changed: Mapping[str, Latch]) -> None:
+        """Notes what is to be stored and told of latches that were so before."""
         for name, before in changed.items():
             latch = self._gates.latch(name)
             if latch is not None and before.open and not latch.open:
@@ -71,7 +84,6 @@ class GateKeeper:
             else:
                 self._note(name)
         self._fresh = self._fresh or bool(changed)
-        return self._gates.states(now=now)
 
     def state(self, wallet: str) -> GateState:
         """What the gate says at this moment, operators' words included."""
@@ -125,7 +137,9 @@ class GateKeeper:
                 if self._rows is not None:
                     earlier = list(self._unsaved.get(wallet, ()))
                     entry = self._entry("gate_opened", wallet, latch, who=who)
-                    await self._rows.keep([GateRow(wallet, encode(latch))], entries=[*earlier, entry])
+                    self._stored.pop(wallet, None)
+                    row = GateRow(wallet, encode(latch), FORGOTTEN)
+                    await self._rows.keep([row], entries=[*earlier, entry])
                     self._saved({wallet: earlier})
                 if self._gates.latch(wallet) is not beside or not self._would_stay_open(wallet, latch):
                     raise Unopened(f"the gate of {wallet} was closed anew meanwhile")
@@ -144,14 +158,25 @@ class GateKeeper:
         """What an earlier run left; StoreError. One that can't be read is closed."""
         if self._rows is None:
             return
-        kept = {}
-        for row in await self._rows.all():
-            try:
-                kept[row.wallet] = decode(row.body)
-            except ValueError as error:
-                log.error("a gate can't be read", wallet=row.wallet, error=str(error))  # noqa: TRY400
-                kept[row.wallet] = Latch(open=False, since=self._clock(), reason=UNREADABLE)
-        self._gates.restore(kept)
+        rows = await self._rows.all()
+        kept = {row.wallet: self._latch(row) for row in rows}
+        accounts = {row.wallet: self._marks(row) for row in rows}
+        self._take(self._gates.restore(kept, accounts=accounts, now=self._clock()))
+
+    def _latch(self, row: GateRow) -> Latch:
+        try:
+            return decode(row.body)
+        except ValueError as error:
+            log.error("a gate can't be read", wallet=row.wallet, error=str(error))  # noqa: TRY400
+            return Latch(open=False, since=self._clock(), reason=UNREADABLE)
+
+    def _marks(self, row: GateRow) -> Marks:
+        """What it stood for, as far as that is known."""
+        try:
+            return decode_marks(row.accounts or "")
+        except ValueError as error:
+            log.error("the accounts of a gate can't be read", wallet=row.wallet, error=str(error))  # noqa: TRY400
+            return NOTHING
 
     async def step(self) -> None:
         """For the supervisor: asks the store again for what it has not told, offers again what it has not taken."""
@@ -165,20 +190,35 @@ class GateKeeper:
         that, and `step` goes on with it. Never raises StoreError."""
         fresh, self._fresh = self._fresh, False
         if fresh and not self._down and not self._saving.locked():
-            await self.save()
+            await self.save(most=FEW)
 
-    async def save(self) -> None:
-        """Stores what is not stored yet, as far as the store takes it and has told what it had before."""
+    async def save(self, *, most: int | None = None) -> None:
+        """Stores what is not stored yet, as far as the store takes it and has told what it had before; of a wallet that
+        has more accounts than `most` the gate, and not what it stands for."""
         async with self._saving:
             if self._rows is None or not self._gates.known or not self._unsaved:
                 return
             batch = {name: list(entries) for name, entries in self._unsaved.items()}
-            rows = [GateRow(name, encode(latch)) for name in batch if (latch := self._gates.latch(name))]
+            latches = {name: latch for name in batch if (latch := self._gates.latch(name))}
+            stands = {name: self._gates.stands(name) for name, latch in latches.items() if not latch.open}
+            new = {
+                name: it
+                for name, it in stands.items()
+                if self._stored.get(name) is not it and (most is None or it.count <= most)
+            }
+            texts = await asyncio.to_thread(_texts, new) if new else {}
+            rows = [
+                GateRow(name, encode(latch), FORGOTTEN if latch.open else texts.get(name))
+                for name, latch in latches.items()
+            ]
             try:
                 await self._rows.keep(rows, entries=[entry for entries in batch.values() for entry in entries])
             except StoreError as error:
                 self._noted(error)
                 return
+            for name in latches.keys() - stands.keys():
+                self._stored.pop(name, None)
+            self._stored |= new
             self._saved(batch, rows={row.wallet: row.body for row in rows})
             self._noted(None)
 
@@ -186,11 +226,16 @@ class GateKeeper:
         """Forgets what was saved, but not what has come meanwhile."""
         for name, entries in batch.items():
             latch, left = self._gates.latch(name), self._unsaved.get(name, [])[len(entries) :]
-            changed = rows is not None and latch is not None and encode(latch) != rows[name]
+            changed = rows is not None and latch is not None and self._has_changed(name, latch, body=rows[name])
             if left or changed:
                 self._unsaved[name] = left
             else:
                 self._unsaved.pop(name, None)
+
+    def _has_changed(self, wallet: str, latch: Latch, *, body: str) -> bool:
+        """Whether the store should have something else than what it was given."""
+        stands = None if latch.open else self._gates.stands(wallet)
+        return encode(latch) != body or stands is not self._stored.get(wallet)
 
     def _note(self, wallet: str, *entries: Entry) -> None:
         if self._rows is not None:
@@ -207,3 +252,7 @@ class GateKeeper:
         elif self._down and not error:
             log.info("store up: every gate is saved")
         self._down = error is not None
+
+
+def _texts(stands: Mapping[str, Stands]) -> Mapping[str, str]:
+    return {name: encode_marks(one.marks()) for name, one in stands.items()}

@@ -89,6 +89,17 @@ def merged(kept: Latch, mine: Latch) -> Latch:
     return Latch(open=False, since=older.since, reason=said.reason, findings=findings, by=said.by)
 
 
+def inherited(latch: Latch, of: Latch, *, name: str, now: datetime) -> Latch:
+    """Of a wallet that has an account of the wallet `name` now, whose gate was closed: closed on the same grounds."""
+    told = f"(closed for {name} since "
+    said = f"{of.reason} {told}{of.since:%Y-%m-%d %H:%M:%S} UTC, and not opened; this wallet has accounts of that one)"
+    if latch.open:
+        return Latch(open=False, since=now, reason=said, findings=of.findings, by=of.by)
+    reason = latch.reason if told in latch.reason else f"{latch.reason}; and {said}"  # once, however often they swap
+    findings = tuple(dict.fromkeys((*latch.findings, *of.findings)))[:MOST_FINDINGS]
+    return replace(latch, reason=reason, findings=findings)
+
+
 def _is_accepted(finding: Finding, accepted: Mapping[str, tuple[str, ...]]) -> bool:
     return finding.id in accepted and set(finding.verdict.grounds) <= set(accepted[finding.id])
 

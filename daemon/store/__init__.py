@@ -306,10 +306,12 @@ class Announcements(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GateRow:
-    """What is kept of a wallet's gate; `body` is its text."""
+    """What is kept of a wallet's gate; `body` is its text. `accounts` are what it stands for, as a text that may have
+    megabytes: None leaves what is stored, "" forgets it."""
 
     wallet: str
     body: str
+    accounts: str | None = None
 
 
 class GateRows(Protocol):
@@ -320,7 +322,9 @@ class GateRows(Protocol):
         """Stores them in the place of earlier ones of the same wallets, and tells the audit log, in one transaction."""
         ...
 
-    async def all(self) -> tuple[GateRow, ...]: ...
+    async def all(self) -> tuple[GateRow, ...]:
+        """Each with its accounts, None where none are stored."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

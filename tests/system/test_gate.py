@@ -11,6 +11,8 @@ import aiohttp
 import pytest
 
 from tests.integration.anvil import AnvilNode, Forger
+from tests.integration.mosquitto import PASSWORD, USER, Mosquitto
+from tests.integration.subscriber import subscribed
 from tests.signers import over_http
 from tests.system.daemon import Daemon, running_daemon
 from tests.system.exchange import COLD, OUTSIDE, config, fund, move
@@ -132,3 +134,57 @@ async def test_without_the_store_a_gate_can_be_closed_and_not_opened(tmp_path: P
             assert ("local", "gate_closed", "SEC-1") in audited(tmp_path)
             await daemon.start()
             assert (await daemon.get(COLD_GATE))["reason"] == "SEC-1"
+
+
+async def test_a_wallet_that_is_renamed_while_its_gate_is_closed_stays_closed_for_every_signer(tmp_path: Path) -> None:
+    """By a reload, and by a restart after kill -9; whoever asks for the old name reads no word but closed."""
+    may_sign = over_http()
+
+    def called(name: str, url: str, *, broker: Mosquitto) -> dict[str, Any]:
+        mqtt = {"host": "127.0.0.1", "port": broker.port, "username": USER, "password_file": "password"}
+        more = config(url, policies=[STOPS], chain={"max_age": "60s"}, mqtt=mqtt)
+        more["wallets"][name] = more["wallets"].pop("eth-cold-1")
+        return more
+
+    async def closed(daemon: Daemon, name: str) -> dict[str, Any]:
+        said = await daemon.becomes(f"/api/v1/gate/{name}", lambda body: "closed for eth-cold-1 since" in str(body))
+        await subscriber.until(lambda: b'"gate":"closed"' in subscriber.holds.get(f"gate/{name}", b""))
+        for gone in {"eth-cold-1", "second", "third"} - {name}:
+            assert (await daemon.ask(f"/api/v1/gate/{gone}"))[0] == 404
+            assert not await asyncio.to_thread(may_sign, gone, url=daemon.url)
+            await subscriber.until(lambda gone=gone: f"gate/{gone}" not in subscriber.holds)  # type: ignore[misc]
+        assert not await asyncio.to_thread(may_sign, name, url=daemon.url)
+        return dict(said)
+
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    try:
+        async with AnvilNode() as anvil, subscribed(broker) as subscriber:
+            await fund(anvil, hot=10_000, cold=990_000)
+            first = called("eth-cold-1", anvil.url, broker=broker)
+            async with running_daemon(tmp_path, first) as daemon:
+                await opened(daemon)
+                await move(anvil, COLD, OUTSIDE, thousandths=1)
+                said = await daemon.becomes(COLD_GATE, lambda body: body["gate"] == "closed" and body["findings"])
+                daemon.configure(called("second", anvil.url, broker=broker))
+                assert (await daemon.ask("/-/reload", method="POST"))[0] == 200
+                second = await closed(daemon, "second")
+                assert second["reason"].startswith(f"{said['reason']} (closed for eth-cold-1 since ")
+                assert set(said["findings"]) <= set(second["findings"])
+
+                await daemon.stop(kill=True)
+                daemon.configure(called("third", anvil.url, broker=broker))
+                await daemon.start()
+                third = await closed(daemon, "third")
+                assert "closed for second since" in third["reason"]
+                status, body = await say(daemon, "/api/v1/gate/third", opens=True, reason="SEC-4711")
+                assert (status, body["gate"]) == (200, "open")
+
+                await daemon.stop(kill=True)
+                await daemon.start()
+                await opened(daemon, "/api/v1/gate/third")
+                told = [(who, what) for who, what, _ in audited(tmp_path) if what.startswith("gate_")]
+                assert told == [("pyrometer", "gate_closed")] * 3 + [("local", "gate_opened")]
+    finally:
+        broker.stop()

@@ -18,6 +18,8 @@ from daemon.announcements import Announced
 from daemon.announcing import Announcer, Ground
 from daemon.api.auth import Gatekeeper
 from daemon.api.routes import Sources, application
+from daemon.detection.destinations import Destinations
+from daemon.detection.payees import Payees
 from daemon.errors import ConfigError, StoreError
 from daemon.gate.keeper import GateKeeper
 from daemon.ledger import Readings
@@ -53,6 +55,8 @@ class World:
     movements: Movements = field(default_factory=Movements)
     announcements: MemoryAnnouncements = field(default_factory=MemoryAnnouncements)
     announced: Announced = field(default_factory=Announced)
+    allowed: Mapping[tuple[str, Address], str] = field(default_factory=dict)
+    payees: Payees = field(default_factory=Payees)
     gates: GateKeeper = field(default_factory=lambda: GateKeeper(None, clock=lambda: NOON))
 
     def sources(self) -> Sources:
@@ -84,7 +88,8 @@ class World:
         return Announcer(
             self.announcements,
             self.announced,
-            ground=lambda: Ground(self.inventory, {"ethereum": canonical}),
+            ground=lambda: Ground(self.inventory, {"ethereum": canonical}, Destinations(self.inventory, self.allowed)),
+            payees=self.payees,
             clock=lambda: self.time,
             new_id=lambda: next(numbers),
         )

@@ -8,8 +8,8 @@ import pytest
 from connectors.errors import Reason
 from daemon.tokens import Scope
 from tests.build import at
+from tests.gated import RULES, Gated, MemoryGates, chain, finding
 from tests.unit.test_api import READ, World, judged, key
-from tests.unit.test_gate import RULES, Gated, MemoryGates, chain, finding
 from tests.unit.test_pipeline import INVENTORY
 
 WALLET = next(iter(INVENTORY.wallets))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from connectors import strictjson
 from daemon.app import utc_now
+from daemon.errors import ConfigError
+from daemon.feeds.approvals import FileApprovals
 from daemon.feeds.asking import asked
 from daemon.feeds.book import FeedBook
 from daemon.feeds.checking import Expected
@@ -126,6 +129,28 @@ def test_a_currency_without_a_rate_is_warned_of(tmp_path: Path) -> None:
 def test_more_quotes_wanted_than_there_are_sources_is_warned_of(tmp_path: Path) -> None:
     warnings, _ = loaded(tmp_path, "  prices: [{kind: fixed, values: {ETH: 1}}]\n  quotes: {at_least: 2}\n")
     assert "feeds.quotes: at_least: 2 sources are wanted for a price, found 1" in warnings
+
+
+def test_a_source_of_approvals_that_may_be_silent_for_long_is_warned_of(tmp_path: Path) -> None:
+    feeds = """
+  approvals:
+    - {kind: file, path: a.json, name: default}
+    - {kind: file, path: a.json, name: short, max_age: 10m}
+    - {kind: file, path: a.json, name: long, max_age: 1d}
+"""
+    warnings, _ = loaded(tmp_path, feeds)
+    assert [warning for warning in warnings if warning.startswith("feeds.approvals")] == [
+        "feeds.approvals[2]: max_age: while this source is silent, a payment that nobody approved goes unnoticed for "
+        "1d; the default is 2m"
+    ]
+
+
+@pytest.mark.parametrize("never", ["null", "~", "0s", "never", "''"])
+def test_no_source_of_approvals_is_without_an_age(tmp_path: Path, never: str) -> None:
+    with pytest.raises(ConfigError, match="max_age"):
+        loaded(tmp_path, f"  approvals: [{{kind: file, path: a.json, max_age: {never}}}]\n")
+    config = FileApprovals.model_validate({"kind": "file", "path": "a.json"})
+    assert config.max_age == timedelta(minutes=2)
 
 
 def test_no_secret_of_a_source_is_shown(tmp_path: Path) -> None:

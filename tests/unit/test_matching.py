@@ -7,8 +7,9 @@ import pytest
 from connectors.base import Stage
 from daemon.detection.approval import Approved
 from daemon.detection.approvals import MOST_TOLD
+from daemon.detection.case import Cases
 from tests.build import at
-from tests.matched import BOOKS, COIN, Desk, approval, at_stage, payment
+from tests.matched import BOOKS, COIN, Desk, approval, at_stage, grounds, payment
 
 GRACE = 5.0
 
@@ -75,6 +76,24 @@ def test_a_wallet_whose_payments_are_explained_is_sure_also_when_the_source_is_s
     desk.approve(approval("W-1", "1", "alice"))
     desk.tell(payment("t1", [("alice", COIN)], seconds=5))
     assert desk.cases(10_000).unsure == {}
+
+
+@pytest.mark.parametrize(("seconds", "unsure"), [(86_399, False), (86_401, True)])
+def test_a_source_that_fell_silent_explains_for_the_window_what_it_said_and_then_no_more(
+    seconds: float, unsure: bool
+) -> None:
+    desk = Desk(window="1d")
+    desk.approve(approval("W-1", "1", "alice"))
+    desk.tell(payment("t1", [("alice", COIN)], seconds=seconds))
+    assert desk.cases(seconds + 1) == Cases({}, {"hot": ("approvals:books",)} if unsure else {})
+
+
+def test_a_source_without_an_age_is_never_current() -> None:
+    desk = Desk()
+    desk.book.configured(replace(grounds(desk.inventory), sources={BOOKS: None}))
+    desk.ask(seconds=0)
+    desk.tell(payment("t1", [("thief", 3)], seconds=5))
+    assert desk.cases(6).unsure == {"hot": ("approvals:books",)}
 
 
 def test_an_approval_that_comes_late_ends_the_case() -> None:
