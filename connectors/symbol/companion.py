@@ -45,6 +45,9 @@ REMEMBERED = 256
 RESTS = 60.0
 """Seconds for which a node is not asked again what it took too long to tell."""
 
+GIVE_UP = 600.0
+"""Seconds after which telling begins anew where no node can say which blocks came after those that were told before."""
+
 T = TypeVar("T")
 
 Movements = tuple[Movement, ...]
@@ -67,6 +70,7 @@ class SymbolCompanion:
         self._nodes = nodes
         self._told: int | None = None  # the height up to which movements are told
         self._since = watch.since
+        self._searched_since: float | None = None
         self._patience = patience.total_seconds()
         self._owed = OwedBlocks(watch, teller=self._teller)
         self._blocks: dict[int, Mined] = {}
@@ -121,6 +125,11 @@ class SymbolCompanion:
             return await _newest_that_stands(node, tip=tip, known=before, chain=self._watch.chain)
 
         self._told = await self._answered("the blocks before", question)
+        now = self._nodes[0].transport.timing.clock()
+        self._searched_since = now if self._searched_since is None else self._searched_since
+        if self._told is None and now - self._searched_since > GIVE_UP:
+            log.warning("movements passed over", chain=self._watch.chain, since=before[-1].height, tip=tip.height)
+            self._told = tip.height
         return self._told is not None
 
     def _owes(self, tip: Tip) -> bool:

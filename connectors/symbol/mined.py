@@ -52,11 +52,13 @@ class OwedBlocks:
         ends = clock() + seconds
         self._path = await node.path(tip.hash, low=low, high=tip.height)
         refusal: BadAnswer | None = None
+        asked = 0
         for block in self._path:
             if block.hash in self._read:
                 continue
-            if clock() > ends:
+            if asked and clock() > ends:
                 break
+            asked += 1
             try:
                 self._read[block.hash] = await self._block(node, block=block)
             except BadAnswer as error:
