@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
 from connectors.base import Movement, Stage, Tip, Update, Watch
 from connectors.errors import BadAnswer
-from connectors.symbol.companion import MOST_OWED
+from connectors.symbol.companion import GIVE_UP, MOST_OWED, SymbolCompanion
 from connectors.symbol.mined import OwedBlocks
 from connectors.symbol.transfers import Teller
 from daemon.replay.symbol.ledger import Ledger, Transaction, transfer
@@ -249,6 +250,27 @@ async def test_what_nobody_can_connect_to_what_was_told_is_owed_until_somebody_c
         node.behaviour.twist = lambda _route, answer: answer
         update = await until(updates, moving)
     assert told(*update.movements) == mined(ledger, sent)
+
+
+async def test_where_nobody_can_connect_it_for_long_telling_begins_anew_and_the_log_says_so() -> None:
+    ledger, time = scripted(), FakeTime()
+    watch = told_so_far(ledger)
+    pay(ledger, count=3)
+    tip = Tip(ledger.tip.height, ledger.tip.hash, ledger.tip.time)
+    update = Update("symbol", ledger.tip.time, tip=tip, complete=True)
+    async with serving(ledger) as (server,), witness(server, time=time) as node:
+        await node.head()
+        server.behaviour.twist = lambda route, answer: "no" if route == "/blocks" else answer
+        companion = SymbolCompanion(watch, nodes=[node], patience=timedelta(seconds=10))
+        with capture_logs() as log:
+            assert (await companion.tell(update)).owed
+            time.now += GIVE_UP - 60
+            assert (await companion.tell(update)).owed
+            assert "movements passed over" not in {one["event"] for one in log}
+            time.now += 61
+            after = await companion.tell(update)
+    assert (after.movements, after.owed) == ((), False)
+    assert [(one["since"], one["tip"]) for one in log if one["event"] == "movements passed over"] == [(5, 8)]
 
 
 async def test_where_blocks_must_be_deep_the_gap_is_told_with_the_first_deep_block_and_a_reorg_takes_none_of_it() -> (
