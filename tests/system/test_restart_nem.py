@@ -11,6 +11,7 @@ import pytest
 
 from daemon.replay.nem.ledger import seconds_of, transactions_of
 from tests.integration.nem_chain import Chain, chain, nodes_on, now
+from tests.integration.test_nem_restart import refuses
 from tests.pricing import Figures
 from tests.system.daemon import Daemon, running_daemon
 from tests.system.test_restart import wrote
@@ -138,3 +139,27 @@ async def test_a_theft_that_goes_on_while_nobody_watches_is_named_payment_by_pay
         again = await findings(it, payments=len(names))
         assert [again[alert]["id"] for alert in NAMED] == [first[alert]["id"] for alert in NAMED]
         assert await movements_of(it, names) == movements
+
+
+async def test_a_process_that_ends_before_all_of_a_gap_is_told_tells_it_at_the_next_start(tmp_path: Path) -> None:
+    """Its newest block is known by then, and what the blocks below it moved is not taken for told."""
+    made = chain(ago=timedelta(minutes=10))
+    async with (
+        nodes_on(made) as (node,),
+        Figures("[]").serving() as books,
+        running_daemon(tmp_path, watching(made, node.url, books=books)) as it,
+    ):
+        await it.becomes("/readyz", lambda body: body["status"] == "ready")
+        await wrote(it, "branch", text=made.ledger.tip.block.hash)
+        await it.stop(kill=True)
+        names = [pay(made, 1000 * WHOLE + number) for number in range(4)]
+        refuses(node, height=made.ledger.tip.block.height - 2)
+        await it.start()
+        await it.logged("movements can't be told yet")
+        await is_at_the_tip(it, made)
+        await wrote(it, "branch", text=made.ledger.tip.block.hash)
+        assert await it.get(MINED) == []
+        await it.stop(kill=True)
+        node.behaviour.twist = None
+        await it.start()
+        await movements_of(it, names)
