@@ -57,8 +57,8 @@ class NemCompanion:
         """The newest blocks that were told, those of an earlier run among them; in the beginning the first tip."""
         self._behind = False
         """Whether there are blocks between those and the tip that were not told yet."""
-        self._mined: dict[str, int] = {}
-        """Transactions of the newest blocks, with their heights: a list may be older than a block that we know."""
+        self._mined: frozenset[str] = frozenset()
+        """Transactions of the newest blocks: a list may be older than a block that we know."""
 
     async def tell(self, update: Update) -> Update:
         """The update with what there is to tell beside it; see Companion."""
@@ -106,7 +106,7 @@ class NemCompanion:
     def _begin(self, tip: Tip) -> None:
         """After the blocks that were told before us, but those that the nodes do not have (yet); else from here on."""
         cached = self._mined_blocks.cached(tip.hash, above=tip.height - DEEPEST)
-        self._remember(cached)
+        self._mined = _names(cached)
         before = [one for one in self._watch.since if one.height <= tip.height]
         at_hand = {one.tip.hash: one for one in cached}
         self._told = [at_hand.get(one.hash) or Mined(one, "") for one in before] or [*cached] or [Mined(tip, "")]
@@ -115,19 +115,17 @@ class NemCompanion:
         """What the way undoes, and what it does."""
         ancestor = self._ancestor(way, tip=tip)
         undone = [one for one in self._told if one.tip.height > ancestor]
-        for block in undone:
-            for name in block.names:
-                self._mined.pop(name, None)
-        self._told = [one for one in self._told if one.tip.height <= ancestor]
+        stand = [one for one in self._told if one.tip.height <= ancestor]
         if way.begins is None:
-            self._pass_over(way, tip=tip)
-        self._remember(way.blocks)
+            self._pass_over(way, since=self._told[-1].tip, tip=tip)
+            stand = []
+        told = [*stand, *way.blocks]
+        self._mined = _names(told)
         for block in reversed(undone):
             yield from self._undone(block, waits=way.begins is not None)
         for block in way.blocks:
             yield from self._applied(block)
-        self._told = [*self._told, *way.blocks][-DEEPEST:] or [Mined(tip, "")]
-        self._mined = {name: height for name, height in self._mined.items() if height > tip.height - DEEPEST}
+        self._told = told[-DEEPEST:] or [Mined(tip, "")]
 
     def _ancestor(self, way: Way, *, tip: Tip) -> int:
         """The height of the newest block told that may still stand."""
@@ -135,16 +133,13 @@ class NemCompanion:
             return next(one.tip.height for one in self._told if one.tip.hash == way.begins)
         return way.blocks[0].tip.height - 2 if way.blocks else tip.height - 1
 
-    def _pass_over(self, way: Way, *, tip: Tip) -> None:
+    def _pass_over(self, way: Way, *, since: Tip, tip: Tip) -> None:
         """What blocks did that nobody tells is not known; any of them may hold what waits, so none is called gone."""
-        since = self._told[-1].tip.height if self._told else None
         first = way.blocks[0].tip.height if way.blocks else tip.height + 1
-        log.warning("movements passed over", chain=self._watch.chain, since=since, told_from=first, tip=tip.height)
+        log.warning(
+            "movements passed over", chain=self._watch.chain, since=since.height, told_from=first, tip=tip.height
+        )
         self._pool.waiting.clear()
-        self._told = []
-
-    def _remember(self, blocks: Iterable[Mined]) -> None:
-        self._mined |= {name: block.tip.height for block in blocks for name in block.names}
 
     def _undone(self, block: Mined, *, waits: bool) -> Iterator[Movement]:
         """Its transactions that no other block is known to hold; without `waits` none of them is called gone later."""
@@ -178,3 +173,7 @@ class NemCompanion:
             elif not waiting.told:
                 waiting.told = True
                 yield from self._teller.told(waiting.transaction, stage=Stage.PENDING, tip=None)
+
+
+def _names(blocks: Iterable[Mined]) -> frozenset[str]:
+    return frozenset(name for block in blocks for name in block.names)
