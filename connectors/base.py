@@ -176,6 +176,7 @@ class Update:
     them; one stands again whenever its stage changes, also back (a reorg makes a mined one pending again).
     `controls` tell who can move accounts, of those accounts for which it was read anew.
     `drift` is what a scheduled sweep of everything found different from what was followed; None where none has ended.
+    `owed` says that not all of what the blocks up to `tip` moved is told yet: a later update tells it.
     """
 
     chain: str
@@ -191,6 +192,7 @@ class Update:
     movements: tuple[Movement, ...] = ()
     controls: tuple[Control, ...] = ()
     drift: tuple[Drift, ...] | None = None
+    owed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,6 +255,7 @@ class App:
                 now=self._now,
                 timing=self._timing,
                 known=lambda chain=chain: self._pipeline.ledger.branches.known(chain),  # type: ignore[misc]
+                told=lambda chain=chain: self._pipeline.ledger.branches.told(chain),  # type: ignore[misc]
             )
             self._workers[chain] = worker
             self._keep(f"chain {chain}", worker.follow)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -28,6 +28,8 @@ class Branches:
 
     def __init__(self) -> None:
         self._tips: dict[str, deque[Tip]] = {}
+        self._owed: dict[str, int] = {}
+        """From this height on, not all that blocks moved has been told."""
         self._changed: set[str] = set()
 
     def take(self, update: Update) -> None:
@@ -36,6 +38,7 @@ class Branches:
         if tip is None:
             return
         known = self._tips.setdefault(update.chain, deque(maxlen=MOST))
+        self._owe(update, tip=tip)
         if known and known[-1] == tip:
             return
         above = tip.height - 1
@@ -46,20 +49,38 @@ class Branches:
         known.append(tip)
         self._changed.add(update.chain)
 
+    def _owe(self, update: Update, *, tip: Tip) -> None:
+        before = self._owed.pop(update.chain, None)
+        if update.owed:
+            self._owed[update.chain] = tip.height if before is None else min(before, tip.height)
+        if self._owed.get(update.chain) != before:
+            self._changed.add(update.chain)
+
     def known(self, chain: str) -> Sequence[Tip]:
         """The blocks that were read, the newest last."""
         return tuple(self._tips.get(chain, ()))
 
+    def told(self, chain: str) -> Sequence[Tip]:
+        """Those of them up to which all movements are told: a connector that begins goes on after them."""
+        owed = self._owed.get(chain)
+        return tuple(tip for tip in self.known(chain) if owed is None or tip.height < owed)
+
     def changed(self) -> dict[str, str | None]:
         """See Remembers."""
-        rows: dict[str, str | None] = {chain: _encode(self._tips[chain]) for chain in self._changed}
+        rows: dict[str, str | None] = {
+            chain: _encode(self._tips[chain], owed=self._owed.get(chain)) for chain in self._changed
+        }
         self._changed.clear()
         return rows
 
     def restore(self, rows: dict[str, str]) -> None:
         """See Remembers. Of a chain that was read meanwhile, what was read in this run counts."""
         found = {chain: _decode(text) for chain, text in rows.items()}
-        self._tips = {**{chain: deque(tips, maxlen=MOST) for chain, tips in found.items()}, **self._tips}
+        for chain in found.keys() - self._tips.keys():
+            tips, owed = found[chain]
+            self._tips[chain] = deque(tips, maxlen=MOST)
+            if owed is not None:
+                self._owed[chain] = owed
 
 
 async def continued(update: Update, *, known: Sequence[Tip], hash_at: HashAt) -> Update:
@@ -89,13 +110,19 @@ async def _holds(tip: Tip, newest: Tip, *, hash_at: HashAt) -> bool:
     return found == tip.hash
 
 
-def _encode(tips: Sequence[Tip] | deque[Tip]) -> str:
-    return json.dumps([[tip.height, tip.hash, tip.time.isoformat()] for tip in tips], separators=(",", ":"))
+def _encode(tips: Iterable[Tip], *, owed: int | None) -> str:
+    """A row of each block; one whose movements are owed has a fourth field."""
+    rows = [
+        [tip.height, tip.hash, tip.time.isoformat(), *(["owed"] if owed is not None and tip.height >= owed else [])]
+        for tip in tips
+    ]
+    return json.dumps(rows, separators=(",", ":"))
 
 
-def _decode(text: str) -> list[Tip]:
+def _decode(text: str) -> tuple[list[Tip], int | None]:
     try:
         raw = json.loads(text)
-        return [Tip(int(height), str(hash_), datetime.fromisoformat(time)) for height, hash_, time in raw]
+        tips = [Tip(int(height), str(hash_), datetime.fromisoformat(time)) for height, hash_, time, *_ in raw]
+        return tips, min((tip.height for tip, row in zip(tips, raw, strict=True) if row[3:]), default=None)
     except (TypeError, ValueError) as error:
         raise ValueError(f"no blocks: {error}") from error

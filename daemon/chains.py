@@ -25,7 +25,7 @@ class ChainWorker:
     """Follows one chain. `take` receives each update; what it raises ends the step, and the supervisor begins anew,
     which makes the connector start with a complete update. `timing` is what the connector waits by, the real one by
     default. `known` are the blocks that were read before the connector began: what of them is undone is told with its
-    first reading."""
+    first reading. `told` are those of them up to which all movements are told: a connector that can goes on there."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class ChainWorker:
         now: Callable[[], datetime],
         timing: Timing = REAL,
         known: Callable[[], Sequence[Tip]] = _none,
+        told: Callable[[], Sequence[Tip]] = _none,
     ) -> None:
         self.chain = chain
         self.config = config
@@ -45,6 +46,7 @@ class ChainWorker:
         self._now = now
         self._timing = timing
         self._known = known
+        self._told = told
         self._begins = True
         self._connector: Connector | None = None
 
@@ -53,7 +55,7 @@ class ChainWorker:
         connect = CONNECTORS[self.config.kind].connect
         async with connect(self.config, chain=self.chain, now=self._now, timing=self._timing) as connector:
             self._connector, self._begins = connector, True
-            updates = cast(Any, connector.updates(replace(self.watch, since=tuple(self._known()))))
+            updates = cast(Any, connector.updates(replace(self.watch, since=tuple(self._told()))))
             async with aclosing(updates):
                 async for update in updates:
                     self._take(await self._continued(update, connector) if self._begins else update)

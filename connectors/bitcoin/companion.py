@@ -80,7 +80,7 @@ class BitcoinCompanion:
         movements = await self._movements(update)
         for watcher in self._watchers.values() if self._traffic.lost.keys() - lost else ():
             watcher.list_anew()
-        return replace(update, movements=movements, drift=self._told_drift(update))
+        return replace(update, movements=movements, drift=self._told_drift(update), owed=self._behind is not None)
 
     def _told_drift(self, update: Update) -> tuple[Drift, ...] | None:
         """With the update that also brings what is right, never before."""

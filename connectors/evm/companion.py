@@ -84,6 +84,7 @@ class EvmCompanion:
             movements=tuple(movements),
             controls=controls.controls,
             disagreements=(*update.disagreements, *self._disputes, *controls.disputes),
+            owed=self._branch.newest is None or self._branch.newest.tip.hash != update.tip.hash,
         )
 
     async def _who_controls(self, update: Update, *, tip: Tip) -> Told:

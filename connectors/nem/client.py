@@ -14,12 +14,17 @@ from connectors.nem.book import Rules
 from connectors.nem.books import Books
 from connectors.nem.companion import NemCompanion, Sources
 from connectors.nem.config import NemConfig
+from connectors.nem.mined import MinedBlocks
+from connectors.nem.movements import Teller
 from connectors.nem.networks import NETWORKS
 from connectors.nem.node import Asked, NisNode
 from connectors.nem.pending import Asking, Pool
 from connectors.polled import Companion, PolledConnector
 from connectors.quorum import Flaw
 from connectors.transport import REAL, Timing, Transport
+
+COMPANIONS_PART = 6
+"""So many times the patience with nodes that tell older blocks is `max_age`: balances wait for them."""
 
 
 @asynccontextmanager
@@ -83,7 +88,9 @@ class _Beside:
         config, pool = self._config, Pool()
         asking = Asking(self._nodes, watch=watch, pool=pool, most=config.pending_accounts, timing=self._timing)
         task = asyncio.create_task(asking.forever(config.poll), name=f"unconfirmed transactions of {watch.chain}")
-        sources = Sources(self._books, self._blocks, pool, need=config.agree)
+        patience = config.max_age / COMPANIONS_PART
+        mined = MinedBlocks(self._nodes, blocks=self._blocks, teller=Teller(watch), patience=patience)
+        sources = Sources(self._books, mined, pool, need=config.agree)
         try:
             yield NemCompanion(watch, sources=sources, asking=task)
         finally:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import structlog
 
 from connectors.base import Control, Disagreement, Movement, Stage, Tip, Update, Watch
-from connectors.nem.block import EPOCH, Block, Blocks
+from connectors.nem.block import EPOCH
 from connectors.nem.books import Books
 from connectors.nem.config import DEEPEST
+from connectors.nem.mined import Mined, MinedBlocks, Way
 from connectors.nem.movements import Teller
 from connectors.nem.pending import Pool, Waiting
 
@@ -26,7 +27,7 @@ class Sources:
     """Where it is told from. `need` nodes must agree on who controls an account."""
 
     books: Books
-    blocks: Blocks
+    mined: MinedBlocks
     pool: Pool
     need: int
 
@@ -34,9 +35,10 @@ class Sources:
 class NemCompanion:
     """A Companion. `asking` fills the pool.
 
-    A transaction that waited in vain is EVICTED: when its deadline has passed by the clock of the chain, or when it is
-    listed no more and stands in none of the blocks since. After a reorg it waits again. Where blocks are passed over,
-    what waits is forgotten: nobody knows what became of it.
+    Telling goes on after the blocks that the watch names in `since`. A transaction that waited in vain is EVICTED: when
+    its deadline has passed by the clock of the chain, or when it is listed no more and stands in none of the blocks
+    since; never while blocks are not told yet. After a reorg it waits again. Where blocks are passed over, what waits
+    is forgotten: nobody knows what became of it.
     """
 
     def __init__(self, watch: Watch, *, sources: Sources, asking: asyncio.Task[None]) -> None:
@@ -44,17 +46,19 @@ class NemCompanion:
         self.doubt = False
         self._watch = watch
         self._books = sources.books
-        self._blocks = sources.blocks
+        self._mined_blocks = sources.mined
         self._pool = sources.pool
         self._sources = sources
         self._asking = asking
         self._teller = Teller(watch)
         self._accounts = frozenset(watch.accounts)
         self._controls: list[Control | None] = [None] * len(watch.accounts)
-        self._last: Tip | None = None
-        self._mined: dict[str, int] = {}
-        """Transactions of the newest blocks, lowest first, with their heights: a list may be older than a block that we
-        know."""
+        self._told: list[Mined] = []
+        """The newest blocks that were told, those of an earlier run among them; in the beginning the first tip."""
+        self._behind = False
+        """Whether there are blocks between those and the tip that were not told yet."""
+        self._mined: frozenset[str] = frozenset()
+        """Transactions of the newest blocks: a list may be older than a block that we know."""
 
     async def tell(self, update: Update) -> Update:
         """The update with what there is to tell beside it; see Companion."""
@@ -62,15 +66,15 @@ class NemCompanion:
             self._asking.result()  # only a fault of ours ends it: that must not pass in silence
         if update.tip is None:
             return update
-        movements = (*self._of_blocks(update.tip), *self._of_waiting(update.tip))
+        movements = (*await self._of_blocks(update.tip), *self._of_waiting(update.tip))
         controls, disputes = self._who_controls(update.tip, anew=update.complete)
-        self._last = update.tip
         return replace(
             update,
             movements=(*update.movements, *movements),
             controls=controls,
             disagreements=(*update.disagreements, *disputes),
             drift=self._books.take_drift(self._watch),
+            owed=self._behind,
         )
 
     def _who_controls(self, tip: Tip, *, anew: bool) -> tuple[tuple[Control, ...], tuple[Disagreement, ...]]:
@@ -87,57 +91,71 @@ class NemCompanion:
                 self._controls[number] = new
         return tuple(changed), told.disputes
 
-    def _of_blocks(self, tip: Tip) -> Iterator[Movement]:
-        """What blocks have done since the tip that was told last."""
-        if self._last is not None and self._last.hash == tip.hash:
-            return
-        path = None if self._last is None else self._blocks.path(self._last.hash, tip.hash)
-        if path is None:
+    async def _of_blocks(self, tip: Tip) -> list[Movement]:
+        """What blocks have done since those that were told before, also by an earlier run; nothing while not all of it
+        is known."""
+        if not self._told:
             self._begin(tip)
-            return
-        for block in path.undone:
-            for transaction in block.transactions:
-                self._mined.pop(transaction.hash(), None)
-        self._remember(path.applied)
-        for block in path.undone:
-            yield from self._undone(block, but=self._mined)
-        for block in path.applied:
-            yield from self._applied(block)
-        self._forget(below=tip.height - DEEPEST)
+        if self._told[-1].tip.hash == tip.hash:
+            self._behind = False
+            return []
+        way = await self._mined_blocks.up_to(tip, known={one.tip.hash: one.tip.height for one in self._told})
+        self._behind = way is None
+        return [] if way is None else list(self._entered(way, tip=tip))
 
     def _begin(self, tip: Tip) -> None:
-        """From here on, as if nothing had been told before."""
-        if self._last is not None:
-            log.warning("movements passed over", chain=self._watch.chain, since=self._last.height, tip=tip.height)
-            self._pool.waiting.clear()  # one of these blocks may hold any of them, so none is called gone
-        self._mined.clear()
-        block = self._blocks.get(tip.hash)
-        newest: list[Block] = []
-        while block is not None and block.height > tip.height - DEEPEST:
-            newest.append(block)
-            block = self._blocks.get(block.parent)
-        self._remember(reversed(newest))
+        """After the blocks that were told before us, but those that the nodes do not have (yet); else from here on."""
+        cached = self._mined_blocks.cached(tip.hash, above=tip.height - DEEPEST)
+        self._mined = _names(cached)
+        before = [one for one in self._watch.since if one.height <= tip.height]
+        at_hand = {one.tip.hash: one for one in cached}
+        self._told = [at_hand.get(one.hash) or Mined(one, "") for one in before] or [*cached] or [Mined(tip, "")]
 
-    def _remember(self, blocks: Iterable[Block]) -> None:
-        """Blocks above those that are remembered, lowest first."""
-        self._mined |= {one.hash(): block.height for block in blocks for one in block.transactions}
+    def _entered(self, way: Way, *, tip: Tip) -> Iterator[Movement]:
+        """What the way undoes, and what it does."""
+        ancestor = self._ancestor(way, tip=tip)
+        undone = [one for one in self._told if one.tip.height > ancestor]
+        stand = [one for one in self._told if one.tip.height <= ancestor]
+        if way.begins is None:
+            self._pass_over(way, since=self._told[-1].tip, tip=tip)
+            stand = []
+        told = [*stand, *way.blocks]
+        self._mined = _names(told)
+        for block in reversed(undone):
+            yield from self._undone(block, waits=way.begins is not None)
+        for block in way.blocks:
+            yield from self._applied(block)
+        self._told = told[-DEEPEST:] or [Mined(tip, "")]
 
-    def _forget(self, *, below: int) -> None:
-        while self._mined and self._mined[lowest := next(iter(self._mined))] <= below:
-            del self._mined[lowest]
+    def _ancestor(self, way: Way, *, tip: Tip) -> int:
+        """The height of the newest block told that may still stand."""
+        if way.begins is not None:
+            return next(one.tip.height for one in self._told if one.tip.hash == way.begins)
+        return way.blocks[0].tip.height - 2 if way.blocks else tip.height - 1
 
-    def _undone(self, block: Block, *, but: Container[str]) -> Iterator[Movement]:
+    def _pass_over(self, way: Way, *, since: Tip, tip: Tip) -> None:
+        """What blocks did that nobody tells is not known; any of them may hold what waits, so none is called gone."""
+        first = way.blocks[0].tip.height if way.blocks else tip.height + 1
+        log.warning(
+            "movements passed over", chain=self._watch.chain, since=since.height, told_from=first, tip=tip.height
+        )
+        self._pool.waiting.clear()
+
+    def _undone(self, block: Mined, *, waits: bool) -> Iterator[Movement]:
+        """Its transactions that no other block is known to hold; without `waits` none of them is called gone later."""
         for transaction in block.transactions:
             name = transaction.hash()
-            if name not in but and self._teller.concerns(transaction):
+            if name in self._mined:
+                continue
+            if waits:
                 parties = frozenset({transaction.debtor, transaction.signed_by, *transaction.named()})
                 self._pool.waiting[name] = Waiting(transaction, parties & self._accounts, told=True)
-                yield from self._teller.told(transaction, stage=Stage.PENDING, tip=None)
+            yield from self._teller.told(transaction, stage=Stage.PENDING, tip=None)
 
-    def _applied(self, block: Block) -> Iterator[Movement]:
+    def _applied(self, block: Mined) -> Iterator[Movement]:
         for transaction in block.transactions:
             self._pool.waiting.pop(transaction.hash(), None)
-            yield from self._teller.told(transaction, stage=Stage.MINED, tip=block.header.tip)
+            yield from self._teller.told(transaction, stage=Stage.MINED, tip=block.tip)
 
     def _of_waiting(self, tip: Tip) -> Iterator[Movement]:
         """What is new among those that wait, and what waits no more."""
@@ -146,10 +164,16 @@ class NemCompanion:
             since = waiting.absent_since
             if name in self._mined:
                 del self._pool.waiting[name]
-            elif waiting.transaction.deadline < clock or (since is not None and tip.height >= since + PATIENCE):
+            elif not self._behind and (
+                waiting.transaction.deadline < clock or (since is not None and tip.height >= since + PATIENCE)
+            ):
                 del self._pool.waiting[name]
                 if waiting.told:
                     yield from self._teller.told(waiting.transaction, stage=Stage.EVICTED, tip=None)
             elif not waiting.told:
                 waiting.told = True
                 yield from self._teller.told(waiting.transaction, stage=Stage.PENDING, tip=None)
+
+
+def _names(blocks: Iterable[Mined]) -> frozenset[str]:
+    return frozenset(name for block in blocks for name in block.names)

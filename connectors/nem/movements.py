@@ -15,6 +15,7 @@ class Teller:
     """Tells transactions as movements of what is watched."""
 
     def __init__(self, watch: Watch) -> None:
+        self.chain = watch.chain
         self._accounts = frozenset(watch.accounts)
         self._tokens = {token.contract: token for token in watch.tokens}
 

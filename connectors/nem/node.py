@@ -111,14 +111,14 @@ class NisNode:
         self.blocks.remember(answer.body, block=block)
         return block
 
-    async def block_at(self, height: int) -> Block | None:
-        """The block that the node holds at this height, None where it has none."""
+    async def block_at(self, height: int, *, keep: bool = True) -> Block | None:
+        """The block that the node holds at this height, None where it has none; remembered unless told otherwise."""
         answer = await self.post("block/at/public", value={"height": height}, ceiling=CEILING)
         if isinstance(answer, NodeError):
             if answer.code == 404:
                 return None
             raise Unavailable(str(answer), reason=Reason.NODE_ERROR)
-        block = self._checked(answer, of="/block/at/public")
+        block = self._checked(answer, of="/block/at/public", keep=keep)
         if block.height != height:
             raise self.bad(f"gave block {block.height} for block {height}")
         return block
@@ -150,7 +150,7 @@ class NisNode:
         except BadAnswer:
             return False
 
-    def _checked(self, answer: object, *, of: str) -> Block:
+    def _checked(self, answer: object, *, of: str, keep: bool = True) -> Block:
         block = understood(answer, BLOCK, by=self._transport, of=of)
         if block.network != self.asked.network.version:
             text = f"is on another network: its blocks have network byte 0x{block.network:02x}"
@@ -161,7 +161,7 @@ class NisNode:
             raise self.bad(f"malformed answer to {of}: {error}") from None
         if header.time > self._now() + FUTURE:
             raise self.bad(f"its block {block.height} is from the future: {header.time.isoformat()}")
-        return self.blocks.keep(block)
+        return self.blocks.keep(block) if keep else block
 
     # ── accounts ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -45,6 +45,9 @@ REMEMBERED = 256
 RESTS = 60.0
 """Seconds for which a node is not asked again what it took too long to tell."""
 
+GIVE_UP = 600.0
+"""Seconds after which telling begins anew where no node can say which blocks came after those that were told before."""
+
 T = TypeVar("T")
 
 Movements = tuple[Movement, ...]
@@ -66,6 +69,8 @@ class SymbolCompanion:
         self._watched = frozenset(watch.accounts)
         self._nodes = nodes
         self._told: int | None = None  # the height up to which movements are told
+        self._since = watch.since
+        self._searched_since: float | None = None
         self._patience = patience.total_seconds()
         self._owed = OwedBlocks(watch, teller=self._teller)
         self._blocks: dict[int, Mined] = {}
@@ -85,7 +90,9 @@ class SymbolCompanion:
         movements = (*(one for one in undone if one.transaction not in told_again), *mined, *pooled)
         if update.complete:
             self._due |= dict.fromkeys(self._watch.accounts)
-        return replace(update, movements=movements, controls=await self._controls(update.tip))
+        return replace(
+            update, movements=movements, controls=await self._controls(update.tip), owed=self._owes(update.tip)
+        )
 
     # ── blocks ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -104,7 +111,33 @@ class SymbolCompanion:
             self._pending[movement.transaction] = (*self._pending.get(movement.transaction, ()), movement)
         return tuple(undone)
 
+    async def _go_on(self, tip: Tip) -> bool:
+        """After the newest block of the tip's branch that was told before us, else from here on; False while it can't
+        be known which one that is."""
+        if self._told is not None:
+            return True
+        before = [one for one in self._since if one.height <= tip.height]
+        if not before:
+            self._told = tip.height
+            return True
+
+        async def question(node: SymbolNode) -> int:
+            return await _newest_that_stands(node, tip=tip, known=before, chain=self._watch.chain)
+
+        self._told = await self._answered("the blocks before", question)
+        now = self._nodes[0].transport.timing.clock()
+        self._searched_since = now if self._searched_since is None else self._searched_since
+        if self._told is None and now - self._searched_since > GIVE_UP:
+            log.warning("movements passed over", chain=self._watch.chain, since=before[-1].height, tip=tip.height)
+            self._told = tip.height
+        return self._told is not None
+
+    def _owes(self, tip: Tip) -> bool:
+        return self._told is None or self._told < tip.height
+
     async def _mined(self, tip: Tip) -> Movements:
+        if not await self._go_on(tip):
+            return ()
         low = self._told = tip.height if self._told is None else self._told
         if tip.height - low > MOST_OWED:
             log.warning("movements skipped", chain=self._watch.chain, blocks=tip.height - low - MOST_OWED)
@@ -113,7 +146,7 @@ class SymbolCompanion:
             return ()
 
         async def question(node: SymbolNode) -> None:
-            await self._owed.read(node, tip=tip, low=low)
+            await self._owed.read(node, tip=tip, low=low, seconds=self._patience / 2)
 
         await self._answered("blocks", question)
         blocks = self._owed.take(tip)
@@ -228,6 +261,25 @@ class SymbolCompanion:
 
     def _teller(self, node: SymbolNode) -> Teller:
         return Teller(self._watch, node.currency, self._watched)
+
+
+async def _newest_that_stands(node: SymbolNode, *, tip: Tip, known: Sequence[Tip], chain: str) -> int:
+    """The height of the newest of the known blocks in the tip's branch; of the lowest where none stands, of those that
+    are not too long ago. Raises ConnectorError."""
+    floor = tip.height - MOST_OWED
+    near = [one for one in known if one.height > floor]
+    if not near:
+        return known[-1].height
+    if near[-1].hash == tip.hash:
+        return tip.height
+    for one in (near[-1], near[0]):  # mostly the newest stands
+        path = await node.path(tip.hash, low=one.height - 1, high=tip.height)
+        hashes = {block.hash for block in path}
+        stands = [block.height for block in near if block.hash in hashes]
+        if stands:
+            return stands[-1]
+    log.warning("movements skipped", chain=chain, undone_below=near[0].height)
+    return near[0].height
 
 
 async def _controls_of(node: SymbolNode, *, accounts: Sequence[Address]) -> Sequence[Control]:

@@ -32,6 +32,9 @@ class HeldBack:
         self._owes_all = True
         self._undone = 0
         self._at_once: list[Movement] = []
+        self._late: tuple[Movement, ...] = ()
+        """Movements of blocks that stand, told late with a block that does not stand any more."""
+        self._owed = False
 
     def pass_on(self, update: Update) -> Update:
         """What may be told now. A failure is told at once; after it everything is told again."""
@@ -54,6 +57,9 @@ class HeldBack:
         return replace(told, movements=(*at_once, *told.movements))
 
     def _undo(self, ancestor: int) -> None:
+        gone = [one for one in self._waiting if one.tip and one.tip.height > ancestor]
+        told = (movement for one in gone for movement in one.movements)
+        self._late += tuple(movement for movement in told if movement.tip and movement.tip.height <= ancestor)
         self._waiting = [one for one in self._waiting if one.tip and one.tip.height <= ancestor]
         if self._told is not None and self._told.height > ancestor:
             self._undone = max(self._undone, self._told.height - ancestor)
@@ -62,7 +68,8 @@ class HeldBack:
 
     def _take(self, update: Update) -> None:
         """Queues the update, unless it only says that nothing has changed at a block that is known."""
-        movements = tuple(movement for movement in update.movements if movement.stage is Stage.MINED)
+        mined = (movement for movement in update.movements if movement.stage is Stage.MINED)
+        movements, self._late = (*self._late, *mined), ()
         known = self._waiting[-1].tip if self._waiting else self._told
         says_something = update.complete or update.held or update.unread or update.controls or movements
         if says_something or update.tip != known:
@@ -82,6 +89,7 @@ class HeldBack:
         previous, self._told = self._told, ready[-1].tip if ready else self._told
         depth, self._undone = self._undone, 0
         self._owes_all, self._stands = False, True
+        self._owed = ready[-1].owed if ready else self._owed
         told = (self._values if complete else changed).values()
         return Update(
             newest.chain,
@@ -95,4 +103,5 @@ class HeldBack:
             reorg_depth=depth,
             movements=tuple(movement for one in ready for movement in one.movements),
             controls=tuple(control for one in ready for control in one.controls),
+            owed=self._owed,
         )

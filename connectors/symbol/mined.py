@@ -41,17 +41,24 @@ class OwedBlocks:
         self._read: dict[str, Mined] = {}
         self._refusals = Counter[str]()
 
-    async def read(self, node: SymbolNode, *, tip: Tip, low: int) -> None:
-        """Reads the blocks above `low` up to the tip, as far as they are not read yet.
+    async def read(self, node: SymbolNode, *, tip: Tip, low: int, seconds: float) -> None:
+        """Reads the blocks above `low` up to the tip, as far as they are not read yet and there is time: what is left
+        is for the next look.
 
         A block whose transactions make no sense keeps none of the others from being read. Raises ConnectorError when
         some could not be.
         """
+        clock = node.transport.timing.clock
+        ends = clock() + seconds
         self._path = await node.path(tip.hash, low=low, high=tip.height)
         refusal: BadAnswer | None = None
+        asked = 0
         for block in self._path:
             if block.hash in self._read:
                 continue
+            if asked and clock() > ends:
+                break
+            asked += 1
             try:
                 self._read[block.hash] = await self._block(node, block=block)
             except BadAnswer as error:

@@ -70,14 +70,14 @@ class Chain:
         }
 
 
-def chain() -> Chain:
-    """Begun yesterday, so that there is time for many blocks."""
+def chain(*, ago: timedelta = timedelta(days=1)) -> Chain:
+    """Begun so long ago, by default yesterday, so that there is time for many blocks."""
     notary = Notary(NETWORKS["testnet"])
     balances: dict[Purse, int] = {
         (notary.person(name).address, None): 1_000_000_000_000 for name in (*NAMES, "customer", "other")
     }
     balances[notary.person("maker").address, None] = RICH
-    made = Chain(Ledger(notary, balances=balances, time=now() - timedelta(days=1)))
+    made = Chain(Ledger(notary, balances=balances, time=now() - ago))
     maker, time = made.person("maker"), made.ledger.now
     definition = notary.mosaic_definition(maker, name="exchange:coin", divisibility=2, supply=1_000_000, time=time)
     made.ledger.mine([definition])

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
 from connectors.base import Movement, Party, Stage
+from connectors.nem.config import DEEPEST
+from connectors.nem.mined import MOST_BLOCKS
 from tests.integration.nem_chain import (
     COIN,
     NAMES,
@@ -280,23 +284,46 @@ async def test_a_node_that_tells_no_waiting_transactions_is_still_good_for_balan
             assert (await anext(updates)).failure is None
 
 
+@pytest.mark.timeout(120)
 async def test_what_waited_is_not_called_gone_where_blocks_were_passed_over_that_may_hold_it() -> None:
     made = chain()
     async with (
         nodes_on(made) as (node,),
-        connected([node], chain=made) as connector,
+        connected([node], chain=made, max_age="10m") as connector,
         following(connector, made.watch(XEM)) as updates,
     ):
         await anext(updates)
         made.ledger.announce(made.transfer("cold", "customer", 9))
         (waiting,) = await movements_until(updates, some)
         assert waiting.stage is Stage.PENDING
-        for _ in range(400):
-            made.ledger.mine()
+        for _ in range(MOST_BLOCKS + 1):
+            made.ledger.mine(after=timedelta(seconds=30))
         told = (await until(updates, at_the_tip(made))).movements
         name = made.pay("hot", "customer", 5)
         told += tuple(await movements_until(updates, some))
     assert stages(list(told)) == [(name, Stage.MINED)]
+
+
+async def test_what_blocks_did_in_an_outage_of_hours_is_told_once_when_it_is_over() -> None:
+    """Of more blocks than balances are followed over: these are read anew, movements are not passed over."""
+    made = chain()
+    async with (
+        nodes_on(made) as (node,),
+        connected([node], chain=made, max_age="10m") as connector,
+        following(connector, made.watch(XEM)) as updates,
+    ):
+        await anext(updates)
+        waited = made.ledger.announce(made.transfer("cold", "customer", 9))
+        told = await movements_until(updates, some)
+        await node.go_dark()
+        await until(updates, lambda update: update.failure is not None)
+        for _ in range(DEEPEST + 40):
+            made.ledger.mine()
+        name = made.pay("hot", "customer", 5)
+        await node.come_back()
+        told += await movements_until(updates, lambda told: len(told) >= 2)
+        told += (await anext(updates)).movements
+    assert stages(told) == [(waited, Stage.PENDING), (waited, Stage.MINED), (name, Stage.MINED)]
 
 
 def still_listed(made: Chain) -> Callable[[str, object], object]:

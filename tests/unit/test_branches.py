@@ -92,3 +92,47 @@ def test_what_is_undone_is_forgotten() -> None:
 def test_a_row_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no blocks"):
         Branches().restore({"ethereum": text})
+
+
+def owing(*tips: Tip) -> list[Update]:
+    return [replace(first(one), owed=True) for one in tips]
+
+
+def test_a_connector_goes_on_after_the_newest_block_of_which_all_is_told() -> None:
+    branches = taken(tip(1), tip(2))
+    assert branches.told("ethereum") == branches.known("ethereum") == (tip(1), tip(2))
+    for update in owing(tip(5), tip(6)):
+        branches.take(update)
+    assert branches.known("ethereum") == (tip(1), tip(2), tip(5), tip(6))
+    assert branches.told("ethereum") == (tip(1), tip(2))
+    branches.take(first(tip(6)))  # the same block, of which the rest is told now
+    assert branches.told("ethereum") == branches.known("ethereum")
+
+
+def test_what_was_not_told_before_a_crash_is_not_taken_for_told_after_it() -> None:
+    branches = taken(tip(1), tip(2))
+    branches.changed()
+    for update in owing(tip(5)):
+        branches.take(update)
+    rows = {key: text for key, text in branches.changed().items() if text is not None}
+    other = Branches()
+    other.restore(rows)
+    assert (other.known("ethereum"), other.told("ethereum")) == ((tip(1), tip(2), tip(5)), (tip(1), tip(2)))
+    branches.take(first(tip(5)))
+    again = Branches()
+    again.restore({key: text for key, text in branches.changed().items() if text is not None})
+    assert again.told("ethereum") == (tip(1), tip(2), tip(5))
+
+
+def test_a_reorganisation_while_blocks_are_owed_makes_none_of_the_new_branch_told() -> None:
+    branches = taken(tip(1), tip(2), tip(3))
+    branches.take(owing(tip(4))[0])
+    branches.take(replace(owing(tip(4, branch="b"))[0], previous=tip(4), reorg_depth=2))
+    assert branches.known("ethereum") == (tip(1), tip(2), tip(4, branch="b"))
+    assert branches.told("ethereum") == (tip(1), tip(2))
+
+
+def test_blocks_as_an_earlier_version_wrote_them_are_all_told() -> None:
+    branches = Branches()
+    branches.restore({"ethereum": '[[7,"a7","2026-01-01T00:00:00+00:00"]]'})
+    assert [one.height for one in branches.told("ethereum")] == [7]

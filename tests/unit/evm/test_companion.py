@@ -176,11 +176,13 @@ async def test_blocks_that_can_not_be_told_are_owed_and_told_with_a_later_update
         on.scripts[0].edit = lambda method, _, result: Unavailable("down") if "Logs" in method else result
         with capture_logs() as lines:
             for _ in range(3):
-                assert (await on.tell(tip(1), hot=10**9 - 5 - FEE)).movements == ()
+                told = await on.tell(tip(1), hot=10**9 - 5 - FEE)
+                assert (told.movements, told.owed) == ((), True)
         assert [line["event"] for line in lines if line["log_level"] == "warning"].count("movements can't be told") == 1
         on.scripts[0].edit = None
         on.time.now += 30
-        assert only(await on.tell(tip(1))).transaction == f"0x{1:064x}"
+        late = await on.tell(tip(1))
+        assert (only(late).transaction, late.owed) == (f"0x{1:064x}", False)
 
 
 async def test_who_can_not_tell_movements_may_still_tell_balances() -> None:

@@ -244,3 +244,26 @@ def test_at_the_told_tip_the_consumer_knows_exactly_the_truth_of_that_block(
         assert at is not None
         assert at.height <= max(0, highest - blocks)
         assert (at, knows) == chain.blocks[at.height]
+
+
+def test_what_a_block_that_is_undone_told_late_of_blocks_that_stand_is_told_with_the_next_one() -> None:
+    """After a restart the first block read tells what the gap moved; it need not stand for that."""
+    back = deep(2)
+    old, own = movement("old", Stage.MINED, tip(8)), movement("own", Stage.MINED, tip(10))
+    back.pass_on(replace(update(10, complete=True, A=1), movements=(old, own)))
+    other = replace(update(11, complete=True, branch="b", A=1), previous=tip(10), reorg_depth=1)
+    told = [back.pass_on(other), *(back.pass_on(update(height, branch="b")) for height in (12, 13, 14))]
+    assert [one.movements for one in told if one.movements] == [(old,)]
+    assert next(one.tip for one in told if one.movements) == tip(11, "b")
+
+
+def test_what_is_owed_at_a_block_is_owed_until_a_later_one_that_owes_nothing_is_told() -> None:
+    back = deep(2)
+    owing = [replace(update(height, complete=height == 10), owed=height < 12) for height in range(10, 16)]
+    told = [back.pass_on(one) for one in owing]
+    assert [(one.tip and one.tip.height, one.owed) for one in told if one.tip] == [
+        (10, True),
+        (11, True),
+        (12, False),
+        (13, False),
+    ]
