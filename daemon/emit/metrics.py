@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 
-from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from connectors.base import ProviderStats
+from daemon.emit.process import Process
 from daemon.exposure import ALL, Ages
 from daemon.interval import Interval
 from daemon.model import Judgement, Report, Severity, State
@@ -95,7 +96,7 @@ class Metrics(Collector):
             buckets=DETECTION_BUCKETS,
             registry=self.registry,
         )
-        ProcessCollector(registry=self.registry)
+        Process(registry=self.registry)
         self.registry.register(self)
 
     def timed(self, stage: str) -> AbstractContextManager[object]:
