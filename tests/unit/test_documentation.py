@@ -164,8 +164,9 @@ def test_an_alert_of_prometheus_says_how_bad_it_is_what_it_is_and_where_its_runb
     assert rule["labels"]["severity"] in set(Severity)
     assert {"summary", "description", "runbook_url"} == rule["annotations"].keys()
     assert all(rule["annotations"].values())
-    assert rule["annotations"]["runbook_url"] == f"{RUNBOOKS}/{rule['alert']}.md"
-    assert (ROOT / rule["annotations"]["runbook_url"]).is_file()
+    page = f"{rule['alert']}.md"
+    assert rule["annotations"]["runbook_url"] == f'{{{{ or $externalLabels.runbooks "{RUNBOOKS}" }}}}/{page}'
+    assert (ROOT / RUNBOOKS / page).is_file()
 
 
 @pytest.mark.parametrize("rule", [rule for rule in rules() if "alert" in rule], ids=lambda rule: str(rule["alert"]))
