@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -193,6 +193,18 @@ async def test_status_says_the_worst_verdict_first() -> None:
     assert body["receivers"] == {"am-1": "no answer within 10 s"}
     _, body, _ = await ask(World(report=await judged(READ, seconds=99)), "/api/v1/status")
     assert (body["verdict"], body["ready"]) == ("unknown", False)
+
+
+async def test_status_of_a_daemon_that_does_not_judge_any_more_is_unknown_and_not_ready() -> None:
+    """What was ok when it judged last may be so no longer; a breach stays one."""
+    calm = replace(await judged(READ), verdicts=())
+    _, body, _ = await ask(World(report=calm), "/api/v1/status")
+    assert (body["verdict"], body["ready"], body["problems"]) == ("ok", True, [])
+    _, body, _ = await ask(World(report=calm, loop_time=111.0), "/api/v1/status")
+    assert (body["verdict"], body["ready"]) == ("unknown", False)
+    assert body["problems"] == ["the last judgement is from 2026-11-23T12:00:01Z"]
+    _, body, _ = await ask(World(report=await judged(READ), loop_time=111.0), "/api/v1/status")
+    assert (body["verdict"], body["ready"]) == ("breach", False)
 
 
 async def test_exposure_chains_policies_and_config_are_served() -> None:
