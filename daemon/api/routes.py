@@ -71,6 +71,8 @@ class Routes:
         report = self._sources.report()
         if report is None:
             raise web.HTTPServiceUnavailable(text="nothing was judged yet")
+        if self._stands_still():
+            return replace(report, gates={name: replace(gate, open=False) for name, gate in report.gates.items()})
         return report
 
     def _silent(self) -> float:
