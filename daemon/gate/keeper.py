@@ -10,7 +10,7 @@ import structlog
 
 from daemon.errors import DaemonError, StoreError
 from daemon.gate.gates import UNTOLD, Gates
-from daemon.gate.latch import Latch, judged, opened, shut
+from daemon.gate.latch import Latch, fingerprint, judged, opened, shut
 from daemon.gate.state import GateState
 from daemon.gate.writing import decode, encode
 from daemon.model import ChainState, Finding, Wallet
@@ -77,6 +77,10 @@ class GateKeeper:
         """What the gate says at this moment, operators' words included."""
         return self._gates.state(wallet, now=self._clock())
 
+    def grounds(self, wallet: str) -> str:
+        """A digest of all that stands against the wallet and on which grounds: for whoever looks, and then opens."""
+        return fingerprint(self._gates.against(wallet))
+
     async def close(self, wallet: str, *, who: str, reason: str) -> GateState:
         """By an operator: in force at once, stored when the store takes it."""
         now = self._clock()
@@ -88,12 +92,15 @@ class GateKeeper:
         await self.save()
         return self.state(wallet)
 
-    async def open(self, wallet: str, *, who: str, reason: str, seen: Collection[str] | None = None) -> GateState:
+    async def open(
+        self, wallet: str, *, who: str, reason: str, seen: Collection[str] | None = None, grounds: str | None = None
+    ) -> GateState:
         """By an operator: in force once it is stored and audited. What fires against it now, on the grounds that it has
         now, does not close it again.
 
-        `seen` are the findings that the operator knows of, None for all there are. Unopened while nobody sees the
-        wallet, when something else has fired against it, or does so meanwhile; StoreError.
+        `seen` are the findings that the operator knows of, `grounds` what `grounds` said when he looked; None for all
+        there are. Unopened while nobody sees the wallet, when something else has fired against it, when a finding has
+        come to stand on something else, or when either happens meanwhile; StoreError.
         """
         before, found = self._gates.latch(wallet), self._gates.against(wallet)
         self._refuse_blind(wallet)
@@ -101,6 +108,8 @@ class GateKeeper:
         if unknown:
             told = ", ".join(f"{one.id} ({one.verdict.alert})" for one in unknown)
             raise Unopened(f"there are findings against {wallet} beside those that were named: {told}")
+        if grounds not in (None, fingerprint(found)):
+            raise Unopened(f"what stands against {wallet} is not what it was when you looked: look again")
         latch = opened(found, by=who, reason=reason, now=self._clock())
         await self._store_opening(wallet, latch, who=who, beside=before)
         log.warning("gate opened", wallet=wallet, who=who, reason=reason)
