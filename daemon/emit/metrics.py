@@ -218,14 +218,20 @@ def _holdings(report: Report) -> Families:
     balance = GaugeMetricFamily(
         "pyrometer_wallet_balance", "What a wallet holds, in whole coins", labels=["wallet", "asset", "tier"]
     )
+    unread = GaugeMetricFamily(
+        "pyrometer_wallet_unread_accounts",
+        "Accounts (times tokens) of a wallet without a current reading",
+        labels=["wallet"],
+    )
     for name, state in report.wallets.items():
+        unread.add_metric([name], state.unread)
         for asset, held in state.holdings.items():
             _add(balance, [name, asset, state.tier.value], held.amount.value)
     exposure = GaugeMetricFamily(
         "pyrometer_exposure_value", "Value of customers' assets in the hot tier", labels=["currency"]
     )
     _add(exposure, [report.currency], report.exposure.value.value)
-    yield from (units, value, balance, exposure)
+    yield from (units, value, balance, unread, exposure)
 
 
 def _shares(report: Report) -> Families:
