@@ -45,12 +45,19 @@ class GateKeeper:
         self._unsaved: dict[str, list[Entry]] = {}
         self._fresh = False
         self._saving = asyncio.Lock()
-        self._down = False
+        self._error: StoreError | None = None
 
     @property
     def unsaved(self) -> Collection[str]:
         """The wallets whose gate lives in memory alone."""
         return self._unsaved.keys()
+
+    @property
+    def problem(self) -> str | None:
+        """Why a gate that is closed now might not be after a crash; None when the store has every one."""
+        if self._error is None or not self._unsaved:
+            return None
+        return f"gates that live in memory alone ({len(self._unsaved)}): {self._error}"
 
     def judge(
         self,
@@ -173,7 +180,7 @@ class GateKeeper:
         """Stores what the last judgement has changed, unless the store is slow or away: the judging can't wait for
         that, and `step` goes on with it. Never raises StoreError."""
         fresh, self._fresh = self._fresh, False
-        if fresh and not self._down and not self._saving.locked():
+        if fresh and self._error is None and not self._saving.locked():
             await self.save()
 
     async def save(self) -> None:
@@ -211,8 +218,8 @@ class GateKeeper:
 
     def _noted(self, error: StoreError | None) -> None:
         """One log line when the store goes down and one when it is up again."""
-        if error and not self._down:
+        if error and not self._error:
             log.error("store down: closed gates are kept in memory", error=str(error))
-        elif self._down and not error:
+        elif self._error and not error:
             log.info("store up: every gate is saved")
-        self._down = error is not None
+        self._error = error
