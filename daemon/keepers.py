@@ -64,7 +64,7 @@ class Keepers:
     @property
     def problem(self) -> str | None:
         """Why something that is to outlive a restart is in memory alone; None when all is well."""
-        return self._memory.problem or self.past.problem
+        return self.gates.problem or self._memory.problem or self.past.problem
 
     async def restore(self) -> None:
         """What an earlier run has left; StoreError. The workers try again what fails here."""

@@ -91,11 +91,13 @@ def _now() -> list[AnyPanel]:
             About(
                 "Oldest values, of their limit",
                 "Age of a source's values over its `max_age`; the worst of all. From 100 % on they are not used "
-                "any more.",
-                f"no source's values age, none has ever answered, or {NOBODY}",
-                "NEVER",
+                "any more; a source that has none that could be used, or has never answered, counts as that old.",
+                f"no source's values age, or {NOBODY}",
+                "NONE AGES",
             ),
-            Query(f"max({_age()} / on (feed, source) {_age_limit()})"),
+            Query(
+                f"max({_age()} / on (feed, source) {_age_limit()} or on (feed, source) 1 + 0 * {_age_limit()})",
+            ),
             place=Place(5, 4),
             scale=Scale("percentunit", decimals=0),
             steps=steps((0, OK), (0.67, NEAR), (1, UNKNOWN)),

@@ -59,6 +59,7 @@ def _balances() -> AnyPanel:
 
 def _states() -> list[AnyPanel]:
     gone = f"unless {BALANCE}"
+    unread = 'max by (wallet) (pyrometer_wallet_unread_accounts{wallet=~"$wallet"}) > 0'
     last = f"max by (wallet, asset, tier) (last_over_time(pyrometer_wallet_balance{CHOSEN}[$__range]))"
     times = f"timestamp(pyrometer_wallet_balance{CHOSEN})[$__range:$__interval]"
     read = f"max by (wallet, asset, tier) (max_over_time({times}))"
@@ -67,9 +68,9 @@ def _states() -> list[AnyPanel]:
             About(
                 "Not known now",
                 "Balances that were known within the time range and are not now: the last one, with its age. It "
-                "counts for nothing.",
-                "all that was known within the time range is known. While nobody tells, this table says so in a "
-                "row of its own.",
+                "counts for nothing. And how many of a wallet's accounts (times tokens) can't be read, also where its "
+                "balance was not known within the time range at all.",
+                "every account of these wallets is read. While nobody tells, this table says so in a row of its own.",
                 "All balances are known",
             ),
             Column("wallet", label="wallet"),
@@ -77,6 +78,7 @@ def _states() -> list[AnyPanel]:
             Column("tier", label="tier", width=80),
             Column("was", expr=f"{last} {gone}", unit="locale", decimals=4, steps=steps((0, UNKNOWN))),
             Column("ago", expr=f"time() - {read} {gone}", unit="s", decimals=0, width=110),
+            Column("unread", expr=unread, unit="none", width=80, steps=steps((0, UNKNOWN))),
             more=[Query(rules.unless_blind("pyrometer_gate_open", column="wallet"))],
             place=Place(10, 6),
         ),

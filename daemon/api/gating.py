@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 
 class Word(Strict):
-    """What an operator says: `open` or not, and why. `findings` are those that the operator knows of, if said."""
+    """What an operator says: `open` or not, and why. `findings` are those that the operator knows of, if said, and
+    `grounds` what the gate's answer said of them.
+    """
 
     open: bool = Field(strict=True)
     reason: str = Field(min_length=1, max_length=1000, pattern=r"\S")
     findings: tuple[str, ...] | None = None
+    grounds: str | None = None
 
 
 class GateRoutes:
@@ -54,7 +57,7 @@ class GateRoutes:
         if hanging is not None:
             return problem(409, detail=f"the gate of {wallet} can't be opened: {hanging.reason}", instance=request.path)
         try:
-            await keeper.open(wallet, who=who, reason=word.reason, seen=word.findings)
+            await keeper.open(wallet, who=who, reason=word.reason, seen=word.findings, grounds=word.grounds)
         except Unopened as error:
             return problem(409, detail=str(error), instance=request.path)
         except StoreError as error:
@@ -81,7 +84,7 @@ class GateRoutes:
         state = hanging or self._sources.gates.state(wallet)
         now = self._sources.now()
         moments = {"at": moment(now), "expires": moment(now + left)}
-        return {"wallet": wallet, **rendering.gate(state), **moments}
+        return {"wallet": wallet, **rendering.gate(state), "grounds": self._sources.gates.grounds(wallet), **moments}
 
     def _silent(self) -> timedelta:
         """How long no pass of the pipe has ended."""

@@ -71,11 +71,22 @@ class Routes:
         report = self._sources.report()
         if report is None:
             raise web.HTTPServiceUnavailable(text="nothing was judged yet")
+        if self._stands_still():
+            return replace(report, gates={name: replace(gate, open=False) for name, gate in report.gates.items()})
         return report
 
     def _silent(self) -> float:
         """Seconds since a pass of the pipe was last finished."""
         return self._sources.monotonic() - self._sources.last_cycle()
+
+    def _stands_still(self) -> bool:
+        """Whether nobody judges any more: what the report says may be so no longer."""
+        return self._silent() > self._sources.cycle_limit.total_seconds()
+
+    def _doubts(self, report: Report) -> list[str]:
+        """Why the report is not a complete and current picture."""
+        old = [f"the last judgement is from {moment(report.at)}"] if self._stands_still() else []
+        return [*report.problems, *old]
 
     async def healthz(self, _request: web.Request) -> web.Response:
         """200 while the judging loop turns, 503 when it has not finished a pass within its limit."""
@@ -89,9 +100,7 @@ class Routes:
     async def readyz(self, _request: web.Request) -> web.Response:
         """200 with a complete and current picture, else 503 with every reason."""
         report = self._sources.report()
-        reasons = ["nothing was judged yet"] if report is None else list(report.problems)
-        if report is not None and self._silent() > self._sources.cycle_limit.total_seconds():
-            reasons.append(f"the last judgement is from {moment(report.at)}")
+        reasons = ["nothing was judged yet"] if report is None else self._doubts(report)
         if reasons:
             return web.json_response({"status": "not ready", "reasons": reasons}, status=503)
         return web.json_response({"status": "ready", "reasons": []})
@@ -104,17 +113,23 @@ class Routes:
         return web.json_response(rendering.report(self._report(), now=self._sources.now()))
 
     async def status(self, _request: web.Request) -> web.Response:
-        """The answer in one object: the worst verdict, how many of each, and what is wrong with the picture."""
+        """The answer in one object: the worst verdict, how many of each, and what is wrong with the picture.
+
+        A verdict of before is none: while nobody judges, what was ok is unknown.
+        """
         report = self._report()
+        verdict, doubts = worst(report.verdicts), self._doubts(report)
+        if verdict is Judgement.OK and self._stands_still():
+            verdict = Judgement.UNKNOWN
         counts = {kind.value: sum(item.judgement is kind for item in report.verdicts) for kind in Judgement}
         return web.json_response(
             {
                 "entity": report.entity,
-                "verdict": worst(report.verdicts).value,
+                "verdict": verdict.value,
                 "verdicts": counts,
                 "findings": len(report.findings),
-                "ready": not report.problems,
-                "problems": list(report.problems),
+                "ready": not doubts,
+                "problems": doubts,
                 "receivers": dict(self._sources.receivers()),
                 "at": moment(report.at),
                 "started": moment(self._sources.started),

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 
-from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from connectors.base import ProviderStats
+from daemon.emit.process import Process
 from daemon.exposure import ALL, Ages
 from daemon.interval import Interval
 from daemon.model import Judgement, Report, Severity, State
@@ -95,7 +96,7 @@ class Metrics(Collector):
             buckets=DETECTION_BUCKETS,
             registry=self.registry,
         )
-        ProcessCollector(registry=self.registry)
+        Process(registry=self.registry)
         self.registry.register(self)
 
     def timed(self, stage: str) -> AbstractContextManager[object]:
@@ -217,14 +218,20 @@ def _holdings(report: Report) -> Families:
     balance = GaugeMetricFamily(
         "pyrometer_wallet_balance", "What a wallet holds, in whole coins", labels=["wallet", "asset", "tier"]
     )
+    unread = GaugeMetricFamily(
+        "pyrometer_wallet_unread_accounts",
+        "Accounts (times tokens) of a wallet without a current reading",
+        labels=["wallet"],
+    )
     for name, state in report.wallets.items():
+        unread.add_metric([name], state.unread)
         for asset, held in state.holdings.items():
             _add(balance, [name, asset, state.tier.value], held.amount.value)
     exposure = GaugeMetricFamily(
         "pyrometer_exposure_value", "Value of customers' assets in the hot tier", labels=["currency"]
     )
     _add(exposure, [report.currency], report.exposure.value.value)
-    yield from (units, value, balance, exposure)
+    yield from (units, value, balance, unread, exposure)
 
 
 def _shares(report: Report) -> Families:

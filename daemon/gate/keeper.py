@@ -11,7 +11,7 @@ import structlog
 from daemon.errors import DaemonError, StoreError
 from daemon.gate.accounts import NOTHING, Marks, Stands, decode_marks, encode_marks
 from daemon.gate.gates import UNTOLD, Gates
-from daemon.gate.latch import Latch, judged, opened, shut
+from daemon.gate.latch import Latch, fingerprint, judged, opened, shut
 from daemon.gate.state import GateState
 from daemon.gate.writing import decode, encode
 from daemon.model import ChainState, Finding, Wallet
@@ -53,12 +53,19 @@ class GateKeeper:
         self._stored: dict[str, Stands] = {}
         self._fresh = False
         self._saving = asyncio.Lock()
-        self._down = False
+        self._error: StoreError | None = None
 
     @property
     def unsaved(self) -> Collection[str]:
         """The wallets whose gate lives in memory alone."""
         return self._unsaved.keys()
+
+    @property
+    def problem(self) -> str | None:
+        """Why a gate that is closed now might not be after a crash; None when the store has every one."""
+        if self._error is None or not self._unsaved:
+            return None
+        return f"gates that live in memory alone ({len(self._unsaved)}): {self._error}"
 
     def judge(
         self,
@@ -89,6 +96,10 @@ class GateKeeper:
         """What the gate says at this moment, operators' words included."""
         return self._gates.state(wallet, now=self._clock())
 
+    def grounds(self, wallet: str) -> str:
+        """A digest of all that stands against the wallet and on which grounds: for whoever looks, and then opens."""
+        return fingerprint(self._gates.against(wallet))
+
     async def close(self, wallet: str, *, who: str, reason: str) -> GateState:
         """By an operator: in force at once, stored when the store takes it."""
         now = self._clock()
@@ -100,12 +111,15 @@ class GateKeeper:
         await self.save()
         return self.state(wallet)
 
-    async def open(self, wallet: str, *, who: str, reason: str, seen: Collection[str] | None = None) -> GateState:
+    async def open(
+        self, wallet: str, *, who: str, reason: str, seen: Collection[str] | None = None, grounds: str | None = None
+    ) -> GateState:
         """By an operator: in force once it is stored and audited. What fires against it now, on the grounds that it has
         now, does not close it again.
 
-        `seen` are the findings that the operator knows of, None for all there are. Unopened while nobody sees the
-        wallet, when something else has fired against it, or does so meanwhile; StoreError.
+        `seen` are the findings that the operator knows of, `grounds` what `grounds` said when he looked; None for all
+        there are. Unopened while nobody sees the wallet, when something else has fired against it, when a finding has
+        come to stand on something else, or when either happens meanwhile; StoreError.
         """
         before, found = self._gates.latch(wallet), self._gates.against(wallet)
         self._refuse_blind(wallet)
@@ -113,6 +127,8 @@ class GateKeeper:
         if unknown:
             told = ", ".join(f"{one.id} ({one.verdict.alert})" for one in unknown)
             raise Unopened(f"there are findings against {wallet} beside those that were named: {told}")
+        if grounds not in (None, fingerprint(found)):
+            raise Unopened(f"what stands against {wallet} is not what it was when you looked: look again")
         latch = opened(found, by=who, reason=reason, now=self._clock())
         await self._store_opening(wallet, latch, who=who, beside=before)
         log.warning("gate opened", wallet=wallet, who=who, reason=reason)
@@ -189,7 +205,7 @@ class GateKeeper:
         """Stores what the last judgement has changed, unless the store is slow or away: the judging can't wait for
         that, and `step` goes on with it. Never raises StoreError."""
         fresh, self._fresh = self._fresh, False
-        if fresh and not self._down and not self._saving.locked():
+        if fresh and self._error is None and not self._saving.locked():
             await self.save(most=FEW)
 
     async def save(self, *, most: int | None = None) -> None:
@@ -247,11 +263,11 @@ class GateKeeper:
 
     def _noted(self, error: StoreError | None) -> None:
         """One log line when the store goes down and one when it is up again."""
-        if error and not self._down:
+        if error and not self._error:
             log.error("store down: closed gates are kept in memory", error=str(error))
-        elif self._down and not error:
+        elif self._error and not error:
             log.info("store up: every gate is saved")
-        self._down = error is not None
+        self._error = error
 
 
 def _texts(stands: Mapping[str, Stands]) -> Mapping[str, str]:

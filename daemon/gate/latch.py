@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -74,6 +76,12 @@ def shut(latch: Latch, found: Sequence[Finding], *, by: str, reason: str, now: d
     """By an operator."""
     since, known = (now, ()) if latch.open else (latch.since, latch.findings)
     return _named(Latch(open=False, since=since, reason=reason, findings=known, by=by), found)
+
+
+def fingerprint(found: Sequence[Finding]) -> str:
+    """The same as long as the same findings stand on the same grounds: a payment more is another one."""
+    text = json.dumps(sorted((finding.id, sorted(finding.verdict.grounds)) for finding in found))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def merged(kept: Latch, mine: Latch) -> Latch:

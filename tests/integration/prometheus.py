@@ -55,6 +55,7 @@ class Prometheus:
             f"--config.file={self._config}",
             f"--storage.tsdb.path={self._data}",
             f"--web.listen-address=127.0.0.1:{self.port}",
+            "--query.lookback-delta=1m",
             "--enable-feature=exemplar-storage",
             "--log.level=error",
         )

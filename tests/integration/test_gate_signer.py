@@ -19,6 +19,7 @@ from tests.system.daemon import until
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
 OPEN = {"wallet": "eth-hot-1", "gate": "open"}
+ONLINE, OFFLINE = (b"online", 60), (b"offline", None)
 
 
 @pytest.fixture
@@ -41,16 +42,25 @@ def signing(broker: Mosquitto) -> Iterator[Any]:
         gates.client.loop_stop()
 
 
-async def say(broker: Mosquitto, said: object, *, seconds: int | None = 60) -> None:
-    """As the daemon tells a gate: retained, forgotten by the broker after so many seconds."""
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    if seconds is not None:
-        properties.MessageExpiryInterval = seconds
+async def say(
+    broker: Mosquitto, said: object, *, seconds: int | None = 60, status: tuple[bytes, int | None] | None = ONLINE
+) -> None:
+    """As the daemon tells a gate and its own status: retained, forgotten by the broker after so many seconds."""
     body = said if isinstance(said, bytes) else json.dumps(said).encode()
     async with Client(
         "127.0.0.1", broker.port, username=USER, password=PASSWORD, protocol=ProtocolVersion.V5
     ) as client:
-        await client.publish("pyrometer/gate/eth-hot-1", body, qos=1, retain=True, properties=properties)
+        await client.publish("pyrometer/gate/eth-hot-1", body, qos=1, retain=True, properties=lasting(seconds))
+        if status is not None:
+            word, lives = status
+            await client.publish("pyrometer/status", word, qos=1, retain=True, properties=lasting(lives))
+
+
+def lasting(seconds: int | None) -> Properties:
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    if seconds is not None:
+        properties.MessageExpiryInterval = seconds
+    return properties
 
 
 async def becomes(gates: Any, expected: bool) -> None:  # noqa: ANN401 - it is untyped, and this reads well
@@ -93,6 +103,30 @@ async def test_an_open_gate_that_never_expires_is_none(broker: Mosquitto) -> Non
         await becomes(gates, True)
         await say(broker, OPEN, seconds=None)
         await becomes(gates, False)
+
+
+async def test_a_daemon_that_is_gone_ends_its_leave_at_once(broker: Mosquitto) -> None:
+    """The last will says so, long before its gates expire (docs/mqtt.md, For signers, 3)."""
+    with signing(broker) as gates:
+        await say(broker, OPEN)
+        await becomes(gates, True)
+        await say(broker, OPEN, status=OFFLINE)
+        await becomes(gates, False)
+    with signing(broker) as gates:
+        await until(lambda: "gate/eth-hot-1" in gates.said)
+        assert not gates.may_sign("eth-hot-1")
+
+
+@pytest.mark.parametrize("status", [None, (b"online", None), (b"", None), (b"fine", 60)])
+async def test_an_open_gate_of_a_daemon_that_does_not_say_that_it_is_there_is_none(
+    broker: Mosquitto, status: tuple[bytes, int | None] | None
+) -> None:
+    with signing(broker) as gates:
+        await say(broker, OPEN, status=status)
+        await until(lambda: "gate/eth-hot-1" in gates.said)
+        assert not gates.may_sign("eth-hot-1")
+        await say(broker, OPEN)
+        await becomes(gates, True)
 
 
 async def test_nobody_says_any_more_that_it_is_open(broker: Mosquitto) -> None:

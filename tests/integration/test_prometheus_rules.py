@@ -122,6 +122,7 @@ async def stack(folder: Path) -> AsyncIterator[Stack]:
             "pyrometer:9517": f"127.0.0.1:{port}",
             "alertmanager:9093": f"127.0.0.1:{alertmanager.port}",
             TOKEN_FILE: str(folder / "token"),
+            "# runbooks: https:": "runbooks: https:",
             **SOONER,
         }
         put_shipped(files, changes)
@@ -226,7 +227,7 @@ async def _the_block_of_a_detection_is_kept(prometheus: Prometheus) -> None:
 
 
 async def _the_death_of_the_daemon_reaches_alertmanager(the: Stack) -> None:
-    """Its label `entity` is that of the daemon's own alerts; no label names the job or the replica."""
+    """Its label `entity` is that of the daemon's own alerts; none names the job, the replica or the runbooks."""
     await the.daemon.stop(kill=True)
     await the.prometheus.seen(
         lambda found: [
@@ -235,7 +236,9 @@ async def _the_death_of_the_daemon_reaches_alertmanager(the: Stack) -> None:
         "alerts",
     )
     assert await the.prometheus.samples("pyrometer_hot_share_ratio") == []
-    assert (await _told(the.alertmanager, "PyrometerDown"))["labels"] == {
+    down = await _told(the.alertmanager, "PyrometerDown")
+    assert down["annotations"]["runbook_url"] == "https://wiki.example/alerts/PyrometerDown.md"
+    assert down["labels"] == {
         "alertname": "PyrometerDown",
         "severity": "critical",
         "policy": "prometheus/down",

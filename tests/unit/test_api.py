@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -28,6 +28,7 @@ from daemon.movements import Movements
 from daemon.tokens import ApiToken, Scope
 from tests.build import ETH, ETHER, NOON, at, complete, failed, tip
 from tests.delivery_cases import MemoryAnnouncements
+from tests.publishing import gate
 from tests.unit.test_pipeline import INVENTORY, Bench
 
 Client = TestClient[Any, Any]
@@ -198,6 +199,28 @@ async def test_status_says_the_worst_verdict_first() -> None:
     assert body["receivers"] == {"am-1": "no answer within 10 s"}
     _, body, _ = await ask(World(report=await judged(READ, seconds=99)), "/api/v1/status")
     assert (body["verdict"], body["ready"]) == ("unknown", False)
+
+
+async def test_status_of_a_daemon_that_does_not_judge_any_more_is_unknown_and_not_ready() -> None:
+    """What was ok when it judged last may be so no longer; a breach stays one."""
+    calm = replace(await judged(READ), verdicts=())
+    _, body, _ = await ask(World(report=calm), "/api/v1/status")
+    assert (body["verdict"], body["ready"], body["problems"]) == ("ok", True, [])
+    _, body, _ = await ask(World(report=calm, loop_time=111.0), "/api/v1/status")
+    assert (body["verdict"], body["ready"]) == ("unknown", False)
+    assert body["problems"] == ["the last judgement is from 2026-11-23T12:00:01Z"]
+    _, body, _ = await ask(World(report=await judged(READ), loop_time=111.0), "/api/v1/status")
+    assert (body["verdict"], body["ready"]) == ("breach", False)
+
+
+@pytest.mark.parametrize("path", ["wallets", "report"])
+async def test_no_gate_is_told_as_open_by_a_judgement_that_nobody_renews(path: str) -> None:
+    """As at /api/v1/gate and in the metrics: whoever reads it here must not go on where others stop."""
+    found = await judged(READ)
+    report = replace(found, gates={name: gate(name, open=True) for name in found.wallets})
+    for loop_time, word in ((109.0, "open"), (111.0, "closed")):
+        _, body, _ = await ask(World(report=report, loop_time=loop_time), f"/api/v1/{path}")
+        assert {one["gate"] for one in body.get("wallets", body).values()} == {word}
 
 
 async def test_exposure_chains_policies_and_config_are_served() -> None:

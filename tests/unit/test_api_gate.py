@@ -1,6 +1,6 @@
 """The gate over a real HTTP server in this process: what signers read, and who may say what."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -22,12 +22,12 @@ class Asked(World):
         super().__init__()
         self.subject = Gated(MemoryGates())
 
-    async def judged(self, *wallets: str, reason: Reason | None = None) -> None:
+    async def judged(self, *wallets: str, reason: Reason | None = None, grounds: Sequence[str] = ("tx-1",)) -> None:
         """A pass in which a finding fires against these."""
         await self.subject.keeper.restore()
         self.report = self.report or await judged(READ)
         self.gates = self.subject.keeper
-        found = [finding(wallets=wallets)] if wallets else []
+        found = [finding(wallets=wallets, grounds=grounds)] if wallets else []
         chains = {"ethereum": chain(reason)}
         self.gates.judge(found, rules=RULES, wallets=INVENTORY.wallets, chains=chains, now=self.subject.now)
 
@@ -56,6 +56,7 @@ async def test_a_gate_is_told_with_since_when_why_and_until_when_that_holds() ->
             "reason": "PyrometerColdMoved (stops, eth-hot): it pays out",
             "findings": ["one"],
             "by": None,
+            "grounds": world.gates.grounds(WALLET),
             "at": "2026-11-23T12:01:00Z",
             "expires": "2026-11-23T12:01:07Z",
         },
@@ -108,6 +109,25 @@ async def test_an_operator_opens_and_closes_it_under_his_own_name() -> None:
         ("alice", "gate_opened", "SEC-1"),
         ("alice", "gate_closed", "SEC-2"),
     ]
+
+
+async def test_it_is_not_opened_over_a_payment_that_came_after_the_look() -> None:
+    """It joins a finding that fires already and so pages nobody; an opening would accept it unseen."""
+    world = await asked(WALLET)
+    path = f"/api/v1/gate/{WALLET}"
+    looked = (await world.ask(path))[1]["grounds"]
+    said = {"open": True, "reason": "SEC-1", "findings": ["one"], "grounds": looked}
+    assert (await world.ask(path, json={**said, "grounds": ""}))[0] == 409
+    await world.judged(WALLET, grounds=("0xa", "0xb"))
+    status, body = await world.ask(path, json=said)
+    assert (status, body["detail"]) == (
+        409,
+        f"what stands against {WALLET} is not what it was when you looked: look again",
+    )
+    again = (await world.ask(path))[1]
+    assert (again["gate"], again["findings"]) == ("closed", ["one"])
+    status, body = await world.ask(path, json={**said, "grounds": again["grounds"]})
+    assert (status, body["gate"]) == (200, "open")
 
 
 async def test_who_may_only_read_can_neither_open_nor_close_it() -> None:

@@ -34,6 +34,7 @@ from tests.delivery_cases import (
 from tests.pricing import Figures
 from tests.system.daemon import until
 from tests.system.exchange import COLD, HOT, config
+from tests.unit.test_gate import MemoryGates
 
 DEAD = "http://127.0.0.1:9"
 BLIND_AT_ONCE = {"kind": "blind", "name": "blind", "hold": "0s"}
@@ -79,6 +80,7 @@ async def running(
     checks: MemoryChecks | None = None,
     audit: MemoryAudit | None = None,
     memories: MemoryMemories | None = None,
+    gates: MemoryGates | None = None,
     sinks: Sequence[Sink] = (),
     **more: Any,  # noqa: ANN401 - YAML values
 ) -> AsyncIterator[Running]:
@@ -87,7 +89,8 @@ async def running(
         loaded = load_whole(file, env={}, now=utc_now())
         log = audit or MemoryAudit()
         announcements = MemoryAnnouncements(log)
-        stores = Stores(store, checks or MemoryChecks(), MemoryPriceDays(), log, announcements, memories=memories)
+        checked = checks or MemoryChecks()
+        stores = Stores(store, checked, MemoryPriceDays(), log, announcements, memories=memories, gates=gates)
         app = App(loaded, env={}, now=utc_now, stores=stores, session=session)
         subject = Running(app, file=file, sinks=sinks)
         try:
@@ -417,6 +420,20 @@ async def test_the_store_is_down_also_when_only_what_detection_knows_can_not_be_
         registry = subject.app.metrics.registry
         await until(lambda: registry.get_sample_value("pyrometer_store_up") == 0)
         memories.fails = False
+        await until(lambda: registry.get_sample_value("pyrometer_store_up") == 1)
+
+
+async def test_the_store_is_down_also_when_only_a_gate_that_somebody_closed_can_not_be_kept(tmp_path: Path) -> None:
+    """Killed now, the daemon would come back with a gate that is open."""
+    gates = MemoryGates()
+    async with running(tmp_path, store=MemoryStore(), gates=gates) as subject:
+        await subject.reported()
+        registry = subject.app.metrics.registry
+        assert registry.get_sample_value("pyrometer_store_up") == 1
+        gates.away = True
+        await subject.app._keepers.gates.close("eth-hot-1", who="bob", reason="to be safe")
+        assert registry.get_sample_value("pyrometer_store_up") == 0
+        gates.away = False
         await until(lambda: registry.get_sample_value("pyrometer_store_up") == 1)
 
 

@@ -145,6 +145,16 @@ def test_what_a_service_mounts_comes_with_the_repository_or_is_a_volume(name: st
             assert source in COMPOSE["volumes"]
 
 
+def test_back_from_a_crash_prometheus_shows_what_was_before_for_a_minute_at_most() -> None:
+    """By default for five, also of a daemon that is dead. It must span two scrapes, or numbers would flicker."""
+    (flag,) = (part for part in SERVICES["prometheus"]["command"] if part.startswith("--query.lookback-delta="))
+    assert flag.endswith("=1m")
+    shipped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    asked = [shipped["global"], *shipped["scrape_configs"]]
+    seconds = [int(one["scrape_interval"].removesuffix("s")) for one in asked if "scrape_interval" in one]
+    assert 2 * max(seconds) <= 60
+
+
 def test_a_file_that_a_command_names_is_mounted() -> None:
     for name in ("prometheus", "alertmanager"):
         (config,) = (part for part in SERVICES[name]["command"] if part.startswith("--config.file="))

@@ -165,3 +165,10 @@ def test_grafana_is_told_where_the_dashboards_are_and_that_nobody_edits_them_the
     (provider,) = yaml.safe_load((PROVISIONING / "dashboards" / "pyrometer.yaml").read_text())["providers"]
     assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
     assert provider["allowUiUpdates"] is False
+
+
+def test_what_was_never_known_is_not_known_now() -> None:
+    """A balance that was not known within the whole time range has no series that could be missed: accounts have."""
+    (panel,) = (one for one in read("wallets").panels if one.title == "Not known now")
+    asked = [target.expr for target in panel.targets]
+    assert any("pyrometer_wallet_unread_accounts{" in expr and expr.endswith("> 0") for expr in asked), asked

@@ -220,11 +220,12 @@ async def test_a_closing_that_the_store_does_not_take_is_in_force_and_stored_lat
     assert not (await subject.judged(finding()))[A].open
     assert not (await subject.keeper.close(B, who="bob", reason="to be safe")).open
     assert set(subject.keeper.unsaved) == {A, B}
+    assert subject.keeper.problem == "gates that live in memory alone (2): store: it is away"
     subject.rows.away = False
     await subject.keeper.save()
     assert {name: decode(body).open for name, body in subject.rows.kept.items()} == {A: False, B: False}
     assert [one.who for one in subject.rows.told] == ["pyrometer", "bob"]
-    assert not subject.keeper.unsaved
+    assert not any((subject.keeper.unsaved, subject.keeper.problem))
 
 
 async def test_a_judgement_waits_for_no_store_that_is_away() -> None:

@@ -140,7 +140,14 @@ async def test_an_unread_account_takes_its_series_away_and_leaves_bounds_and_a_c
     assert value(series, "hot_share_ratio", scope="all", bound="low") == 0
     assert value(series, "hot_share_ratio", scope="all", bound="high") == float(Decimal(12) / Decimal(106))
     assert value(series, "unread_accounts", chain="ethereum", reason="node_error") == 1
+    assert [value(series, "wallet_unread_accounts", wallet=name) for name in ("hot", "cold")] == [1, 0]
     assert value(series, "wallet_balance", wallet="cold", asset="ETH", tier="cold") == 94
+
+
+async def test_a_wallet_that_was_never_read_is_told_though_it_has_no_balance() -> None:
+    series = await scraped(failed(1))
+    assert not [name for name, _ in series if name == "pyrometer_wallet_balance"]
+    assert [value(series, "wallet_unread_accounts", wallet=name) for name in ("hot", "cold")] == [1, 1]
 
 
 async def test_a_dead_chain_leaves_ages_that_grow_and_no_number() -> None:
@@ -148,6 +155,7 @@ async def test_a_dead_chain_leaves_ages_that_grow_and_no_number() -> None:
     assert value(series, "chain_reading_age_seconds", chain="ethereum") == 104
     assert value(series, "chain_tip_age_seconds", chain="ethereum") == 104
     assert value(series, "unread_accounts", chain="ethereum", reason="unavailable") == 2
+    assert [value(series, "wallet_unread_accounts", wallet=name) for name in ("hot", "cold")] == [1, 1]
     gone = ("holdings", "holdings_value", "wallet_balance", "exposure_value", "chain_height")
     assert not [name for name, _ in series if name.removeprefix("pyrometer_") in gone]
 
@@ -157,6 +165,7 @@ async def test_a_picture_that_nobody_renews_is_withheld() -> None:
     series = await scraped(READ, unread, later=10)
     names = {name for name, _ in await scraped(READ, unread, later=11)}
     withheld = {"hot_share_ratio", "verdict", "findings", "holdings", "chain_height", "unread_accounts"}
+    withheld.add("wallet_unread_accounts")
     assert withheld <= {name.removeprefix("pyrometer_") for name, _ in series}
     assert not withheld & {name.removeprefix("pyrometer_") for name in names}
 
