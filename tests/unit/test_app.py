@@ -34,7 +34,7 @@ from tests.delivery_cases import (
 from tests.pricing import Figures
 from tests.system.daemon import until
 from tests.system.exchange import COLD, HOT, config
-from tests.unit.test_gate import MemoryGates
+from tests.gated import MemoryGates
 
 DEAD = "http://127.0.0.1:9"
 BLIND_AT_ONCE = {"kind": "blind", "name": "blind", "hold": "0s"}

@@ -91,7 +91,7 @@ class Following(RuleBasedStateMachine):
                 [(outpoint, b"") for outpoint in chosen],
                 data.draw(payments(sum(unspent[outpoint] for outpoint in chosen))),
                 [[b"signature"]] * len(chosen) if segwit else (),
-                locktime=len(txs),
+                locktime=self.mined * 10 + len(txs),  # no payment twice, not even of a coinbase that was mined twice
             )
             self._settle(unspent, tx)
             txs.append(tx)
@@ -106,7 +106,8 @@ class Following(RuleBasedStateMachine):
             txs = [coinbase(self.mined, (code, 50))]
             if unspent:
                 outpoint, value = unspent.popitem()
-                txs.append(Tx([(outpoint, b"")], [(EVERYBODY[self.mined % len(EVERYBODY)], value)]))
+                paid = [(EVERYBODY[self.mined % len(EVERYBODY)], value)]
+                txs.append(Tx([(outpoint, b"")], paid, locktime=self.mined))
             for tx in txs:
                 self._settle(unspent, tx)
             self._append(txs, unspent)
