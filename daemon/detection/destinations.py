@@ -45,7 +45,7 @@ class Destinations:
 
     def known(self, chain: str, name: str) -> bool:
         """Whether it is one of our accounts, or allowed."""
-        key = (chain, Address(name))
+        key = (chain, name)
         return key in self._allowed or key in self._inventory.wallet_of
 
     def looks_like(self, chain: str, name: str, *, usual: Growing | None = None) -> LookAlike | None:
