@@ -117,7 +117,8 @@ class Profile:
         elif key.token in spend.parts and spend.parts[key.token] == paid:
             return False
         self._set(spend, key.token, paid)
-        self._settle(tip)
+        if tip is not None:
+            self._settle(tip)
         if len(self.pending) > MOST_PENDING:
             self._fold(self.pending.pop(next(iter(self.pending))), height=self.settled_height)
         return True
@@ -229,7 +230,8 @@ class Profile:
         if of_asset is None:
             of_asset = tally.assets[paid.asset] = OfAsset()
         of_asset.payments += 1
-        of_asset.largest = max(of_asset.largest, paid.units)
+        if paid.units > of_asset.largest:
+            of_asset.largest = paid.units
 
     def _uncount(self, paid: Paid, *, at: datetime) -> None:
         _subtract(self.tally, paid, at=at)
@@ -249,9 +251,7 @@ class Profile:
 
     # ── settling ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _settle(self, tip: Tip | None) -> None:
-        if tip is None:
-            return
+    def _settle(self, tip: Tip) -> None:
         crowded = len(self.mined) > MOST_FRESH
         while self.mined:
             transaction, spend = next(iter(self.mined.items()))
