@@ -203,7 +203,8 @@ class Movements:
 
     def _come_to(self, shelves: dict[Shelf, dict[Key, Moved]], movement: Movement, *, at: datetime) -> Moved | None:
         key = (movement.transaction, movement.token)
-        first_seen, history = at, tuple[Step, ...]()
+        first_seen = at
+        history: tuple[Step, ...] = ()
         for place in shelves.values():  # a loop, because every movement comes by here
             known = place.get(key)
             if known is None:
@@ -240,7 +241,8 @@ class Movements:
 
     def _prune(self, name: Shelf, shelf: dict[Key, Moved], *, before: datetime) -> None:
         """What is too old or too many, from the oldest on."""
-        excess, old = len(shelf) - MOST, list[Key]()
+        excess = len(shelf) - MOST
+        old: list[Key] = []
         for place, (key, moved) in enumerate(shelf.items()):
             if place >= excess and moved.since >= before:
                 break

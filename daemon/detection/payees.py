@@ -224,7 +224,8 @@ class Payees:
 
 def strangers(outflow: Outflow, *, known: Destinations) -> Strangers:
     """(row, units without those that were announced) of everybody it pays that is not known, and has a name."""
-    chain, found = outflow.chain, list[tuple[str, int]]()
+    chain = outflow.key.token.chain
+    found: list[tuple[str, int]] = []
     for name, units in outflow.destinations:
         if name != UNKNOWN and not known.known(chain, name):
             found.append((f"{chain} {name}", outflow.beyond(name, units)))

@@ -230,7 +230,7 @@ class Profile:
         if of_asset is None:
             of_asset = tally.assets[paid.asset] = OfAsset()
         of_asset.payments += 1
-        if paid.units > of_asset.largest:
+        if paid.units > of_asset.largest:  # noqa: PLR1730 - `max` is dear, and every payment comes by here
             of_asset.largest = paid.units
 
     def _uncount(self, paid: Paid, *, at: datetime) -> None:
@@ -265,9 +265,11 @@ class Profile:
     def _fold(self, spend: Spend, *, height: int) -> None:
         """What it adds to the sums stays there for good."""
         self.settled_height = max(self.settled_height, height)
-        self.settled_last = _latest(self.settled_last, (spend.at,))
-        for paid in filter(None, spend.parts.values()):
-            self.settled_largest[paid.asset] = max(self.settled_largest.get(paid.asset, 0), paid.units)
+        if self.settled_last is None or spend.at > self.settled_last:
+            self.settled_last = spend.at
+        for paid in spend.parts.values():
+            if paid is not None and paid.units >= self.settled_largest.get(paid.asset, 0):
+                self.settled_largest[paid.asset] = paid.units
         if len(self.tally.days) > DAYS:
             oldest = spend.at.toordinal() - DAYS
             for day in [day for day in self.tally.days if day < oldest]:
