@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -104,12 +104,12 @@ class Payees:
             return told.held
         self.strangers = found = strangers(outflow, known=known)
         self._last = outflow
-        if told and known_then and told.strangers == found and self._again(found):
+        units = dict(found)
+        if told and known_then and told.strangers == found and self._again(units):
             del self._told[key]
             self._told[key] = told
             return told.held
         held = told.held if told and known_then else self._before(outflow)
-        units = dict(found)
         before = dict(told.strangers) if told else {}
         for row, paid in units.items():
             self._enter(row, outflow, units=paid, held=held, again=row in before)
@@ -166,10 +166,10 @@ class Payees:
         gone = outflow.units + (outflow.fee or 0)
         return Stock(held.least + gone, None if held.most is None else held.most + gone)
 
-    def _again(self, found: Strangers) -> bool:
+    def _again(self, rows: Iterable[str]) -> bool:
         """Payees are paid what they are known to be paid, at another stage: that makes them the newest, and is nothing
         else. Whether all of them are known."""
-        for row, _ in found:
+        for row in rows:
             payee = self._payees.pop(row, None)
             if payee is None:
                 return False
@@ -226,9 +226,9 @@ def strangers(outflow: Outflow, *, known: Destinations) -> Strangers:
     """(row, units without those that were announced) of everybody it pays that is not known, and has a name."""
     chain = outflow.key.token.chain
     found: list[tuple[str, int]] = []
-    for name, units in outflow.destinations:
+    for name, units in outflow.destinations:  # a loop, because every payment comes by here
         if name != UNKNOWN and not known.known(chain, name):
-            found.append((f"{chain} {name}", outflow.beyond(name, units)))
+            found.append((f"{chain} {name}", outflow.beyond(name, units) if outflow.announced else units))
     return tuple(found)
 
 
