@@ -116,12 +116,12 @@ def outflow_of(moved: Moved, *, debits: Mapping[str, int], inventory: Inventory)
         return None
     payers = tuple(debits)
     return Outflow(
-        key=Key(movement.transaction, movement.token),
-        wallet=payers[0] if len(payers) == 1 else max(payers, key=debits.__getitem__),
-        payers=payers,
-        asset=asset,
-        units=units,
-        destinations=tuple(outside),
+        Key(movement.transaction, movement.token),
+        payers[0] if len(payers) == 1 else max(payers, key=debits.__getitem__),
+        payers,
+        asset,
+        units,
+        tuple(outside),
         unlisted=units - listed,
         fee=fee,
         change=movement.change + credited,

@@ -12,6 +12,7 @@ from connectors.base import Address, Token
 from daemon.detection.destinations import Destinations
 from daemon.detection.outflow import MINED, Key, Outflow
 from daemon.detection.resemblance import Growing
+from daemon.value import value
 
 MOST = 200_000
 """Payees that are remembered, those paid most recently: at most 160 MB, and 50 MB in the store."""
@@ -70,7 +71,8 @@ Strangers = tuple[tuple[str, int], ...]
 """Who gets how many units, as `strangers` gives them."""
 
 
-class Told(NamedTuple):
+@value
+class Told:
     """A payment that can be taken back: the payees whom it has counted for, and what its wallet held before it."""
 
     strangers: Strangers
@@ -95,14 +97,17 @@ class Payees:
     _changed: dict[str, bool] = field(default_factory=dict, init=False, repr=False)
     """Keys of rows → whether nobody has been given them yet."""
 
-    def take(self, outflow: Outflow, *, known: Destinations) -> Stock:
-        """What its wallet held of the token before it, when it was first told or, if nobody knew, by now."""
+    def take(self, outflow: Outflow, *, known: Destinations, again: bool = False) -> Stock:
+        """What its wallet held of the token before it, when it was first told or, if nobody knew, by now.
+
+        `again` says that it pays what it paid (`Outflow.pays_as`) when it was told with the same `known`.
+        """
         key = outflow.key
         told = self._told.get(key)
         known_then = told is not None and told.held.most is not None
         if told and outflow is self._last and known_then:
             return told.held
-        self.strangers = found = strangers(outflow, known=known)
+        self.strangers = found = told.strangers if told and again else strangers(outflow, known=known)
         self._last = outflow
         units = dict(found)
         if told and known_then and told.strangers == found and self._again(units):

@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from connectors.base import Address
+from daemon.value import value
 
 TOLD = 12
 """One payment in 2**this says "looks like" by chance, where it is a case anyway."""
@@ -49,12 +50,14 @@ BECH32_LIKE = re.compile(r"([a-z]{1,20}1[a-z0-9])([a-z0-9]{38,})")
 CASHADDR_LIKE = re.compile(r"([a-z]{1,20}:[a-z0-9])([a-z0-9]{41,})")
 BASE32_LIKE = re.compile(r"[A-Z2-7]{39,40}")
 BASE58_LIKE = re.compile(r"[1-9A-HJ-NP-Za-km-z]{26,35}")
+LONG = (BECH32_LIKE, BECH32), (CASHADDR_LIKE, CASHADDR)
 SYMBOLS_LENGTH = 39
 SHORT = 40
 """What is longer is of the first two kinds, and what is not is of the others."""
 
 
-class Parted(NamedTuple):
+@value
+class Parted:
     """An address as `lead`, which all of its kind have, and the `body` that tells them apart."""
 
     lead: str
@@ -67,9 +70,10 @@ def parted(address: str) -> Parted | None:
     if address.startswith(("0x", "0X")):
         return Parted("0x", address[2:].lower(), HEXADECIMAL)
     if len(address) > SHORT:
-        for written, alphabet in ((BECH32_LIKE, BECH32), (CASHADDR_LIKE, CASHADDR)):
+        for written, alphabet in LONG:
             if match := written.fullmatch(address):
-                return Parted(match[1], match[2], alphabet)
+                lead, body = match.groups()
+                return Parted(lead, body, alphabet)
         return None
     if BASE32_LIKE.fullmatch(address):
         return Parted(address[0], address[1:], SYMBOL if len(address) == SYMBOLS_LENGTH else NEM)

@@ -36,7 +36,7 @@ class UnknownDestinations:
     def take(self, outflow: Outflow) -> None:
         fine = self._fine.get(outflow.key)
         if fine is not None and fine.pays_as(outflow):
-            self._payees.take(outflow, known=self._known)
+            self._payees.take(outflow, known=self._known, again=True)
             return
         reason = self._reason(outflow)
         self._payees.take(outflow, known=self._known)
