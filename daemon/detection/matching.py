@@ -99,7 +99,7 @@ class Matches:
         key, first_seen = outflow.key, outflow.first_seen
         tracked = self._tracked.get(key)
         if tracked is None:
-            if outflow.uncovered <= 0 or not self._answerable(outflow):
+            if outflow.units <= outflow.covered or not self._answerable(outflow):
                 return
             tracked = self._tracked[key] = Tracked(outflow, self._recalled.pop(key, []))
             self._ages.append((first_seen, key))

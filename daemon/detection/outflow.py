@@ -115,20 +115,23 @@ def outflow_of(moved: Moved, *, debits: Mapping[str, int], inventory: Inventory)
     if units <= 0 and (not fee or credited):
         return None
     payers = tuple(debits)
-    return Outflow(
+    wallet = payers[0] if len(payers) == 1 else max(payers, key=debits.__getitem__)
+    unlisted, change = units - listed, movement.change + credited
+    stage = MINED if movement.stage is UNKNOWN else movement.stage
+    return Outflow(  # by place, under the names of the fields: to pass one by name takes longer than to set it
         Key(movement.transaction, movement.token),
-        payers[0] if len(payers) == 1 else max(payers, key=debits.__getitem__),
+        wallet,
         payers,
         asset,
         units,
         tuple(outside),
-        unlisted=units - listed,
-        fee=fee,
-        change=movement.change + credited,
-        stage=MINED if movement.stage is UNKNOWN else movement.stage,
-        tip=movement.tip,
-        first_seen=moved.first_seen,
-        since=moved.since,
+        unlisted,
+        fee,
+        change,
+        stage,
+        movement.tip,
+        moved.first_seen,
+        moved.since,
         replaced_by=movement.replaced_by,
         size=movement.size,
     )

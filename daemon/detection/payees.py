@@ -231,9 +231,10 @@ def strangers(outflow: Outflow, *, known: Destinations) -> Strangers:
     """(row, units without those that were announced) of everybody it pays that is not known, and has a name."""
     chain = outflow.key.token.chain
     found: list[tuple[str, int]] = []
+    announced = outflow.announced
     for name, units in outflow.destinations:  # a loop, because every payment comes by here
         if name != UNKNOWN and not known.known(chain, name):
-            found.append((f"{chain} {name}", outflow.beyond(name, units) if outflow.announced else units))
+            found.append((f"{chain} {name}", outflow.beyond(name, units) if announced else units))
     return tuple(found)
 
 

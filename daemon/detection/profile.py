@@ -111,7 +111,7 @@ class Profile:
             self.number += 1
             spend = Spend(self.number, at, tip)
             self._count_spend(spend)
-            self._shelve(key.transaction, spend)
+            self._shelf(tip)[key.transaction] = spend
         elif (spend.at, spend.tip) != (at, tip):
             self._move(key.transaction, spend, at=at, tip=tip)
         elif key.token in spend.parts and spend.parts[key.token] == paid:
@@ -175,13 +175,13 @@ class Profile:
 
     # ── adding and taking back ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _shelve(self, transaction: str, spend: Spend) -> None:
-        (self.pending if spend.tip is None else self.mined)[transaction] = spend
+    def _shelf(self, tip: Tip | None) -> dict[str, Spend]:
+        """Where spends of this block lie, or those of none."""
+        return self.pending if tip is None else self.mined
 
     def _move(self, transaction: str, spend: Spend, *, at: datetime, tip: Tip | None) -> None:
         """To another stage, block or time."""
-        self.pending.pop(transaction, None)
-        self.mined.pop(transaction, None)
+        del self._shelf(spend.tip)[transaction]
         if spend.at != at:
             self._uncount_spend(spend)
             payments = sum(paid is not None for paid in spend.parts.values())
@@ -190,7 +190,7 @@ class Profile:
             spend.at = at
             self._count_spend(spend)
         spend.tip = tip
-        self._shelve(transaction, spend)
+        self._shelf(tip)[transaction] = spend
 
     def _set(self, spend: Spend, token: Token, paid: Paid | None) -> None:
         known = spend.parts.get(token)

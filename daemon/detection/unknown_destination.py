@@ -58,7 +58,7 @@ class UnknownDestinations:
         return by_wallet(reason for _, reason in self._standing.at(now))
 
     def _reason(self, outflow: Outflow) -> Reason | None:
-        if outflow.uncovered <= 0:
+        if outflow.units <= outflow.covered:
             return None
         concerned = self._payer_of_concern(outflow)
         if concerned is None and not self._looks:
