@@ -13,6 +13,7 @@ from connectors.base import Address, Disagreement, Movement, Stage, Tip, Token, 
 from connectors.errors import Reason
 from daemon.gate.state import GateState
 from daemon.interval import Interval
+from daemon.value import value
 
 if TYPE_CHECKING:
     from daemon.coverage import Coverage
@@ -106,7 +107,7 @@ class ChainState:
     since: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Step:
     """A stage that a movement came to: when we were told, and its block where it was in one."""
 
@@ -115,7 +116,7 @@ class Step:
     tip: Tip | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Moved:
     """A movement as it stands now. `history` ends with the stage that it is at.
 

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice, takewhile
+from itertools import islice, product, starmap
 from typing import NamedTuple
 
 from connectors.base import Address, Movement, Party, Stage, Token, Update
@@ -46,6 +46,9 @@ PENDING_SHOWN = 5
 COLD_SHOWN = 2
 """Settled payments out of cold wallets that stay in sight, however many deposits came after them."""
 
+PENDING = Stage.PENDING
+"""To look a member up in its class takes longer than to call a function, and every movement asks for it."""
+
 Key = tuple[str, Token]
 
 Restore = Callable[[Sequence[Moved]], None]
@@ -61,6 +64,12 @@ class Shelf(NamedTuple):
     pending: bool
     paid: bool
     cold: bool
+
+
+SHELVES: Mapping[tuple[bool, bool, bool], Shelf] = {
+    shelf: shelf for shelf in starmap(Shelf, product((False, True), repeat=3))
+}
+"""All there are: every movement asks for one, and none has to be made for that."""
 
 
 def _nobody(chain: str, account: Address) -> bool:  # noqa: ARG001
@@ -143,7 +152,10 @@ class Movements:
         steps: list[Moved | None] = []
         if self._open.get(update.chain):
             steps += self._settle(shelves, update)
-        steps += [self._enter(shelves, movement, at=update.seen) for movement in update.movements]
+        for movement in update.movements:
+            if self._open:
+                self._open.get(movement.token.chain, set()).discard((movement.transaction, movement.token))
+            steps.append(self._come_to(shelves, movement, at=update.seen))
         for name, shelf in shelves.items():
             self._prune(name, shelf, before=update.seen - (PENDING_KEPT if name.pending else KEPT))
         return tuple(moved for moved in steps if moved is not None)
@@ -189,19 +201,16 @@ class Movements:
         kept.paid.going_on(self.paid)
         return kept
 
-    def _enter(self, shelves: dict[Shelf, dict[Key, Moved]], movement: Movement, *, at: datetime) -> Moved | None:
-        if self._open:
-            self._open.get(movement.token.chain, set()).discard((movement.transaction, movement.token))
-        return self._come_to(shelves, movement, at=at)
-
     def _come_to(self, shelves: dict[Shelf, dict[Key, Moved]], movement: Movement, *, at: datetime) -> Moved | None:
         key = (movement.transaction, movement.token)
-        first_seen, history = at, tuple[Step, ...]()
+        first_seen = at
+        history: tuple[Step, ...] = ()
         for place in shelves.values():  # a loop, because every movement comes by here
             known = place.get(key)
             if known is None:
                 continue
-            if _stands(known, movement):
+            last = known.history[-1]
+            if last.stage is movement.stage and last.tip == movement.tip:
                 if known.movement != movement:  # its fee may have become known
                     place[key] = replace(known, movement=movement)
                     self._news.append(place[key])
@@ -212,7 +221,7 @@ class Movements:
             break
         self._number += 1
         step = Step(movement.stage, at, movement.tip)
-        moved = Moved(self._number, movement, first_seen, (*history, step)[-MOST_STEPS:])
+        moved = Moved(self._number, movement, first_seen, (*history[1 - MOST_STEPS :], step))
         name = self._shelf(movement)
         shelf = shelves.get(name)
         if shelf is None:
@@ -228,13 +237,17 @@ class Movements:
             if units < 0:
                 paid = True
                 cold = cold or self._cold(movement.token.chain, account)
-        return Shelf(movement.stage is Stage.PENDING, paid, cold)
+        return SHELVES[movement.stage is PENDING, paid, cold]
 
     def _prune(self, name: Shelf, shelf: dict[Key, Moved], *, before: datetime) -> None:
         """What is too old or too many, from the oldest on."""
         excess = len(shelf) - MOST
-        old = takewhile(lambda one: one[0] < excess or shelf[one[1]].since < before, enumerate(shelf))
-        for _, key in list(old):
+        old: list[Key] = []
+        for place, (key, moved) in enumerate(shelf.items()):
+            if place >= excess and moved.since >= before:
+                break
+            old.append(key)
+        for key in old:
             moved = shelf.pop(key)
             if self._open:
                 self._open.get(moved.movement.token.chain, set()).discard(key)
@@ -304,11 +317,6 @@ def _joined(earlier: Moved | None, own: Moved) -> Moved:
     goes_on = (earlier.history[-1].stage, earlier.history[-1].tip) == (first.stage, first.tip)
     history = (*earlier.history, *(later if goes_on else own.history))
     return replace(own, first_seen=earlier.first_seen, history=history[-MOST_STEPS:])
-
-
-def _stands(known: Moved, movement: Movement) -> bool:
-    last = known.history[-1]
-    return (last.stage, last.tip) == (movement.stage, movement.tip)
 
 
 def named(moved: Moved, *, inventory: Inventory, tiers: Mapping[str, Tier]) -> Transfer:

@@ -45,7 +45,7 @@ class Destinations:
 
     def known(self, chain: str, name: str) -> bool:
         """Whether it is one of our accounts, or allowed."""
-        key = (chain, Address(name))
+        key = (chain, name)
         return key in self._allowed or key in self._inventory.wallet_of
 
     def looks_like(self, chain: str, name: str, *, usual: Growing | None = None) -> LookAlike | None:
@@ -54,10 +54,12 @@ class Destinations:
         if one is None:
             return None
         kind = self._kinds.get((chain, one.lead))
-        candidates = [*(kind.candidates(one.body) if kind else ()), *(usual.candidates(chain, one) if usual else ())]
+        candidates = [] if kind is None else kind.candidates(one.body)
+        if usual is not None:
+            candidates += usual.candidates(chain, one)
         if not candidates:
             return None
-        among = (len(kind) if kind else 0) + (usual.size(chain, one) if usual else 0)
+        among = (0 if kind is None else len(kind)) + (0 if usual is None else usual.size(chain, one))
         found = compared(one, candidates, among=among)
         return None if found is None else LookAlike(self._name(chain, found.known), found)
 

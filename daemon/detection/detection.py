@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from daemon.detection.destinations import Destinations
 from daemon.detection.detector import Detector
 from daemon.detection.fitting import Terms
 from daemon.detection.matching import Matches, Patience
-from daemon.detection.outflow import Key, Outflow, debits_of, outflow
+from daemon.detection.outflow import Key, Outflow, debits_of, outflow, outflow_of
 from daemon.detection.payees import Payees
 from daemon.detection.probes import Probes
 from daemon.detection.profiles import Profiles
@@ -170,32 +170,33 @@ class Detection:
         known = {key: one for key, one in older._told.items() if one.wallet in self._around.inventory.wallets}
         known |= {one.key: one for one in (outflow(moved, inventory=self._around.inventory) for moved in recent) if one}
         for one in sorted(known.values(), key=lambda found: found.first_seen):
-            covered = self._covered(one)
+            covered = self._covered(one, units=self._explains.take(one) if one.stands else 0)
             for policy in new if covered.stands else ():
                 self._detectors[policy].take(covered)
         for moved in recent:
-            self._count(moved, outflow(moved, inventory=self._around.inventory))
+            debits = debits_of(moved.movement, inventory=self._around.inventory)
+            self._count(moved, outflow(moved, inventory=self._around.inventory), payers=debits)
         return self
 
     def _enter(self, moved: Moved) -> None:
-        one = outflow(moved, inventory=self._around.inventory)
+        movement, inventory = moved.movement, self._around.inventory
+        debits = debits_of(movement, inventory=inventory)
+        one = outflow_of(moved, debits=debits, inventory=inventory) if debits else None
         if one is None:
-            key = Key(moved.movement.transaction, moved.movement.token)
-            self._count(moved, None)
-            if key in self._told:  # it turns out to leave nothing, now that its fee is known
-                self._withdraw(key)
+            self._count(moved, None, payers=debits)
+            if (movement.transaction, movement.token) in self._told:  # it leaves nothing, now that its fee is known
+                self._withdraw(Key(movement.transaction, movement.token))
             return
         if not one.stands:
-            self._count(moved, one)  # first: what is judged again for lack of it must not be compared with it
+            self._count(moved, one, payers=debits)  # first: what is judged again for lack of it must not be compared
             self._withdraw(one.key)
             return
-        one = self._covered(one)
+        one = self._covered(one, units=self._explains.take(one))
         for detector in self._detectors.values():
             detector.take(one)
-        self._count(moved, one)
+        self._count(moved, one, payers=debits)
 
-    def _count(self, moved: Moved, one: Outflow | None) -> None:
-        payers = debits_of(moved.movement, inventory=self._around.inventory) if one is None else one.payers
+    def _count(self, moved: Moved, one: Outflow | None, *, payers: Collection[str]) -> None:
         if payers:
             self._around.profiles.take(moved, one, payers=payers)
 
@@ -205,16 +206,16 @@ class Detection:
         for detector in self._detectors.values():
             detector.withdraw(key)
 
-    def _covered(self, one: Outflow) -> Outflow:
-        covered = self._explains.take(one) if one.stands else 0
-        if covered or one.covered:
-            one = replace(one, covered=covered, announced=self._explains.parts(one.key) if covered else {})
+    def _covered(self, one: Outflow, *, units: int) -> Outflow:
+        """With so many units explained."""
+        if units or one.covered:
+            one = replace(one, covered=units, announced=self._explains.parts(one.key) if units else {})
         self._told[one.key] = one
         return one
 
     def _explain_anew(self) -> None:
         for one in list(self._told.values()):
-            again = self._covered(one)
+            again = self._covered(one, units=self._explains.take(one) if one.stands else 0)
             if (again.covered, again.announced) != (one.covered, one.announced):
                 for detector in self._detectors.values():
                     detector.take(again)

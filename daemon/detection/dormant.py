@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, time
+from functools import partial
 
 from daemon.detection.by_history import ByHistory
 from daemon.detection.case import Case
@@ -17,7 +18,7 @@ from daemon.policy.dormant import Dormant
 
 def detector(rule: Dormant, *, profiles: Profiles, wallets: Mapping[str, Wallet]) -> ByHistory:
     """Remembers what ByHistory does."""
-    return ByHistory(lambda one: woken(rule, one, profiles=profiles, wallets=wallets), keep=rule.keep)
+    return ByHistory(partial(woken, rule, profiles=profiles, wallets=wallets), keep=rule.keep)
 
 
 def woken(rule: Dormant, one: Outflow, *, profiles: Profiles, wallets: Mapping[str, Wallet]) -> Case | None:

@@ -92,9 +92,10 @@ class Shelf:
 class Group:
     """What stands at one place: approvals that can be used, those that are, and payments."""
 
-    __slots__ = ("free", "outputs", "used", "widest")
+    __slots__ = ("free", "outputs", "place", "used", "widest")
 
-    def __init__(self) -> None:
+    def __init__(self, place: Place) -> None:
+        self.place = place
         self.free = Shelf()
         self.used = Shelf()
         self.outputs: dict[Output, None] = {}

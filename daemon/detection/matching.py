@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from connectors.base import Address, Stage
+from connectors.base import Address, Party, Stage
 from daemon.detection.approvals import ApprovalBook, ApprovalKey, Known, Place
 from daemon.detection.case import Case, Cases
 from daemon.detection.fitting import (
@@ -59,7 +59,8 @@ class Matches:
         self._patience = patience
         self._inventory = inventory
         self.began = book.clock
-        self._groups: dict[Place, Group] = {}
+        self._groups: dict[tuple[str, str], Group] = {}
+        """By `Place`, and so by asset and destination: to find one, none has to be made."""
         self._tracked: dict[Key, Tracked] = {}
         self._loose: dict[Key, None] = {}
         self._user: dict[ApprovalKey, Output] = {}
@@ -98,7 +99,7 @@ class Matches:
         key, first_seen = outflow.key, outflow.first_seen
         tracked = self._tracked.get(key)
         if tracked is None:
-            if outflow.uncovered <= 0 or not self._answerable(outflow):
+            if outflow.units <= outflow.covered or not self._answerable(outflow):
                 return
             tracked = self._tracked[key] = Tracked(outflow, self._recalled.pop(key, []))
             self._ages.append((first_seen, key))
@@ -107,7 +108,8 @@ class Matches:
         before, tracked.outflow = tracked.outflow, outflow
         if before is outflow or before.destinations != outflow.destinations or before.fee != outflow.fee:
             self._enter(tracked)
-        self._judge(key)
+        if self._loose or tracked.loose:
+            self._judge(key)
 
     def withdraw(self, key: Key) -> None:
         tracked = self._tracked.pop(key, None)
@@ -237,24 +239,28 @@ class Matches:
         step: int = 10 ** (self._book.finest(outflow.asset) - outflow.key.token.decimals)
         alone = len(outflow.destinations) == 1 and not outflow.unlisted and outflow.key.token.contract is None
         fee = (outflow.fee or 0) * step if alone else 0
-        paid = {(Place(outflow.asset, Address(name)), units * step): None for name, units in outflow.destinations}
-        touched = self._left(tracked, paid=paid, fee=fee) if tracked.outputs else ()
-        for place, units in paid:
-            output = Output(outflow.key, place, units, step, outflow.first_seen, fee)
+        paid = dict.fromkeys(outflow.destinations)
+        touched = self._left(tracked, paid=paid, step=step, fee=fee) if tracked.outputs else ()
+        for name, units in paid:
+            group = self._groups.get((outflow.asset, name)) or self._group(Place(outflow.asset, Address(name)))
+            output = Output(outflow.key, group.place, units * step, step, outflow.first_seen, fee)
             tracked.outputs.append(output)
-            self._group(place).outputs[output] = None
+            group.outputs[output] = None
         for one in tracked.outputs:
             if not one.by:
                 self._settle(one)
         for place in touched:
             self._try_again(place)
 
-    def _left(self, tracked: Tracked, *, paid: dict[tuple[Place, int], None], fee: int) -> Collection[Place]:
+    def _left(self, tracked: Tracked, *, paid: dict[Party, None], step: int, fee: int) -> Collection[Place]:
         """Where it does not pay any more what it did; what it still pays is taken out of `paid`."""
         touched: dict[Place, None] = {}
+        asset = tracked.outflow.asset
+        still = {((asset, party.name), party.units * step): party for party in paid}
         for one in list(tracked.outputs):
-            if (one.place, one.units) in paid:
-                del paid[one.place, one.units]
+            party = still.get((one.place, one.units))
+            if party is not None:
+                del paid[party]
                 one.network_fee = fee
             else:
                 tracked.outputs.remove(one)
@@ -265,7 +271,7 @@ class Matches:
     def _group(self, place: Place) -> Group:
         group = self._groups.get(place)
         if group is None:
-            group = self._groups[place] = Group()
+            group = self._groups[place] = Group(place)
         return group
 
     def _tidy(self, place: Place) -> None:

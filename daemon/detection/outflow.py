@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import NamedTuple
 
-from connectors.base import Address, Movement, Party, Stage, Tip, Token
+from connectors.base import Movement, Party, Stage, Tip, Token
 from daemon.model import Inventory, Moved
+from daemon.value import value
+
+PENDING, MINED, UNKNOWN = Stage.PENDING, Stage.MINED, Stage.UNKNOWN
+"""To look a member up in its class takes longer than to call a function, and every movement asks several times."""
 
 
 class Key(NamedTuple):
@@ -18,7 +22,7 @@ class Key(NamedTuple):
     token: Token
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outflow:
     """What one transaction takes of one token from our wallets to others than ours.
 
@@ -59,7 +63,8 @@ class Outflow:
 
     def beyond(self, name: str, units: int) -> int:
         """How many of the units that it pays this destination no announcement of that one explains."""
-        return max(0, units - self.announced.get(name, 0))
+        left = units - self.announced.get(name, 0)
+        return left if left > 0 else 0  # every payment asks, and `max` is dear
 
     def pays_as(self, other: Outflow) -> bool:
         """Whether both pay the same to the same, at whatever stage they are."""
@@ -75,7 +80,7 @@ class Outflow:
     @property
     def stands(self) -> bool:
         """Whether it is on its way or has happened, as far as is known."""
-        return self.stage in (Stage.PENDING, Stage.MINED)
+        return self.stage is PENDING or self.stage is MINED
 
 
 def outflow(moved: Moved, *, inventory: Inventory) -> Outflow | None:
@@ -83,19 +88,25 @@ def outflow(moved: Moved, *, inventory: Inventory) -> Outflow | None:
 
     Internal is what is certain to stay: sweeps and rebalancing within the inventory leave nothing but a fee.
     """
+    debits = debits_of(moved.movement, inventory=inventory)
+    return outflow_of(moved, debits=debits, inventory=inventory) if debits else None
+
+
+def outflow_of(moved: Moved, *, debits: Mapping[str, int], inventory: Inventory) -> Outflow | None:
+    """As `outflow`, for whoever has asked what each wallet pays: `debits`, of at least one."""
     movement = moved.movement
     asset = inventory.asset_of.get(movement.token)
-    debits = debits_of(movement, inventory=inventory)
-    if asset is None or not debits:
+    if asset is None:
         return None
     wallet_of, chain, fee = inventory.wallet_of, movement.token.chain, movement.fee
     outside: list[Party] = []
     listed = credited = 0
     left = -(fee or 0)
     for party in movement.destinations:  # loops, because every movement comes by here
-        if party.units > 0 and (chain, Address(party.name)) not in wallet_of:
+        name, paid = party
+        if paid > 0 and (chain, name) not in wallet_of:
             outside.append(party)
-            listed += party.units
+            listed += paid
     for _, change in movement.changes:
         left -= change
         if change > 0:
@@ -103,20 +114,24 @@ def outflow(moved: Moved, *, inventory: Inventory) -> Outflow | None:
     units = listed if fee is None else max(listed, left)
     if units <= 0 and (not fee or credited):
         return None
-    return Outflow(
-        key=Key(movement.transaction, movement.token),
-        wallet=max(debits, key=debits.__getitem__),
-        payers=tuple(debits),
-        asset=asset,
-        units=units,
-        destinations=tuple(outside),
-        unlisted=units - listed,
-        fee=fee,
-        change=movement.change + credited,
-        stage=Stage.MINED if movement.stage is Stage.UNKNOWN else movement.stage,
-        tip=movement.tip,
-        first_seen=moved.first_seen,
-        since=moved.since,
+    payers = tuple(debits)
+    wallet = payers[0] if len(payers) == 1 else max(payers, key=debits.__getitem__)
+    unlisted, change = units - listed, movement.change + credited
+    stage = MINED if movement.stage is UNKNOWN else movement.stage
+    return Outflow(  # by place, under the names of the fields: to pass one by name takes longer than to set it
+        Key(movement.transaction, movement.token),
+        wallet,
+        payers,
+        asset,
+        units,
+        tuple(outside),
+        unlisted,
+        fee,
+        change,
+        stage,
+        movement.tip,
+        moved.first_seen,
+        moved.since,
         replaced_by=movement.replaced_by,
         size=movement.size,
     )
@@ -130,4 +145,7 @@ def debits_of(movement: Movement, *, inventory: Inventory) -> dict[str, int]:
         wallet = wallet_of.get((chain, account))
         if wallet is not None:
             sums[wallet] = sums.get(wallet, 0) - units
-    return {name: paid for name, paid in sums.items() if paid > 0}
+    for name, paid in tuple(sums.items()):
+        if paid <= 0:
+            del sums[name]
+    return sums

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from connectors.base import Address, Stage, Token
+from connectors.base import Address, Token
 from daemon.detection.destinations import Destinations
-from daemon.detection.outflow import Key, Outflow
+from daemon.detection.outflow import MINED, Key, Outflow
 from daemon.detection.resemblance import Growing
+from daemon.value import value
 
 MOST = 200_000
 """Payees that are remembered, those paid most recently: at most 160 MB, and 50 MB in the store."""
@@ -53,14 +54,9 @@ class Payment(NamedTuple):
     at: datetime
     held: Stock
 
-    @classmethod
-    def of(cls, outflow: Outflow, *, units: int, held: Stock) -> Payment:
-        transaction, token = outflow.key
-        return cls(transaction, token.contract, outflow.asset, token.decimals, units, outflow.first_seen, held)
-
-    def same(self, other: Payment) -> bool:
+    def of(self, key: Key) -> bool:
         """Whether it is this payment, at whatever stage."""
-        return self.transaction == other.transaction and self.contract == other.contract
+        return self.transaction == key.transaction and self.contract == key.token.contract
 
 
 @dataclass(slots=True)
@@ -71,10 +67,15 @@ class Payee:
     early: tuple[Payment, ...] = ()
 
 
-class Told(NamedTuple):
+Strangers = tuple[tuple[str, int], ...]
+"""Who gets how many units, as `strangers` gives them."""
+
+
+@value
+class Told:
     """A payment that can be taken back: the payees whom it has counted for, and what its wallet held before it."""
 
-    payees: tuple[str, ...]
+    strangers: Strangers
     held: Stock
 
 
@@ -88,7 +89,7 @@ class Payees:
     held: Held = lambda wallet, token: NOBODY_KNOWS  # noqa: ARG005
     usual: Growing = field(default_factory=Growing)
     kind: str = field(default="destination", init=False)
-    strangers: tuple[tuple[str, int], ...] = field(default=(), init=False, repr=False)
+    strangers: Strangers = field(default=(), init=False, repr=False)
     """As the function `strangers`, of the payment that was told last."""
     _payees: dict[str, Payee] = field(default_factory=dict, init=False, repr=False)
     _told: dict[Key, Told] = field(default_factory=dict, init=False, repr=False)
@@ -96,24 +97,32 @@ class Payees:
     _changed: dict[str, bool] = field(default_factory=dict, init=False, repr=False)
     """Keys of rows → whether nobody has been given them yet."""
 
-    def take(self, outflow: Outflow, *, known: Destinations) -> Stock:
-        """What its wallet held of the token before it, when it was first told or, if nobody knew, by now."""
-        told = self._told.get(outflow.key)
+    def take(self, outflow: Outflow, *, known: Destinations, again: bool = False) -> Stock:
+        """What its wallet held of the token before it, when it was first told or, if nobody knew, by now.
+
+        `again` says that it pays what it paid (`Outflow.pays_as`) when it was told with the same `known`.
+        """
+        key = outflow.key
+        told = self._told.get(key)
         known_then = told is not None and told.held.most is not None
         if told and outflow is self._last and known_then:
             return told.held
+        self.strangers = found = told.strangers if told and again else strangers(outflow, known=known)
+        self._last = outflow
+        units = dict(found)
+        if told and known_then and told.strangers == found and self._again(units):
+            del self._told[key]
+            self._told[key] = told
+            return told.held
         held = told.held if told and known_then else self._before(outflow)
-        self._told.pop(outflow.key, None)
-        self.strangers = tuple(strangers(outflow, known=known))
-        units = dict(self.strangers)
-        before = told.payees if told else ()
+        before = dict(told.strangers) if told else {}
         for row, paid in units.items():
-            self._enter(row, Payment.of(outflow, units=paid, held=held), again=row in before)
+            self._enter(row, outflow, units=paid, held=held, again=row in before)
         for row in before:
             if row not in units:
-                self._leave(row, outflow.key)
-        self._told[outflow.key] = Told(tuple(units), held)
-        self._last = outflow
+                self._leave(row, key)
+        self._told.pop(key, None)
+        self._told[key] = Told(found, held)
         while len(self._told) > MOST_TOLD:
             del self._told[next(iter(self._told))]
         while len(self._payees) > MOST:
@@ -124,7 +133,7 @@ class Payees:
         """It never happened; told by another rule before, it is nothing."""
         self._last = None
         told = self._told.pop(key, None)
-        for row in told.payees if told else ():
+        for row in dict(told.strangers) if told else ():
             self._leave(row, key)
 
     def first(self, row: str) -> Payment | None:
@@ -157,32 +166,42 @@ class Payees:
     def _before(self, outflow: Outflow) -> Stock:
         """A mined payment is gone from what was read, one that waits is not."""
         held = self.held(outflow.wallet, outflow.key.token)
-        if outflow.stage is not Stage.MINED:
+        if outflow.stage is not MINED:
             return held
         gone = outflow.units + (outflow.fee or 0)
         return Stock(held.least + gone, None if held.most is None else held.most + gone)
 
-    def _enter(self, row: str, payment: Payment, *, again: bool) -> None:
+    def _again(self, rows: Iterable[str]) -> bool:
+        """Payees are paid what they are known to be paid, at another stage: that makes them the newest, and is nothing
+        else. Whether all of them are known."""
+        for row in rows:
+            payee = self._payees.pop(row, None)
+            if payee is None:
+                return False
+            self._payees[row] = payee
+        return True
+
+    def _enter(self, row: str, outflow: Outflow, *, units: int, held: Stock, again: bool) -> None:
         payee = self._payees.pop(row, None)
         if payee is None:
             payee = Payee()
             self._changed[row] = True
         self._payees[row] = payee  # the newest comes last
-        place = next((at for at, one in enumerate(payee.early) if one.same(payment)), None) if payee.early else None
-        if place is not None:
-            known = payee.early[place]
-            held = payment.held if known.held.most is None else known.held
-            if known.units != payment.units or known.held != held:
-                changed = known._replace(units=payment.units, held=held)
-                payee.early = (*payee.early[:place], changed, *payee.early[place + 1 :])
-                self._changed.setdefault(row, False)
-            return
+        for place, known in enumerate(payee.early):
+            if known.of(outflow.key):
+                held = held if known.held.most is None else known.held
+                if known.units != units or known.held != held:
+                    changed = known._replace(units=units, held=held)
+                    payee.early = (*payee.early[:place], changed, *payee.early[place + 1 :])
+                    self._changed.setdefault(row, False)
+                return
         if again:
             return
         payee.count += 1
         if payee.count == OFTEN:
             self.usual.add(*_parts(row))
         if payee.count <= EARLY:
+            payment = _payment(outflow, units=units, held=held)
             payee.early = tuple(sorted((*payee.early, payment), key=_by_time)) if payee.early else (payment,)
             self._changed.setdefault(row, False)
 
@@ -193,10 +212,7 @@ class Payees:
         payee.count -= 1
         if payee.count == OFTEN - 1:
             self.usual.discard(*_parts(row))
-        transaction, token = key
-        payee.early = tuple(
-            one for one in payee.early if (one.transaction, one.contract) != (transaction, token.contract)
-        )
+        payee.early = tuple(one for one in payee.early if not one.of(key))
         self._changed.setdefault(row, False)
         if not payee.count:
             self._forget(row)
@@ -211,12 +227,20 @@ class Payees:
             self._changed[row] = False
 
 
-def strangers(outflow: Outflow, *, known: Destinations) -> Iterator[tuple[str, int]]:
+def strangers(outflow: Outflow, *, known: Destinations) -> Strangers:
     """(row, units without those that were announced) of everybody it pays that is not known, and has a name."""
-    chain = outflow.chain
-    for name, units in outflow.destinations:
+    chain = outflow.key.token.chain
+    found: list[tuple[str, int]] = []
+    announced = outflow.announced
+    for name, units in outflow.destinations:  # a loop, because every payment comes by here
         if name != UNKNOWN and not known.known(chain, name):
-            yield f"{chain} {name}", outflow.beyond(name, units)
+            found.append((f"{chain} {name}", outflow.beyond(name, units) if announced else units))
+    return tuple(found)
+
+
+def _payment(outflow: Outflow, *, units: int, held: Stock) -> Payment:
+    transaction, token = outflow.key
+    return Payment(transaction, token.contract, outflow.asset, token.decimals, units, outflow.first_seen, held)
 
 
 def _by_time(payment: Payment) -> datetime:

@@ -56,10 +56,12 @@ class Probes:
 
     def take(self, outflow: Outflow) -> None:
         held = self._payees.take(outflow, known=self._known)
-        least, large = held.least, self._large
-        paid = tuple([one for one in self._payees.strangers if one[1] > 0 and large.reaches(one[1], least)])
+        paid = []
+        for row, units in self._payees.strangers:  # a loop, because every payment comes by here
+            if units > 0 and self._large.reaches(units, held.least):
+                paid.append((row, units))
         if paid:
-            self._standing.put(outflow, Paid(held, paid))
+            self._standing.put(outflow, Paid(held, tuple(paid)))
         else:
             self._standing.drop(outflow.key)
 

@@ -111,13 +111,14 @@ class Profile:
             self.number += 1
             spend = Spend(self.number, at, tip)
             self._count_spend(spend)
-            self._shelve(key.transaction, spend)
+            self._shelf(tip)[key.transaction] = spend
         elif (spend.at, spend.tip) != (at, tip):
             self._move(key.transaction, spend, at=at, tip=tip)
         elif key.token in spend.parts and spend.parts[key.token] == paid:
             return False
         self._set(spend, key.token, paid)
-        self._settle(tip)
+        if tip is not None:
+            self._settle(tip)
         if len(self.pending) > MOST_PENDING:
             self._fold(self.pending.pop(next(iter(self.pending))), height=self.settled_height)
         return True
@@ -174,13 +175,13 @@ class Profile:
 
     # ── adding and taking back ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _shelve(self, transaction: str, spend: Spend) -> None:
-        (self.pending if spend.tip is None else self.mined)[transaction] = spend
+    def _shelf(self, tip: Tip | None) -> dict[str, Spend]:
+        """Where spends of this block lie, or those of none."""
+        return self.pending if tip is None else self.mined
 
     def _move(self, transaction: str, spend: Spend, *, at: datetime, tip: Tip | None) -> None:
         """To another stage, block or time."""
-        self.pending.pop(transaction, None)
-        self.mined.pop(transaction, None)
+        del self._shelf(spend.tip)[transaction]
         if spend.at != at:
             self._uncount_spend(spend)
             payments = sum(paid is not None for paid in spend.parts.values())
@@ -189,7 +190,7 @@ class Profile:
             spend.at = at
             self._count_spend(spend)
         spend.tip = tip
-        self._shelve(transaction, spend)
+        self._shelf(tip)[transaction] = spend
 
     def _set(self, spend: Spend, token: Token, paid: Paid | None) -> None:
         known = spend.parts.get(token)
@@ -229,7 +230,8 @@ class Profile:
         if of_asset is None:
             of_asset = tally.assets[paid.asset] = OfAsset()
         of_asset.payments += 1
-        of_asset.largest = max(of_asset.largest, paid.units)
+        if paid.units > of_asset.largest:  # noqa: PLR1730 - `max` is dear, and every payment comes by here
+            of_asset.largest = paid.units
 
     def _uncount(self, paid: Paid, *, at: datetime) -> None:
         _subtract(self.tally, paid, at=at)
@@ -249,9 +251,7 @@ class Profile:
 
     # ── settling ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _settle(self, tip: Tip | None) -> None:
-        if tip is None:
-            return
+    def _settle(self, tip: Tip) -> None:
         crowded = len(self.mined) > MOST_FRESH
         while self.mined:
             transaction, spend = next(iter(self.mined.items()))
@@ -265,9 +265,11 @@ class Profile:
     def _fold(self, spend: Spend, *, height: int) -> None:
         """What it adds to the sums stays there for good."""
         self.settled_height = max(self.settled_height, height)
-        self.settled_last = _latest(self.settled_last, (spend.at,))
-        for paid in filter(None, spend.parts.values()):
-            self.settled_largest[paid.asset] = max(self.settled_largest.get(paid.asset, 0), paid.units)
+        if self.settled_last is None or spend.at > self.settled_last:
+            self.settled_last = spend.at
+        for paid in spend.parts.values():
+            if paid is not None and paid.units >= self.settled_largest.get(paid.asset, 0):
+                self.settled_largest[paid.asset] = paid.units
         if len(self.tally.days) > DAYS:
             oldest = spend.at.toordinal() - DAYS
             for day in [day for day in self.tally.days if day < oldest]:

@@ -22,6 +22,10 @@ BATCH = 10
 FINEST = 18
 """Decimals in which payments of one asset are compared; tokens of more are counted in their own."""
 
+FACTORS = tuple(10 ** (FINEST - decimals) for decimals in range(FINEST))
+
+REPLACED = Stage.REPLACED
+
 FEES = "fees:"
 """How the keys of rows begin that are no wallet's."""
 
@@ -39,13 +43,12 @@ def counterparty(one: Outflow) -> str:
 
 def paid_at(tip: Tip | None, *, first_seen: datetime) -> datetime:
     """When we were told of it, or when its block was made, if that was before."""
-    return first_seen if tip is None else min(first_seen, tip.time)
+    return first_seen if tip is None or first_seen <= tip.time else tip.time
 
 
 def comparable(units: int, *, token: Token) -> int:
     """Units as a token of FINEST decimals would count them: one asset may be several tokens."""
-    factor: int = 10 ** max(0, FINEST - token.decimals)
-    return units * factor
+    return units * FACTORS[token.decimals] if token.decimals < FINEST else units
 
 
 class Profiles:
@@ -109,7 +112,7 @@ class Profiles:
         """
         movement = moved.movement
         key = Key(movement.transaction, movement.token) if one is None else one.key
-        stands = movement.stage is not Stage.REPLACED
+        stands = movement.stage is not REPLACED
         at = paid_at(movement.tip, first_seen=moved.first_seen)
         for wallet in payers:
             profile = self._profiles.get(wallet) or self._begin(wallet, at=at)

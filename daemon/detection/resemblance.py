@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from connectors.base import Address
+from daemon.value import value
 
 TOLD = 12
 """One payment in 2**this says "looks like" by chance, where it is a case anyway."""
@@ -45,14 +46,18 @@ SYMBOL = Alphabet(5, 2, 2)  # 192 bits in 39 characters: 3 bits of the last one 
 BASE58 = Alphabet(5.85, 4.5, 5.85)  # log2(58); 2**192 / 58**33 × 58 values of the first behind the version
 BASE58_TEST = Alphabet(5.85, 2.5, 5.85)  # the versions of test networks lie between two characters
 
-BECH32_LIKE = re.compile(r"([a-z]{1,20}1[a-z0-9])[a-z0-9]{38,}")
-CASHADDR_LIKE = re.compile(r"([a-z]{1,20}:[a-z0-9])[a-z0-9]{41,}")
+BECH32_LIKE = re.compile(r"([a-z]{1,20}1[a-z0-9])([a-z0-9]{38,})")
+CASHADDR_LIKE = re.compile(r"([a-z]{1,20}:[a-z0-9])([a-z0-9]{41,})")
 BASE32_LIKE = re.compile(r"[A-Z2-7]{39,40}")
 BASE58_LIKE = re.compile(r"[1-9A-HJ-NP-Za-km-z]{26,35}")
+LONG = (BECH32_LIKE, BECH32), (CASHADDR_LIKE, CASHADDR)
 SYMBOLS_LENGTH = 39
+SHORT = 40
+"""What is longer is of the first two kinds, and what is not is of the others."""
 
 
-class Parted(NamedTuple):
+@value
+class Parted:
     """An address as `lead`, which all of its kind have, and the `body` that tells them apart."""
 
     lead: str
@@ -64,14 +69,17 @@ def parted(address: str) -> Parted | None:
     """None for what is no address as people write it: a script, a descriptor, `unknown`."""
     if address.startswith(("0x", "0X")):
         return Parted("0x", address[2:].lower(), HEXADECIMAL)
+    if len(address) > SHORT:
+        for written, alphabet in LONG:
+            if match := written.fullmatch(address):
+                lead, body = match.groups()
+                return Parted(lead, body, alphabet)
+        return None
     if BASE32_LIKE.fullmatch(address):
         return Parted(address[0], address[1:], SYMBOL if len(address) == SYMBOLS_LENGTH else NEM)
     if BASE58_LIKE.fullmatch(address):
         at = 2 if address[0] == "2" else 1
         return Parted(address[:at], address[at:], BASE58_TEST if address[0] in "mn2" else BASE58)
-    for written, alphabet in ((BECH32_LIKE, BECH32), (CASHADDR_LIKE, CASHADDR)):
-        if match := written.fullmatch(address):
-            return Parted(match[1], address[match.end(1) :], alphabet)
     return None
 
 
@@ -138,9 +146,11 @@ def compared(one: Parted, known: Iterable[Address], *, among: int) -> Resemblanc
     begins, ends = body[:LEAST], body[-LEAST:]
     best: Resemblance | None = None
     for address in known:
-        other = address[lead:]
-        if not (other.startswith(begins) and other.endswith(ends)) or other == body:
+        if not (address.startswith(begins, lead) and address.endswith(ends)):
             continue  # nearly all that were found by a hash
+        other = address[lead:]
+        if other == body:
+            continue
         magnitude = _magnitude(among)
         told = least_last(one.alphabet, magnitude=magnitude, rarity=TOLD)
         alone = least_last(one.alphabet, magnitude=magnitude, rarity=ALONE)
@@ -181,10 +191,12 @@ class Ends:
     def __len__(self) -> int:
         return self._size
 
-    def candidates(self, body: str) -> Iterator[Address]:
+    def candidates(self, body: str) -> list[Address]:
         """All that may look like this body; few others, and some of them twice."""
+        found: list[Address] = []
         for table in self._tables:
-            yield from table.of(body)
+            found += table.of(body)
+        return found
 
 
 class _Table:

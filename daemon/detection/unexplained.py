@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.base import Address, Party
-from daemon.detection.approvals import ApprovalKey, Known, Place
+from daemon.detection.approvals import ApprovalKey, Known
 from daemon.detection.case import Case
 from daemon.detection.fitting import Group, Output, Terms, first_fitting, in_time
 from daemon.detection.outflow import Outflow
@@ -42,7 +42,7 @@ class Tracked:
 
 
 def unexplained(
-    tracked: Tracked, *, groups: Mapping[Place, Group], user: Mapping[ApprovalKey, Output], terms: Terms
+    tracked: Tracked, *, groups: Mapping[tuple[str, str], Group], user: Mapping[ApprovalKey, Output], terms: Terms
 ) -> Case:
     """Why it is one: an approval left twice, or nobody approved it. `user` is what has used each approval."""
     outflow = tracked.outflow

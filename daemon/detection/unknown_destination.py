@@ -36,7 +36,7 @@ class UnknownDestinations:
     def take(self, outflow: Outflow) -> None:
         fine = self._fine.get(outflow.key)
         if fine is not None and fine.pays_as(outflow):
-            self._payees.take(outflow, known=self._known)
+            self._payees.take(outflow, known=self._known, again=True)
             return
         reason = self._reason(outflow)
         self._payees.take(outflow, known=self._known)
@@ -58,22 +58,27 @@ class UnknownDestinations:
         return by_wallet(reason for _, reason in self._standing.at(now))
 
     def _reason(self, outflow: Outflow) -> Reason | None:
-        if outflow.uncovered <= 0:
+        if outflow.units <= outflow.covered:
             return None
-        concerned = next((name for name in outflow.payers if name in self._concerned), None)
+        concerned = self._payer_of_concern(outflow)
         if concerned is None and not self._looks:
             return None
         chain, known = outflow.chain, self._known
-        unknown = {
-            name: units
-            for name, units in outflow.destinations
-            if not known.known(chain, name) and outflow.beyond(name, units)
-        }
+        unknown: dict[str, int] = {}
+        for name, units in outflow.destinations:  # a loop, because every payment comes by here
+            if not known.known(chain, name) and outflow.beyond(name, units):
+                unknown[name] = units
         alike = self._alike(chain, unknown, concerned=concerned is not None)
         if alike is None and (concerned is None or not (unknown or outflow.unlisted)):
             return None
         wallet = concerned or outflow.wallet
         return wallet, _case(outflow, wallet=wallet, unknown=unknown, alike=alike)
+
+    def _payer_of_concern(self, outflow: Outflow) -> str | None:
+        for name in outflow.payers:
+            if name in self._concerned:
+                return name
+        return None
 
     def _alike(self, chain: str, unknown: dict[str, int], *, concerned: bool) -> tuple[str, LookAlike] | None:
         """The destination that looks most like a known one."""

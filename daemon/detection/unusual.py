@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 from daemon.detection.by_history import ByHistory
@@ -32,7 +33,7 @@ class Part(NamedTuple):
 
 def detector(rule: Unusual, *, profiles: Profiles) -> ByHistory:
     """Remembers what ByHistory does."""
-    return ByHistory(lambda one: scored(rule, one, profiles=profiles), keep=rule.keep)
+    return ByHistory(partial(scored, rule, profiles=profiles), keep=rule.keep)
 
 
 def scored(rule: Unusual, one: Outflow, *, profiles: Profiles) -> Case | None:
@@ -86,7 +87,7 @@ def _by_fee(rule: Unusual, one: Outflow, *, fees: UsualFees) -> list[Part]:
         return []
     if one.units and one.fee >= one.units * rule.fee_share:
         return [Part("fee", rule.fee, f"a fee of {_coins(one.fee, one)} for {_coins(one.units, one)} {one.asset}")]
-    usual = fees.median() if len(fees) >= FEES else None
+    usual = fees.median() if len(fees.rates) >= FEES else None
     paid = rate(one.fee, size=one.size)
     if not usual or paid < usual * rule.fee_times:
         return []

@@ -1,6 +1,7 @@
 """Look-alikes: what is found, that nothing is missed, and how seldom chance looks like intent."""
 
 import random
+import re
 import string
 import tracemalloc
 from collections.abc import Sequence
@@ -14,11 +15,16 @@ from connectors.base import Address
 from daemon.detection.destinations import Destinations
 from daemon.detection.resemblance import (
     ALONE,
+    BASE32_LIKE,
     BASE58,
+    BASE58_LIKE,
     BECH32,
+    BECH32_LIKE,
+    CASHADDR_LIKE,
     HEXADECIMAL,
     LEAST,
     NEM,
+    SHORT,
     SYMBOL,
     TOLD,
     Alphabet,
@@ -33,6 +39,7 @@ from daemon.detection.resemblance import (
 from daemon.model import Tier
 from tests.build import inventory, wallet
 
+LONG_AND_SHORT = [(BECH32_LIKE, True), (CASHADDR_LIKE, True), (BASE32_LIKE, False), (BASE58_LIKE, False)]
 USUAL, FAKE = "1B6rJ6ZKfZmkqMyBGe5KR27oWkEbQdNM7P", "1B6rJRfjTXwEy36SCs5zofGMmdv2kdZw7P"  # of DMM's theft
 FOUR = "abcd"
 COARSE = Alphabet(2, 2, 2)
@@ -70,6 +77,17 @@ def test_what_all_addresses_of_a_kind_begin_with_tells_nothing(address: str, lea
 def test_what_is_no_address_looks_like_nothing(text: str) -> None:
     assert parted(text) is None
     assert knowing(USUAL).looks_like("bitcoin", text) is None
+
+
+@given(st.sampled_from(LONG_AND_SHORT), st.data())
+@settings(max_examples=100, deadline=None)
+def test_of_what_kind_an_address_may_be_its_length_says(
+    kind: tuple[re.Pattern[str], bool], data: st.DataObject
+) -> None:
+    written, long = kind
+    address = data.draw(st.from_regex(written, fullmatch=True))
+    assert (len(address) > SHORT) is long
+    assert parted(address) is not None
 
 
 def test_dmms_address_looks_like_its_usual_one_among_a_million() -> None:
