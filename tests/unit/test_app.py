@@ -31,10 +31,10 @@ from tests.delivery_cases import (
     MemoryPriceDays,
     MemoryStore,
 )
+from tests.gated import MemoryGates
 from tests.pricing import Figures
 from tests.system.daemon import until
 from tests.system.exchange import COLD, HOT, config
-from tests.gated import MemoryGates
 
 DEAD = "http://127.0.0.1:9"
 BLIND_AT_ONCE = {"kind": "blind", "name": "blind", "hold": "0s"}
