@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -132,7 +133,7 @@ class Detection:
         }
         self._explains = explains or Silence()
         self._number = self._explains.number
-        self._told: dict[Key, Outflow] = {}
+        self._told: OrderedDict[Key, Outflow] = OrderedDict()  # of a plain dict that is full, the first is far to seek
 
     @property
     def size(self) -> int:
@@ -144,7 +145,7 @@ class Detection:
         for one in moved:
             self._enter(one)
         while len(self._told) > MOST_REMEMBERED:
-            del self._told[next(iter(self._told))]
+            self._told.popitem(last=False)
 
     def look(self, now: datetime) -> Mapping[str, Cases]:
         """What each rule has found, by its policy's id."""
@@ -165,7 +166,7 @@ class Detection:
             new = {policy for policy, rule in self._rules.items() if older._rules.get(policy) != rule}
         else:
             new = set(self._rules)
-        self._told = dict(older._told)
+        self._told = older._told.copy()
         recent = list(recent)
         known = {key: one for key, one in older._told.items() if one.wallet in self._around.inventory.wallets}
         known |= {one.key: one for one in (outflow(moved, inventory=self._around.inventory) for moved in recent) if one}

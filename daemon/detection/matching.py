@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -61,7 +61,7 @@ class Matches:
         self.began = book.clock
         self._groups: dict[tuple[str, str], Group] = {}
         """By `Place`, and so by asset and destination: to find one, none has to be made."""
-        self._tracked: dict[Key, Tracked] = {}
+        self._tracked: OrderedDict[Key, Tracked] = OrderedDict()
         self._loose: dict[Key, None] = {}
         self._user: dict[ApprovalKey, Output] = {}
         self._recalled: dict[Key, list[Output]] = {}
@@ -104,7 +104,7 @@ class Matches:
             tracked = self._tracked[key] = Tracked(outflow, self._recalled.pop(key, []))
             self._ages.append((first_seen, key))
             if len(self._tracked) > MOST_TRACKED:
-                self._forget(next(iter(self._tracked)))
+                self._forget(next(iter(self._tracked)))  # of a plain dict that is full, the first is far to seek
         before, tracked.outflow = tracked.outflow, outflow
         if before is outflow or before.destinations != outflow.destinations or before.fee != outflow.fee:
             self._enter(tracked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -91,8 +92,10 @@ class Payees:
     kind: str = field(default="destination", init=False)
     strangers: Strangers = field(default=(), init=False, repr=False)
     """As the function `strangers`, of the payment that was told last."""
-    _payees: dict[str, Payee] = field(default_factory=dict, init=False, repr=False)
-    _told: dict[Key, Told] = field(default_factory=dict, init=False, repr=False)
+    _payees: OrderedDict[str, Payee] = field(default_factory=OrderedDict, init=False, repr=False)
+    """The least recently paid first. When it is full each new payee takes the place of the first, and a plain dict
+    looks for its first among all the places of those that have left: 70 µs of 200,000."""
+    _told: OrderedDict[Key, Told] = field(default_factory=OrderedDict, init=False, repr=False)
     _last: Outflow | None = field(default=None, init=False, repr=False)
     _changed: dict[str, bool] = field(default_factory=dict, init=False, repr=False)
     """Keys of rows → whether nobody has been given them yet."""
@@ -111,8 +114,7 @@ class Payees:
         self._last = outflow
         units = dict(found)
         if told and known_then and told.strangers == found and self._again(units):
-            del self._told[key]
-            self._told[key] = told
+            self._told.move_to_end(key)
             return told.held
         held = told.held if told and known_then else self._before(outflow)
         before = dict(told.strangers) if told else {}
@@ -124,7 +126,7 @@ class Payees:
         self._told.pop(key, None)
         self._told[key] = Told(found, held)
         while len(self._told) > MOST_TOLD:
-            del self._told[next(iter(self._told))]
+            self._told.popitem(last=False)
         while len(self._payees) > MOST:
             self._forget(next(iter(self._payees)))
         return held
@@ -175,18 +177,18 @@ class Payees:
         """Payees are paid what they are known to be paid, at another stage: that makes them the newest, and is nothing
         else. Whether all of them are known."""
         for row in rows:
-            payee = self._payees.pop(row, None)
-            if payee is None:
+            if row not in self._payees:
                 return False
-            self._payees[row] = payee
+            self._payees.move_to_end(row)
         return True
 
     def _enter(self, row: str, outflow: Outflow, *, units: int, held: Stock, again: bool) -> None:
-        payee = self._payees.pop(row, None)
+        payee = self._payees.get(row)
         if payee is None:
-            payee = Payee()
+            payee = self._payees[row] = Payee()
             self._changed[row] = True
-        self._payees[row] = payee  # the newest comes last
+        else:
+            self._payees.move_to_end(row)
         for place, known in enumerate(payee.early):
             if known.of(outflow.key):
                 held = held if known.held.most is None else known.held
