@@ -37,6 +37,15 @@ async def say(daemon: Daemon, path: str, *, opens: bool, reason: str = "SEC-1") 
         return response.status, await response.json(content_type=None)
 
 
+async def opens_at_last(daemon: Daemon, path: str) -> None:
+    """As an operator who tries again when a finding, or the first look at the chain, has come in between."""
+    async with asyncio.timeout(60):
+        while (answer := await say(daemon, path, opens=True, reason="SEC-4711"))[0] != 200:
+            assert answer[0] == 409, answer
+            await asyncio.sleep(0.2)
+    assert answer[1]["gate"] == "open"
+
+
 def audited(folder: Path) -> list[tuple[str, str, str]]:
     """Who did what, and why, as the audit log has it."""
     with closing(sqlite3.connect(folder / "pyrometer.db")) as database:
@@ -178,13 +187,13 @@ async def test_a_wallet_that_is_renamed_while_its_gate_is_closed_stays_closed_fo
                 await daemon.start()
                 third = await closed(daemon, "third")
                 assert "closed for second since" in third["reason"]
-                status, body = await say(daemon, "/api/v1/gate/third", opens=True, reason="SEC-4711")
-                assert (status, body["gate"]) == (200, "open")
+                await opens_at_last(daemon, "/api/v1/gate/third")
 
                 await daemon.stop(kill=True)
                 await daemon.start()
                 await opened(daemon, "/api/v1/gate/third")
                 told = [(who, what) for who, what, _ in audited(tmp_path) if what.startswith("gate_")]
-                assert told == [("pyrometer", "gate_closed")] * 3 + [("local", "gate_opened")]
+                assert told[:3] == [("pyrometer", "gate_closed")] * 3
+                assert told[-1] == ("local", "gate_opened")
     finally:
         broker.stop()
