@@ -15,6 +15,7 @@ from connectors.bitcoin.descriptors import descriptor_on, first_addresses_on
 from connectors.bitcoin.networks import named
 from connectors.errors import Reason
 from daemon.gate.accounts import Marks, decode_marks, encode_marks
+from daemon.gate.keeper import Unopened
 from daemon.model import Tier, Wallet
 from daemon.reload import load_whole
 from tests.build import NOON, wallet
@@ -106,6 +107,16 @@ async def test_a_closed_gate_that_takes_in_another_tells_both_reasons_once() -> 
     assert state.reason.startswith("SEC-1; and PyrometerColdMoved (stops, eth-hot): it pays out (closed for a since ")
     assert state.reason.count("; and ") == 1
     assert (state.findings, state.by) == (("one",), "bob")
+
+
+async def test_a_gate_that_takes_in_another_is_not_opened_by_who_looked_before() -> None:
+    subject = await closed(a=[1], b=[9])
+    await subject.keeper.close("b", who="bob", reason="SEC-1")
+    looked = subject.keeper.grounds("b")
+    await reloaded(subject, b=[9, 1])
+    with pytest.raises(Unopened, match="look again"):
+        await subject.keeper.open("b", who="alice", reason="SEC-1 is done", grounds=looked)
+    assert not subject.open("b")
 
 
 @change
