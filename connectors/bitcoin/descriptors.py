@@ -143,13 +143,13 @@ def descriptor_on(config: OnNetwork) -> Callable[[str], Address]:
 
 
 def first_addresses_on(config: OnNetwork) -> Callable[[Address], list[Address]]:
-    """What gives the addresses at the FIRST indices of a canonical descriptor: two that are the same written otherwise
-    have them in common."""
+    """What gives the addresses at the FIRST indices of a canonical descriptor, in hex the scripts of pk() and multi(),
+    which have none: two that are the same written otherwise have them in common."""
     network = named(config.network)
 
     def first(account: Address) -> list[Address]:
         scripts = parse(account, network=network).scripts(0, FIRST)
-        return [address for script in scripts if (address := address_of(script, network=network)) is not None]
+        return [address_of(script, network=network) or Address(script.hex()) for script in scripts]
 
     return first
 

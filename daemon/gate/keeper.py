@@ -97,8 +97,9 @@ class GateKeeper:
         return self._gates.state(wallet, now=self._clock())
 
     def grounds(self, wallet: str) -> str:
-        """A digest of all that stands against the wallet and on which grounds: for whoever looks, and then opens."""
-        return fingerprint(self._gates.against(wallet))
+        """A digest of what has closed the gate, of all that stands against the wallet and on which grounds: for whoever
+        looks, and then opens."""
+        return fingerprint(self._gates.latch(wallet), self._gates.against(wallet))
 
     async def close(self, wallet: str, *, who: str, reason: str) -> GateState:
         """By an operator: in force at once, stored when the store takes it."""
@@ -118,8 +119,9 @@ class GateKeeper:
         now, does not close it again.
 
         `seen` are the findings that the operator knows of, `grounds` what `grounds` said when he looked; None for all
-        there are. Unopened while nobody sees the wallet, when something else has fired against it, when a finding has
-        come to stand on something else, or when either happens meanwhile; StoreError.
+        there are. Unopened while nobody sees the wallet, when something else has fired against it or, by `grounds`, has
+        closed it since he looked, when a finding has come to stand on something else, or when any of that happens
+        meanwhile; StoreError.
         """
         before, found = self._gates.latch(wallet), self._gates.against(wallet)
         self._refuse_blind(wallet)
@@ -127,7 +129,7 @@ class GateKeeper:
         if unknown:
             told = ", ".join(f"{one.id} ({one.verdict.alert})" for one in unknown)
             raise Unopened(f"there are findings against {wallet} beside those that were named: {told}")
-        if grounds not in (None, fingerprint(found)):
+        if grounds not in (None, fingerprint(before, found)):
             raise Unopened(f"what stands against {wallet} is not what it was when you looked: look again")
         latch = opened(found, by=who, reason=reason, now=self._clock())
         await self._store_opening(wallet, latch, who=who, beside=before)

@@ -78,9 +78,12 @@ def shut(latch: Latch, found: Sequence[Finding], *, by: str, reason: str, now: d
     return _named(Latch(open=False, since=since, reason=reason, findings=known, by=by), found)
 
 
-def fingerprint(found: Sequence[Finding]) -> str:
-    """The same as long as the same findings stand on the same grounds: a payment more is another one."""
-    text = json.dumps(sorted((finding.id, sorted(finding.verdict.grounds)) for finding in found))
+def fingerprint(latch: Latch | None, found: Sequence[Finding]) -> str:
+    """The same as long as the same findings stand on the same grounds, and the same has closed the gate: a payment more
+    is another one, and so is an operator's word or what came with the accounts of another wallet."""
+    closed = latch and not latch.open and (latch.since.isoformat(), latch.reason, latch.by, latch.findings)
+    grounds = sorted((finding.id, sorted(finding.verdict.grounds)) for finding in found)
+    text = json.dumps([closed or None, grounds])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -87,6 +87,28 @@ async def test_an_operator_opens_it_with_a_reason_that_is_audited_in_the_same_tr
     assert decode(subject.rows.kept[A]).open
 
 
+async def test_a_look_at_the_gate_is_good_for_an_opening_until_something_else_has_closed_it() -> None:
+    """Also where no finding stands against the wallet any more: by a colleague's word, or by a finding that is over."""
+    subject = await Gated().started()
+    await subject.judged(finding())
+    await subject.judged()
+    looked = subject.keeper.grounds(A)
+    await subject.keeper.close(A, who="bob", reason="SEC-2: the keys are stolen")
+    with pytest.raises(Unopened, match="look again"):
+        await subject.keeper.open(A, who="alice", reason="SEC-1", grounds=looked)
+    looked = subject.keeper.grounds(A)
+    await subject.judged(finding("two"))
+    await subject.judged()
+    with pytest.raises(Unopened, match="look again"):
+        await subject.keeper.open(A, who="alice", reason="SEC-1", grounds=looked)
+    await subject.killed()
+    await subject.started()
+    looked = subject.keeper.grounds(A)
+    await subject.judged()
+    await subject.keeper.open(A, who="alice", reason="SEC-1", grounds=looked)
+    assert subject.open()
+
+
 async def test_what_it_was_opened_in_spite_of_does_not_close_it_again() -> None:
     subject = await Gated().started()
     both = finding(grounds=("tx-1", "tx-2"))

@@ -15,6 +15,7 @@ from connectors.bitcoin.descriptors import descriptor_on, first_addresses_on
 from connectors.bitcoin.networks import named
 from connectors.errors import Reason
 from daemon.gate.accounts import Marks, decode_marks, encode_marks
+from daemon.gate.keeper import Unopened
 from daemon.model import Tier, Wallet
 from daemon.reload import load_whole
 from tests.build import NOON, wallet
@@ -22,6 +23,9 @@ from tests.gated import Gated, MemoryGates, finding
 
 ZPUB = "zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31mGDtKsAYz2oz2AGutZYs"
 """The account of BIP-84's test vectors."""
+
+XPUB = "xpub6CatWdiZiodmUeTDp8LT5or8nmbKNcuyvz7WyksVFkKB4RHwCD3XyuvPEbvqAQY3rAPshWcMLoP2fMFMKHPJ4ZeZXYVUhLv1VMrjPC7PW6V"
+"""The same key, written for any function."""
 
 
 def named_wallets(**accounts: Sequence[int]) -> Mapping[str, Wallet]:
@@ -106,6 +110,16 @@ async def test_a_closed_gate_that_takes_in_another_tells_both_reasons_once() -> 
     assert state.reason.startswith("SEC-1; and PyrometerColdMoved (stops, eth-hot): it pays out (closed for a since ")
     assert state.reason.count("; and ") == 1
     assert (state.findings, state.by) == (("one",), "bob")
+
+
+async def test_a_gate_that_takes_in_another_is_not_opened_by_who_looked_before() -> None:
+    subject = await closed(a=[1], b=[9])
+    await subject.keeper.close("b", who="bob", reason="SEC-1")
+    looked = subject.keeper.grounds("b")
+    await reloaded(subject, b=[9, 1])
+    with pytest.raises(Unopened, match="look again"):
+        await subject.keeper.open("b", who="alice", reason="SEC-1 is done", grounds=looked)
+    assert not subject.open("b")
 
 
 @change
@@ -269,6 +283,18 @@ async def test_a_descriptor_that_is_written_otherwise_is_known_again(text: str, 
     await subject.killed()
     await subject.started()
     assert subject.open("b") == is_open
+
+
+@pytest.mark.parametrize("function", ["pk({})", "multi(1,{})"])
+async def test_a_descriptor_whose_scripts_have_no_address_is_known_again_by_the_scripts(function: str) -> None:
+    subject = Gated()
+    key = f"{XPUB}/<0;1>/*"
+    subject.wallets = {"a": on_bitcoin("a", function.format(key))}
+    await subject.started()
+    await subject.judged(finding(wallets=("a",)))
+    subject.wallets = {"b": on_bitcoin("b", function.format(f"[73c5da0a/84h/0h/0h]{key}"))}
+    await subject.judged()
+    assert not subject.open("b")
 
 
 def test_a_configuration_says_which_chain_a_wallet_is_on_and_what_its_descriptors_begin_with(tmp_path: Path) -> None:
